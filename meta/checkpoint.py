@@ -1,0 +1,202 @@
+"""Checkpoints: one safetensors file with tensors, configuration and a checksum.
+
+No pickle is read or written. A file is replaced atomically, so that a killed run leaves
+the last whole one.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import assets
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from tasks.env import Env
+from tasks.registry import make_family
+from torch import Tensor
+
+from meta.configs import TrainCfg
+from meta.maml import Maml, MamlCfg
+from meta.theta import Theta, group, prefixed
+from meta.train import Trainer, make_learner, make_trainer
+
+FORMAT = "pliant-1"
+CHECKPOINT = "checkpoint.safetensors"
+SHIPPED = "shipped:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """A policy that has been meta-trained, with all it needs to adapt."""
+
+    cfg: TrainCfg
+    learner: Maml
+    theta: Theta
+    iteration: int
+    env_steps: int
+    source: str
+    """Where it was loaded from, as the user named it."""
+
+
+def save_checkpoint(path: Path, trainer: Trainer, *, resumable: bool = True) -> None:
+    """Write a run's state; without the optimiser if it need not be resumed.
+
+    Raises:
+        OSError: if the file cannot be written; an existing one is then untouched.
+    """
+    tensors = prefixed("theta", trainer.theta)
+    if resumable:
+        tensors |= prefixed("adam", _adam_tensors(trainer.optimizer))
+    tensors = {k: v.detach().contiguous() for k, v in tensors.items()}
+    metadata = {
+        "format": FORMAT,
+        "config": json.dumps(asdict(trainer.cfg)),
+        "iteration": str(trainer.iteration),
+        "env_steps": str(trainer.env_steps),
+        "sha256": _checksum(tensors),
+    }
+    write_atomically(path, save(tensors, metadata))
+
+
+def load_trained(spec: str) -> Trained:
+    """Load a policy from a run folder, a file, or `shipped:NAME`.
+
+    Raises:
+        ValueError: if there is none, or the file is truncated, corrupt or of another
+            format.
+    """
+    tensors, metadata = _read(_locate(spec))
+    cfg = parse_config(metadata["config"])
+    family = make_family(cfg.family)
+    env = Env(family, worlds=1, oracle=cfg.method == "oracle", threads=1)
+    learner = make_learner(cfg, env)
+    theta = _fitting(group(tensors, "theta"), learner.initial(env.obs_dim), spec)
+    return Trained(
+        cfg=cfg,
+        learner=learner,
+        theta=theta,
+        iteration=int(metadata["iteration"]),
+        env_steps=int(metadata["env_steps"]),
+        source=spec,
+    )
+
+
+def resume_trainer(path: Path) -> Trainer:
+    """Continue a run from its checkpoint.
+
+    Raises:
+        ValueError: as `load_trained`, or if the checkpoint holds no optimiser.
+    """
+    tensors, metadata = _read(path)
+    trainer = make_trainer(parse_config(metadata["config"]))
+    saved = _fitting(group(tensors, "theta"), trainer.theta, str(path))
+    with torch.no_grad():
+        for name, value in saved.items():
+            trainer.theta[name].copy_(value)
+    state = group(tensors, "adam")
+    if not state:
+        raise ValueError(f"{path} holds a policy only and cannot be resumed")
+    _restore_adam(trainer.optimizer, state)
+    trainer.iteration = int(metadata["iteration"])
+    trainer.env_steps = int(metadata["env_steps"])
+    return trainer
+
+
+def parse_config(text: str) -> TrainCfg:
+    """Read a configuration's JSON.
+
+    Raises:
+        ValueError: if it lacks a field, has one too many, or one is not allowed.
+    """
+    try:
+        raw: dict[str, Any] = json.loads(text)
+        learner = _from_json(MamlCfg, raw["learner"])
+        return _from_json(TrainCfg, raw | {"learner": learner})
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"not a training configuration: {error}") from error
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace a file by a whole new one, or leave it as it was."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _locate(spec: str) -> Path:
+    if spec.startswith(SHIPPED):
+        name = spec.removeprefix(SHIPPED)
+        return assets.path(f"policies/{name}.safetensors")
+    path = Path(spec)
+    path = path / CHECKPOINT if path.is_dir() else path
+    if not path.is_file():
+        raise ValueError(
+            f"no policy at {spec!r}: give a run folder, a .safetensors file or "
+            f"{SHIPPED}NAME"
+        )
+    return path
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path} is truncated or no checkpoint: {error}") from error
+    if metadata.get("format") != FORMAT:
+        raise ValueError(
+            f"{path} has format {metadata.get('format')!r}, expected {FORMAT!r}"
+        )
+    if metadata.get("sha256") != _checksum(tensors):
+        raise ValueError(f"{path} is corrupt: its checksum does not match")
+    return tensors, metadata
+
+
+def _fitting(saved: Theta, expected: Theta, source: str) -> Theta:
+    shapes = {k: tuple(v.shape) for k, v in expected.items()}
+    if {k: tuple(v.shape) for k, v in saved.items()} != shapes:
+        raise ValueError(f"the tensors in {source} do not fit its configuration")
+    return saved
+
+
+def _checksum(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _adam_tensors(optimizer: torch.optim.Adam) -> dict[str, Tensor]:
+    state = optimizer.state_dict()["state"]
+    return {f"{i}.{k}": v for i, entry in state.items() for k, v in entry.items()}
+
+
+def _restore_adam(optimizer: torch.optim.Adam, saved: Mapping[str, Tensor]) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in saved.items():
+        index, key = name.split(".")
+        state.setdefault(int(index), {})[key] = value
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _from_json(kind: type[Any], raw: Mapping[str, Any]) -> Any:
+    unknown = set(raw) - {f.name for f in fields(kind)}
+    if unknown:
+        raise ValueError(f"unknown settings: {', '.join(sorted(unknown))}")
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()})

@@ -1,0 +1,118 @@
+"""Complete training configurations, by family and method."""
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from tasks.registry import FAMILIES, make_family
+
+from meta.maml import MamlCfg
+
+Method = Literal["maml", "dr", "oracle"]
+METHODS: tuple[Method, ...] = ("maml", "dr", "oracle")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainCfg:
+    """Everything that decides a training run; the same one gives the same numbers."""
+
+    family: str
+    method: Method
+    """`dr` and `oracle` are the same learner without adaptation; the oracle observes
+    the hidden parameters."""
+    learner: MamlCfg = field(default_factory=MamlCfg)
+    iterations: int
+    tasks: int
+    """Tasks per iteration."""
+    episodes: int
+    """Episodes per task and phase."""
+    measure_rounds: int = 1
+    """Times the measuring phase is repeated: more episodes to learn from than to adapt
+    on."""
+    hidden: tuple[int, ...] = (64, 64)
+    """Widths of the policy's hidden layers."""
+    initial_std: float = 0.5
+    """Of a fresh policy's actions, which span [-1, 1]."""
+    min_std: float = 0.1
+    seed: int = 0
+    threads: int = 0
+    """Simulator threads; 0 means one per CPU. Does not change the numbers."""
+    checkpoint_every: int = 20
+    """Iterations."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot run, with what is allowed."""
+        if self.family not in FAMILIES:
+            make_family(self.family)
+        if self.method not in METHODS:
+            raise ValueError(
+                f"unknown method {self.method!r}; methods: {', '.join(METHODS)}"
+            )
+        counts = ("iterations", "tasks", "episodes", "measure_rounds")
+        for name in (*counts, "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.seed < 0 or self.threads < 0:
+            raise ValueError(
+                f"seed and threads must be >= 0, got {self.seed} and {self.threads}"
+            )
+        if max(self.learner.adapt_episodes, default=1) > self.episodes:
+            raise ValueError(
+                f"cannot adapt on {max(self.learner.adapt_episodes)} episodes when "
+                f"{self.episodes} are collected"
+            )
+
+    @property
+    def worlds(self) -> int:
+        """Worlds simulated at once."""
+        return self.tasks * self.episodes
+
+
+_CHEETAH = TrainCfg(
+    family="cheetah-direction",
+    method="maml",
+    learner=MamlCfg(rate=2e-3),
+    iterations=200,
+    tasks=20,
+    episodes=10,
+)
+# few episodes and hidden dynamics: a learned inner advantage, a baseline that does not
+# depend on the adapting episodes, and every number of episodes met in training
+_FEW = MamlCfg(
+    rate=2e-3,
+    clip=0.2,
+    learned_advantage=True,
+    inner_baseline="pooled",
+    adapt_episodes=(1, 2, 3, 5),
+)
+_STRIKE = TrainCfg(
+    family="strike",
+    method="maml",
+    learner=_FEW,
+    iterations=300,
+    tasks=40,
+    episodes=5,
+    measure_rounds=2,
+)
+_REACH = replace(_STRIKE, family="reach-rotated")
+_CONFIGS = {c.family: c for c in (_CHEETAH, _STRIKE, _REACH)}
+
+
+def make_config(family: str, method: Method = "maml") -> TrainCfg:
+    """The configuration that a family is trained with unless told otherwise.
+
+    DR and oracle take the same number of env steps: their one phase has as many
+    episodes as all phases of MAML together.
+
+    Raises:
+        ValueError: for an unknown family or method.
+    """
+    if family not in _CONFIGS:
+        make_family(family)
+    cfg = _CONFIGS[family]
+    if method == "maml":
+        return cfg
+    learner = replace(
+        cfg.learner, inner_steps=0, learned_advantage=False, adapt_episodes=()
+    )
+    rounds = cfg.learner.inner_steps + cfg.measure_rounds
+    return replace(cfg, method=method, learner=learner, measure_rounds=rounds)

@@ -1,0 +1,340 @@
+"""MAML-PPO: a policy that one or a few gradient steps adapt to its task.
+
+Inner step (per task), on experience drawn with parameters phi_j:
+
+    phi_{j+1} = phi_j - rate * grad_phi L(phi_j),   L = -mean[ratio(phi) * A]
+
+with the likelihood ratio to phi_j's own distribution (ProMP, Rothfuss et al. 2019,
+arXiv 1810.06784), step sizes learned per parameter (Meta-SGD, Li et al. 2017,
+arXiv 1707.09835) in log space, and A either an advantage estimate or a learned function
+A_psi(s, a, s', r, advantage) (NoRML, Yang et al. 2019, arXiv 1903.01063). Outer step:
+PPO's clipped loss of the adapted policies, differentiated through the inner steps, plus
+KL penalties that keep each phase near the policy that drew its data. With no inner step
+it is PPO over all tasks: domain randomisation, or the oracle if the hidden parameters
+are observed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, get_args
+
+import torch
+from jaxtyping import Float, Int
+from policies.gaussian import Gaussian
+from torch import Tensor, nn
+from torch.func import functional_call, grad, vmap
+
+from meta import returns
+from meta.losses import InnerLoss, clipped_surrogate, inner_loss, mean_valid
+from meta.moments import fresh_moments, standardised, update_moments
+from meta.rollout import Act, Experience
+from meta.theta import Params, Theta, group, module_params, prefixed
+
+Metrics = dict[str, float]
+InnerBaseline = Literal["task", "pooled"]
+_TRAINED = ("policy", "log_rate", "advantage")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MamlCfg:
+    """How the learner adapts and how it is meta-trained."""
+
+    inner_steps: int = 1
+    """Gradient steps of adaptation; 0 is PPO."""
+    inner_rate: float = 0.1
+    """Step size, the initial one if it is learned."""
+    learn_rates: bool = True
+    inner_loss: InnerLoss = "ratio"
+    first_order: bool = False
+    """Drop the second derivatives (FOMAML)."""
+    learned_advantage: bool = False
+    inner_baseline: InnerBaseline = "task"
+    """`task`: fitted to the adapting episodes themselves. `pooled`: fitted to all tasks
+    of the iteration before, part of what is learned; for few episodes."""
+    adapt_episodes: tuple[int, ...] = ()
+    """Numbers of episodes to adapt on, one drawn per task; empty: all collected."""
+    rate: float = 1e-3
+    """Step size of Adam."""
+    epochs: int = 5
+    clip: float = 0.3
+    inner_kl: float = 5e-4
+    max_grad_norm: float = 1.0
+    discount: float = 0.99
+    trace: float = 1.0
+    """lambda of generalised advantage estimation."""
+
+    def __post_init__(self) -> None:
+        """Refuse counts, rates and names that cannot work."""
+        if self.inner_steps < 0 or self.epochs < 1 or min(self.adapt_episodes, default=1) < 1:
+            raise ValueError(
+                "need inner_steps >= 0, epochs >= 1 and adapt_episodes >= 1, got "
+                f"{self.inner_steps}, {self.epochs}, {self.adapt_episodes}"
+            )
+        if not (0 < self.discount <= 1 and 0 <= self.trace <= 1 and self.clip > 0):
+            raise ValueError(
+                "need 0 < discount <= 1, 0 <= trace <= 1 and clip > 0, got "
+                f"{self.discount}, {self.trace}, {self.clip}"
+            )
+        if min(self.inner_rate, self.inner_kl) < 0 or min(self.rate, self.max_grad_norm) <= 0:
+            raise ValueError(
+                "need inner_rate >= 0, inner_kl >= 0, rate > 0 and max_grad_norm > 0, "
+                f"got {self.inner_rate}, {self.inner_kl}, {self.rate}, "
+                f"{self.max_grad_norm}"
+            )
+        for name, kinds in (("inner_loss", InnerLoss), ("inner_baseline", InnerBaseline)):
+            if getattr(self, name) not in get_args(kinds):
+                raise ValueError(
+                    f"unknown {name} {getattr(self, name)!r}; known: "
+                    f"{', '.join(get_args(kinds))}"
+                )
+        if self.first_order and self.learned_advantage:
+            raise ValueError(
+                "a learned advantage is learned through the second derivatives that "
+                "first_order drops"
+            )
+
+
+class Batch(NamedTuple):
+    """Experience as the losses read it; leads with tasks until mapped over them."""
+
+    obs: Float[Tensor, "*task episode time obs"]
+    """Normalised."""
+    change: Float[Tensor, "*task episode time features"]
+    """Normalised change of the observation, and reward."""
+    action: Float[Tensor, "*task episode time action"]
+    old: Gaussian
+    old_log_prob: Float[Tensor, "*task episode time"]
+    advantage: Float[Tensor, "*task episode time"]
+    valid: Float[Tensor, "*task episode time"]
+
+
+class Maml:
+    """The learner. It keeps no state: all that is learned is in `Theta`.
+
+    Args:
+        cfg: how it adapts.
+        policy: the policy module; its parameters are only the initial ones.
+        advantage: module from (obs, action, change, advantage) features to one number,
+            if the inner advantage is learned.
+    """
+
+    def __init__(
+        self, cfg: MamlCfg, policy: nn.Module, advantage: nn.Module | None = None
+    ) -> None:
+        if cfg.learned_advantage != (advantage is not None):
+            raise ValueError("learned_advantage needs an advantage module, and only it")
+        self.cfg = cfg
+        self.policy = policy
+        self.advantage = advantage
+
+    def initial(self, obs_dim: int) -> Theta:
+        """Untrained parameters, and the moments and baseline that updates refresh."""
+        params = module_params(self.policy)
+        theta = prefixed("policy", params)
+        if self.cfg.inner_steps:
+            log_rate = torch.tensor(self.cfg.inner_rate).log()
+            rates = {k: log_rate.expand_as(v).clone() for k, v in params.items()}
+            theta |= prefixed("log_rate", rates)
+        if self.advantage is not None:
+            theta |= prefixed("advantage", module_params(self.advantage))
+        theta |= fresh_moments(2 * obs_dim + 1)
+        # weights of the pooled baseline, then the scale of its residual
+        theta["baseline/weights"] = torch.zeros(2 * obs_dim + 4, dtype=torch.float64)
+        theta["baseline/scale"] = torch.ones((), dtype=torch.float64)
+        return theta
+
+    def trained(self, theta: Theta) -> list[Tensor]:
+        """The tensors that the optimiser changes, as leaves that require gradients."""
+        frozen = () if self.cfg.learn_rates else ("log_rate",)
+        names = [
+            k
+            for k in theta
+            if k.split("/")[0] in _TRAINED and k.split("/")[0] not in frozen
+        ]
+        return [theta[k].requires_grad_() for k in names]
+
+    def begin(self, theta: Theta, tasks: int) -> Params:
+        """The adaptation before any experience: the policy's parameters, per task."""
+        return {
+            k: v.detach().expand(tasks, *v.shape)
+            for k, v in group(theta, "policy").items()
+        }
+
+    def act(self, theta: Theta, adaptation: Params) -> Act:
+        """How the adapted policies act, worlds grouped by task."""
+        tasks = len(next(iter(adaptation.values())))
+
+        def act(obs: Float[Tensor, "world obs"]) -> Gaussian:
+            split = standardised(theta, obs).unflatten(0, (tasks, -1))
+            dist = vmap(self._distribution)(adaptation, split)
+            return Gaussian(
+                dist.mean.flatten(0, 1),
+                dist.log_std[:, None].expand_as(dist.mean).flatten(0, 1),
+            )
+
+        return act
+
+    def adapt(
+        self, theta: Theta, adaptation: Params, experience: Experience
+    ) -> Params:
+        """One inner step on the experience that `adaptation` itself collected."""
+        batch = self._batch(theta, experience, inner=True)
+        detached = {k: v.detach() for k, v in theta.items()}
+        step = vmap(self._inner_step, in_dims=(None, 0, 0))
+        return step(detached, adaptation, batch)[0]
+
+    def update(
+        self,
+        theta: Theta,
+        optimizer: torch.optim.Optimizer,
+        experiences: Sequence[Experience],
+    ) -> Metrics:
+        """Meta-gradient steps on one experience per inner step and one to measure.
+
+        Changes the tensors of `theta` in place.
+        """
+        *pre, post = experiences
+        inner = [self._batch(theta, e, inner=True) for e in pre]
+        outer = self._batch(theta, post, inner=False)
+        leaves = [p for g in optimizer.param_groups for p in g["params"]]
+        metrics: Metrics = {}
+        for epoch in range(self.cfg.epochs):
+            loss, parts = self.objective(theta, inner, outer)
+            optimizer.zero_grad()
+            loss.backward()
+            norm = nn.utils.clip_grad_norm_(leaves, self.cfg.max_grad_norm)
+            if not torch.isfinite(norm):
+                raise FloatingPointError(f"the meta-gradient's norm is {norm.item()}")
+            optimizer.step()
+            if epoch == 0:
+                metrics["grad_norm"] = norm.item()
+        metrics |= {k: v.item() for k, v in parts.items()}
+        self._refresh(theta, experiences[0])
+        return metrics
+
+    def objective(
+        self, theta: Theta, inner: Sequence[Batch], outer: Batch
+    ) -> tuple[Float[Tensor, ""], Mapping[str, Float[Tensor, ""]]]:
+        """The meta-loss, mean over tasks, and its parts."""
+        mapped = vmap(self._task_loss, in_dims=(None, 0, 0))
+        surrogate, inner_kl, outer_kl = mapped(theta, tuple(inner), outer)
+        loss = surrogate.mean() + self.cfg.inner_kl * inner_kl.mean()
+        return loss, {
+            "loss": loss.detach(),
+            "inner_kl": inner_kl.mean().detach(),
+            "outer_kl": outer_kl.mean().detach(),
+        }
+
+    def _task_loss(
+        self, theta: Theta, inner: tuple[Batch, ...], outer: Batch
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        params = group(theta, "policy")
+        kl = torch.zeros(())
+        for batch in inner:
+            params, phase_kl = self._inner_step(theta, params, batch)
+            kl = kl + phase_kl
+        new = self._distribution(params, outer.obs)
+        surrogate = clipped_surrogate(
+            new.log_prob(outer.action),
+            outer.old_log_prob,
+            outer.advantage,
+            outer.valid,
+            self.cfg.clip,
+        )
+        outer_kl = mean_valid(outer.old.kl(new), outer.valid)
+        return surrogate, kl, outer_kl.detach()
+
+    def _inner_step(
+        self, theta: Theta, params: Params, batch: Batch
+    ) -> tuple[Params, Float[Tensor, ""]]:
+        """One task's step, and KL(sampling policy || policy before the step)."""
+        weight = self._inner_advantage(theta, batch)
+
+        def loss(p: Params) -> tuple[Tensor, Tensor]:
+            new = self._distribution(p, batch.obs)
+            log_prob = new.log_prob(batch.action)
+            kl = mean_valid(batch.old.kl(new), batch.valid)
+            kind = self.cfg.inner_loss
+            return inner_loss(
+                kind, log_prob, batch.old_log_prob, weight, batch.valid
+            ), kl
+
+        gradient, kl = grad(loss, has_aux=True)(params)
+        if self.cfg.first_order:
+            gradient = {k: g.detach() for k, g in gradient.items()}
+        rates = group(theta, "log_rate")
+        stepped = {k: v - rates[k].exp() * gradient[k] for k, v in params.items()}
+        return stepped, kl
+
+    def _inner_advantage(
+        self, theta: Theta, batch: Batch
+    ) -> Float[Tensor, "episode time"]:
+        if self.advantage is None:
+            return batch.advantage
+        x = torch.cat(
+            [batch.obs, batch.action, batch.change, batch.advantage[..., None]], dim=-1
+        )
+        return functional_call(self.advantage, group(theta, "advantage"), (x,))[..., 0]
+
+    def _distribution(self, params: Params, obs: Float[Tensor, "... obs"]) -> Gaussian:
+        return functional_call(self.policy, params, (obs,))[0]
+
+    def _batch(self, theta: Theta, e: Experience, *, inner: bool) -> Batch:
+        n = e.obs.shape[-1]
+        scaled = standardised(theta, _features(e))
+        return Batch(
+            obs=scaled[..., :n],
+            change=scaled[..., n:],
+            action=e.action,
+            old=e.old,
+            old_log_prob=e.old.log_prob(e.action),
+            advantage=self._advantage(theta, scaled[..., :n], e, inner=inner),
+            valid=e.valid,
+        )
+
+    def _advantage(
+        self, theta: Theta, obs: Tensor, e: Experience, *, inner: bool
+    ) -> Float[Tensor, "task episode time"]:
+        cfg = self.cfg
+        x = returns.features(obs)
+        pooled = inner and cfg.inner_baseline == "pooled"
+        if pooled:
+            value = (x.double() @ theta["baseline/weights"]).to(obs.dtype)
+        else:
+            value = _fit_values(x, e, cfg.discount)
+        advantage = returns.gae(e.reward, value, e.valid, cfg.discount, cfg.trace)
+        if pooled:
+            return advantage * e.valid / theta["baseline/scale"].to(obs.dtype)
+        return returns.standardise(advantage, e.valid)
+
+    def _refresh(self, theta: Theta, e: Experience) -> None:
+        """Bring moments and pooled baseline up to date with unadapted experience."""
+        update_moments(theta, _features(e)[e.valid > 0])
+        x = returns.features(standardised(theta, e.obs)).flatten(0, -2)
+        target = returns.discounted(e.reward, e.valid, self.cfg.discount).flatten()
+        valid = e.valid.flatten()
+        weights = returns.fit_ridge(x, target, valid)
+        residual = (target.double() - x.double() @ weights)[valid > 0]
+        theta["baseline/weights"].copy_(weights)
+        theta["baseline/scale"].copy_(residual.std().clamp(min=1e-6))
+
+
+def limit_episodes(e: Experience, counts: Int[Tensor, "task"]) -> Experience:
+    """Experience in which each task has only its first `counts` episodes."""
+    index = torch.arange(e.valid.shape[1], device=e.valid.device)
+    keep = (index < counts[:, None]).to(e.valid.dtype)
+    return e._replace(valid=e.valid * keep[..., None])
+
+
+def _features(e: Experience) -> Float[Tensor, "task episode time features"]:
+    """Observation, its change over the step, and the reward."""
+    return torch.cat([e.obs, e.next_obs - e.obs, e.reward[..., None]], dim=-1)
+
+
+def _fit_values(
+    x: Float[Tensor, "task episode time features"], e: Experience, discount: float
+) -> Float[Tensor, "task episode time"]:
+    target = returns.discounted(e.reward, e.valid, discount)
+    weights = returns.fit_ridge(x.flatten(1, 2), target.flatten(1), e.valid.flatten(1))
+    value = x.double().flatten(1, 2) @ weights[..., None]
+    return value[..., 0].unflatten(1, target.shape[1:]).to(e.reward.dtype)

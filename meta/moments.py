@@ -1,0 +1,46 @@
+"""Running mean and variance of features, as explicit tensors."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from meta.theta import Theta, prefixed
+
+_FLOOR = 1e-2
+"""Features that vary less than this are not blown up, in their own units."""
+
+
+def fresh_moments(features: int) -> Theta:
+    """Moments before any data: they scale nothing."""
+    return prefixed(
+        "moments",
+        {
+            "count": torch.zeros((), dtype=torch.float64),
+            "mean": torch.zeros(features, dtype=torch.float64),
+            "square": torch.zeros(features, dtype=torch.float64),
+        },
+    )
+
+
+def standardised(
+    theta: Theta, x: Float[Tensor, "*batch k"], *, clip: float = 10.0
+) -> Float[Tensor, "*batch k"]:
+    """The first k features, shifted and scaled by the moments, clipped to +-clip."""
+    n = x.shape[-1]
+    mean = theta["moments/mean"][:n].to(x.dtype)
+    if theta["moments/count"] == 0:
+        return x.clamp(-clip, clip)
+    variance = theta["moments/square"][:n] / theta["moments/count"]
+    std = variance.sqrt().clamp(min=_FLOOR).to(x.dtype)
+    return ((x - mean) / std).clamp(-clip, clip)
+
+
+def update_moments(theta: Theta, x: Float[Tensor, "sample features"]) -> None:
+    """Add samples, in place (Chan et al. 1983, the pairwise update)."""
+    x = x.double()
+    count, mean, square = (theta[f"moments/{k}"] for k in ("count", "mean", "square"))
+    total = count + len(x)
+    delta = x.mean(0) - mean
+    square += (x - x.mean(0)).square().sum(0) + delta**2 * count * len(x) / total
+    mean += delta * len(x) / total
+    count += len(x)

@@ -1,0 +1,122 @@
+"""Episodes collected in a batch: one per world, and their layout per task."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from policies.gaussian import Gaussian
+from tasks.env import Env
+from torch import Tensor
+
+Act = Callable[[Float[Tensor, "world obs"]], Gaussian]
+"""The distribution over each world's actions."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """One episode in every world. Steps after an episode's end are not `valid`."""
+
+    obs: Float[Tensor, "time world obs"]
+    next_obs: Float[Tensor, "time world obs"]
+    action: Float[Tensor, "time world action"]
+    """As drawn; the environment clips it."""
+    mean: Float[Tensor, "time world action"]
+    log_std: Float[Tensor, "time world action"]
+    reward: Float[Tensor, "time world"]
+    valid: Bool[Tensor, "time world"]
+    success: Bool[Tensor, "world"]
+    """At the episode's end."""
+    fault: Bool[Tensor, "world"]
+
+    @property
+    def returns(self) -> Float[Tensor, "world"]:
+        """Undiscounted return of each episode."""
+        return (self.reward * self.valid).sum(0)
+
+    @property
+    def env_steps(self) -> int:
+        """Steps the simulator took, counted or not."""
+        return self.reward.numel()
+
+
+class Experience(NamedTuple):
+    """A rollout laid out per task, for functions that are mapped over tasks."""
+
+    obs: Float[Tensor, "task episode time obs"]
+    next_obs: Float[Tensor, "task episode time obs"]
+    action: Float[Tensor, "task episode time action"]
+    old: Gaussian
+    """The distribution that the actions were drawn from."""
+    reward: Float[Tensor, "task episode time"]
+    valid: Float[Tensor, "task episode time"]
+    """1 where the step belongs to an episode, else 0."""
+
+
+def collect(
+    env: Env, act: Act, rng: torch.Generator, *, explore: bool = True
+) -> Rollout:
+    """Run one episode in every world.
+
+    Args:
+        env: worlds that have their tasks.
+        act: observations to distributions.
+        rng: draws the initial states and the actions.
+        explore: sample actions; otherwise take the means.
+    """
+    rows: dict[str, list[Tensor]] = {}
+    obs = env.reset(rng)
+    running = torch.ones(env.worlds, dtype=torch.bool, device=obs.device)
+    success = torch.zeros_like(running)
+    fault = torch.zeros_like(running)
+    with torch.no_grad():
+        for _ in range(env.horizon):
+            policy = act(obs)
+            action = policy.sample(rng) if explore else policy.mean
+            step = env.step(action)
+            row = {
+                "obs": obs,
+                "next_obs": step.obs,
+                "action": action,
+                "mean": policy.mean,
+                "log_std": policy.log_std.expand_as(policy.mean),
+                "reward": step.reward,
+                "valid": running,
+            }
+            for name, value in row.items():
+                rows.setdefault(name, []).append(value)
+            success = torch.where(running, step.success, success)
+            fault = fault | (running & step.fault)
+            running = running & ~(step.terminated | step.truncated)
+            obs = step.obs
+    stacked = {name: torch.stack(values) for name, values in rows.items()}
+    return Rollout(**stacked, success=success, fault=fault)
+
+
+def concatenate(rollouts: list[Rollout], tasks: int) -> Rollout:
+    """Several rollouts of the same worlds as one, the episodes of a task together."""
+
+    def join(name: str) -> Tensor:
+        parts = [getattr(r, name) for r in rollouts]
+        axis = 0 if parts[0].ndim == 1 else 1
+        split = [p.unflatten(axis, (tasks, -1)) for p in parts]
+        return torch.cat(split, axis + 1).flatten(axis, axis + 1)
+
+    return Rollout(**{name: join(name) for name in Rollout.__dataclass_fields__})
+
+
+def by_task(rollout: Rollout, tasks: int) -> Experience:
+    """Lay a rollout of `tasks` equal groups of worlds out per task."""
+
+    def lay(x: Tensor) -> Tensor:
+        return x.unflatten(1, (tasks, -1)).movedim(0, 2).contiguous()
+
+    return Experience(
+        obs=lay(rollout.obs),
+        next_obs=lay(rollout.next_obs),
+        action=lay(rollout.action),
+        old=Gaussian(lay(rollout.mean), lay(rollout.log_std)),
+        reward=lay(rollout.reward),
+        valid=lay(rollout.valid).float(),
+    )

@@ -1,0 +1,132 @@
+"""The meta-training loop, the same for every learner."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from policies.mlp import Mlp, MlpPolicy
+from tasks.env import Env
+from tasks.registry import make_family
+
+from meta.configs import TrainCfg
+from meta.maml import Maml, Metrics, limit_episodes
+from meta.rollout import Experience, Rollout, by_task, collect, concatenate
+from meta.theta import Theta
+
+_STREAMS = {"initial": 0, "tasks": 1, "collect": 2}
+
+
+@dataclass(slots=True, kw_only=True)
+class Trainer:
+    """A run's live state; between iterations it is theta and the optimiser alone.
+
+    Every random number is drawn from (seed, iteration), so that a run continued from
+    iteration i is the run that was never interrupted.
+    """
+
+    cfg: TrainCfg
+    env: Env
+    learner: Maml
+    theta: Theta
+    optimizer: torch.optim.Adam
+    iteration: int = 0
+    env_steps: int = 0
+
+    def step(self) -> Metrics:
+        """One meta-iteration: sample tasks, collect, adapt, collect, update."""
+        cfg, learner, env = self.cfg, self.learner, self.env
+        rng = _generator(cfg.seed, "collect", self.iteration)
+        seed = _seed(cfg.seed, "tasks", self.iteration)
+        tasks = env.family.sample("train", seed, cfg.tasks)
+        env.assign([task for task in tasks for _ in range(cfg.episodes)])
+        adaptation = learner.begin(self.theta, cfg.tasks)
+        rollouts: list[Rollout] = []
+        experiences: list[Experience] = []
+        with simulator_threads():
+            for _ in range(cfg.learner.inner_steps):
+                rollouts.append(collect(env, learner.act(self.theta, adaptation), rng))
+                experience = by_task(rollouts[-1], cfg.tasks)
+                experiences.append(_limited(experience, cfg, rng))
+                adaptation = learner.adapt(self.theta, adaptation, experiences[-1])
+            act = learner.act(self.theta, adaptation)
+            rounds = [collect(env, act, rng) for _ in range(cfg.measure_rounds)]
+        rollouts.append(concatenate(rounds, cfg.tasks))
+        experiences.append(by_task(rollouts[-1], cfg.tasks))
+        metrics = learner.update(self.theta, self.optimizer, experiences)
+        self.iteration += 1
+        self.env_steps += sum(r.env_steps for r in rollouts)
+        return {"env_steps": self.env_steps} | _summary(rollouts) | metrics
+
+
+def make_trainer(cfg: TrainCfg) -> Trainer:
+    """A run at its first iteration."""
+    env = Env(
+        make_family(cfg.family),
+        worlds=cfg.worlds,
+        oracle=cfg.method == "oracle",
+        threads=cfg.threads,
+    )
+    learner = make_learner(cfg, env)
+    theta = learner.initial(env.obs_dim)
+    optimizer = torch.optim.Adam(learner.trained(theta), lr=cfg.learner.rate)
+    return Trainer(cfg=cfg, env=env, learner=learner, theta=theta, optimizer=optimizer)
+
+
+def make_learner(cfg: TrainCfg, env: Env) -> Maml:
+    """The learner of a configuration, with freshly drawn modules."""
+    rng = _generator(cfg.seed, "initial", 0)
+    policy = MlpPolicy(
+        env.obs_dim,
+        env.action_dim,
+        hidden=cfg.hidden,
+        initial_std=cfg.initial_std,
+        min_std=cfg.min_std,
+        rng=rng,
+    )
+    advantage = None
+    if cfg.learner.learned_advantage:
+        # observation, its change, action, reward and advantage
+        width = 2 * env.obs_dim + env.action_dim + 2
+        advantage = Mlp([width, *cfg.hidden, 1], last_gain=1.0, rng=rng)
+    return Maml(cfg.learner, policy, advantage)
+
+
+class simulator_threads:
+    """Within: one torch thread, so that torch and the simulator do not fight."""
+
+    def __enter__(self) -> None:
+        self.before = torch.get_num_threads()
+        torch.set_num_threads(1)
+
+    def __exit__(self, *_: object) -> None:
+        torch.set_num_threads(self.before)
+
+
+def _limited(e: Experience, cfg: TrainCfg, rng: torch.Generator) -> Experience:
+    counts = torch.tensor(cfg.learner.adapt_episodes)
+    if not len(counts):
+        return e
+    drawn = torch.randint(len(counts), (cfg.tasks,), generator=rng)
+    return limit_episodes(e, counts[drawn])
+
+
+def _summary(rollouts: list[Rollout]) -> Metrics:
+    pre, post = rollouts[0], rollouts[-1]
+    return {
+        "return_pre": pre.returns.mean().item(),
+        "return_post": post.returns.mean().item(),
+        "success_pre": pre.success.float().mean().item(),
+        "success_post": post.success.float().mean().item(),
+        "faults": float(sum(r.fault.sum().item() for r in rollouts)),
+        "std": post.log_std.exp().mean().item(),
+    }
+
+
+def _seed(seed: int, stream: str, iteration: int) -> int:
+    entropy = [seed, _STREAMS[stream], iteration]
+    return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> 1)
+
+
+def _generator(seed: int, stream: str, iteration: int) -> torch.Generator:
+    return torch.Generator().manual_seed(_seed(seed, stream, iteration))

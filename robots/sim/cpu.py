@@ -1,0 +1,162 @@
+"""The CPU simulator: `mujoco.batch.Batch` behind the contract of `simulator.py`."""
+
+from collections.abc import Mapping, Sequence
+
+import mujoco
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from mujoco.batch import Batch, SimulationError
+from numpy.typing import NDArray
+from torch import Tensor
+
+from robots.sim.simulator import Readings
+
+_SENSED = mujoco.mjtStage.mjSTAGE_VEL.value
+"""The last stage that positions and velocities decide; makes their sensors current."""
+
+
+class CpuSimulator:
+    """W worlds stepped on a thread pool, in float64, bit-identical to `mj_step`.
+
+    Args:
+        model: the compiled model all worlds share.
+        worlds: number of worlds W.
+        substeps: physics steps per control period.
+        fields: names of the MjModel fields that `assign` may write per world.
+        threads: simulator threads; 0 means one per CPU.
+
+    Raises:
+        ValueError: for non-positive counts, or a field that cannot differ per world.
+    """
+
+    def __init__(
+        self,
+        model: mujoco.MjModel,
+        *,
+        worlds: int,
+        substeps: int,
+        fields: Sequence[str] = (),
+        threads: int = 0,
+    ) -> None:
+        if worlds < 1 or substeps < 1 or threads < 0:
+            raise ValueError(
+                "worlds and substeps must be at least 1 and threads at least 0, got "
+                f"worlds={worlds}, substeps={substeps}, threads={threads}"
+            )
+        self.model = model
+        self.worlds = worlds
+        self.substeps = substeps
+        self.control_dt = substeps * float(model.opt.timestep)
+        self.device = torch.device("cpu")
+        # a world that diverges is reported, never silently restarted
+        model.opt.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_AUTORESET)
+        self._batch = Batch(model, worlds, threads)
+        self._state = {n: self._batch.bind(n) for n in ("time", "qpos", "qvel", "ctrl")}
+        self._sensordata = self._batch.bind("sensordata")
+        self._fields = {name: self._batch.expand(name) for name in fields}
+        self._columns = {
+            model.sensor(i).name: slice(adr, adr + dim)
+            for i, (adr, dim) in enumerate(
+                zip(model.sensor_adr, model.sensor_dim, strict=True)
+            )
+        }
+        self._before = np.empty_like(self._batch.state)
+        self._fault = np.zeros(worlds, dtype=bool)
+
+    def assign(
+        self,
+        fields: Mapping[str, Float[Tensor, "n ..."]],
+        worlds: Int[Tensor, "n"] | None = None,
+    ) -> None:
+        """See `Simulator.assign`."""
+        ids = _ids(worlds)
+        rows = slice(None) if ids is None else ids
+        for name, values in fields.items():
+            if name not in self._fields:
+                raise ValueError(
+                    f"field {name!r} was not declared for this simulator; declared: "
+                    f"{', '.join(sorted(self._fields)) or 'none'}"
+                )
+            target = self._fields[name]
+            count = self.worlds if ids is None else len(ids)
+            _check_shape(f"field {name!r}", values, (count, *target.shape[1:]))
+            target[rows] = values.numpy()
+        try:
+            self._batch.set_const(ids)
+        except SimulationError as error:
+            raise ValueError(f"cannot assign {', '.join(fields)}: {error}") from error
+
+    def reset(
+        self,
+        qpos: Float[Tensor, "n nq"],
+        qvel: Float[Tensor, "n nv"],
+        worlds: Int[Tensor, "n"] | None = None,
+    ) -> Readings:
+        """See `Simulator.reset`."""
+        ids = _ids(worlds)
+        rows = slice(None) if ids is None else ids
+        count = self.worlds if ids is None else len(ids)
+        for name, values in (("qpos", qpos), ("qvel", qvel)):
+            _check_shape(name, values, (count, self._state[name].shape[1]))
+            if not values.isfinite().all():
+                raise ValueError(f"{name} to reset to must be finite")
+        self._batch.reset(ids, stage=mujoco.mjtStage.mjSTAGE_NONE.value)
+        self._state["qpos"][rows] = qpos.numpy()
+        self._state["qvel"][rows] = qvel.numpy()
+        self._batch.warning[rows] = 0
+        self._fault[rows] = False
+        self._batch.forward(ids, stage=_SENSED)
+        return self._read()
+
+    def step(self, ctrl: Float[Tensor, "world nu"]) -> Readings:
+        """See `Simulator.step`."""
+        _check_shape("ctrl", ctrl, self._state["ctrl"].shape)
+        self._state["ctrl"][:] = ctrl.numpy()
+        np.copyto(self._before, self._batch.state)
+        healthy = np.flatnonzero(~self._fault) if self._fault.any() else None
+        raised = np.empty(0, dtype=int)
+        try:
+            self._batch.step(healthy, nstep=self.substeps, stage=_SENSED)
+        except SimulationError as error:
+            raised = error.ids
+        self._freeze(raised)
+        return self._read()
+
+    def model_of(self, world: int) -> mujoco.MjModel:
+        """A copy of the model with the fields of one world, to render or inspect."""
+        return self._batch.get_model(world)
+
+    def _freeze(self, raised: NDArray[np.int_]) -> None:
+        """Return newly faulty worlds to their state before the step, and mark them."""
+        fault = self._batch.warning[:, :, 1].any(axis=1)
+        fault |= ~np.isfinite(self._batch.state).all(axis=1)
+        fault[raised] = True
+        fresh = np.flatnonzero(fault & ~self._fault)
+        if not fresh.size:
+            return
+        self._fault[fresh] = True
+        self._batch.state[fresh] = self._before[fresh]
+        self._batch.forward(fresh, stage=_SENSED)
+
+    def _read(self) -> Readings:
+        # casting copies: a reading does not change under its holder
+        sensordata = torch.from_numpy(self._sensordata.astype(np.float32))
+        state = {
+            name: torch.from_numpy(self._state[name].astype(np.float32))
+            for name in ("time", "qpos", "qvel")
+        }
+        return Readings(
+            **state,
+            sensors={n: sensordata[:, columns] for n, columns in self._columns.items()},
+            fault=torch.from_numpy(self._fault.copy()),
+        )
+
+
+def _check_shape(what: str, values: Tensor, shape: tuple[int, ...]) -> None:
+    if tuple(values.shape) != shape:
+        raise ValueError(f"{what} takes values of shape {shape}, got {tuple(values.shape)}")
+
+
+def _ids(worlds: Int[Tensor, "n"] | None) -> NDArray[np.int_] | None:
+    return None if worlds is None else worlds.numpy().astype(int)

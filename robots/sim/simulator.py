@@ -1,0 +1,82 @@
+"""The contract between the physics and everything above it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import mujoco
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readings:
+    """What the worlds look like after a step or a reset, on the simulator's device.
+
+    State and sensors describe the same instant: the backend recomputes kinematics and
+    velocity-dependent sensors at the new state.
+    """
+
+    time: Float[Tensor, "world"]
+    """Simulated time since reset [s]."""
+    qpos: Float[Tensor, "world nq"]
+    """Generalised positions, in the order of the model."""
+    qvel: Float[Tensor, "world nv"]
+    """Generalised velocities, in the order of the model."""
+    sensors: Mapping[str, Float[Tensor, "world dim"]]
+    """The model's named sensors."""
+    fault: Bool[Tensor, "world"]
+    """Worlds whose state went non-finite or for which the engine raised a warning."""
+
+
+class Simulator(Protocol):
+    """W worlds of one compiled model, different in the declared fields only.
+
+    A faulty world stays frozen in its last finite state, with `Readings.fault` true,
+    until it is reset; the other worlds are not touched by it.
+    """
+
+    model: mujoco.MjModel
+    worlds: int
+    control_dt: float
+    """Length of a control period [s]: substeps times the physics timestep."""
+    device: torch.device
+
+    def assign(
+        self,
+        fields: Mapping[str, Float[Tensor, "n ..."]],
+        worlds: Int[Tensor, "n"] | None = None,
+    ) -> None:
+        """Write model fields of some worlds (all by default); derived constants follow.
+
+        Args:
+            fields: MjModel field name to values of shape (n, *field shape), SI units.
+            worlds: indices of the n worlds.
+
+        Raises:
+            ValueError: for a field that was not declared, a wrong shape, or values the
+                engine refuses.
+        """
+        ...
+
+    def reset(
+        self,
+        qpos: Float[Tensor, "n nq"],
+        qvel: Float[Tensor, "n nv"],
+        worlds: Int[Tensor, "n"] | None = None,
+    ) -> Readings:
+        """Put some worlds (all by default) into a state, time 0, nothing remembered.
+
+        Raises:
+            ValueError: for a wrong shape, or a state that is not finite.
+        """
+        ...
+
+    def step(self, ctrl: Float[Tensor, "world nu"]) -> Readings:
+        """Advance every healthy world by one control period under a held control.
+
+        Raises:
+            ValueError: for a wrong shape.
+        """
+        ...

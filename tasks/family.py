@@ -1,0 +1,156 @@
+"""A task family: a scene, its parameters, what is observed and what is rewarded."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import mujoco
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from robots.sim.simulator import Readings
+from torch import Tensor
+
+from tasks.parameters import SPLITS, Parameter
+from tasks.task import Task, parse_task, sample_task
+
+Values = Mapping[str, Float[Tensor, "world"]]
+"""The parameters of each world's task, as numbers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instant:
+    """All that a family may look at: one moment of every world."""
+
+    readings: Readings
+    progress: Float[Tensor, "world"]
+    """Share of the horizon that has passed, 0 to 1."""
+    values: Values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What one step was worth."""
+
+    terms: Mapping[str, Float[Tensor, "world"]]
+    """Named reward terms; the reward is their weighted sum."""
+    success: Bool[Tensor, "world"]
+    """Whether the task would count as done if the episode ended now."""
+    terminated: Bool[Tensor, "world"]
+    """Worlds whose episode ends here by the task's own rule."""
+
+
+class Family(ABC):
+    """A distribution of tasks on one compiled model.
+
+    Subclasses state the class attributes and the abstract methods, and override
+    nothing else. They keep no state that changes with the worlds.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    horizon: ClassVar[int]
+    """Steps per episode."""
+    substeps: ClassVar[int]
+    """Physics steps per step."""
+    obs_dim: ClassVar[int]
+    action_dim: ClassVar[int]
+    parameters: ClassVar[tuple[Parameter, ...]]
+    fields: ClassVar[tuple[str, ...]]
+    """MjModel fields that differ between tasks."""
+    weights: ClassVar[Mapping[str, float]]
+    """Weight of each reward term."""
+    splits: ClassVar[tuple[str, ...]] = SPLITS[:4]
+
+    def __init__(self) -> None:
+        self.model = self.compile()
+
+    @abstractmethod
+    def compile(self) -> mujoco.MjModel:
+        """Build the scene."""
+
+    @abstractmethod
+    def model_fields(self, values: Values) -> Mapping[str, Float[Tensor, "world ..."]]:
+        """The values of `fields` for each world, SI units."""
+
+    @abstractmethod
+    def start(
+        self, values: Values, rng: torch.Generator
+    ) -> tuple[Float[Tensor, "world nq"], Float[Tensor, "world nv"]]:
+        """Draw the state that each world's episode starts in."""
+
+    @abstractmethod
+    def control(
+        self, now: Instant, action: Float[Tensor, "world action"]
+    ) -> Float[Tensor, "world nu"]:
+        """Turn actions in [-1, 1] into the controls held for one step."""
+
+    @abstractmethod
+    def observe(self, now: Instant) -> Float[Tensor, "world obs"]:
+        """What the policy sees; nothing in it may depend on a hidden parameter."""
+
+    @abstractmethod
+    def judge(
+        self, before: Instant, now: Instant, action: Float[Tensor, "world action"]
+    ) -> Outcome:
+        """Reward terms, success and termination of one step."""
+
+    @property
+    def hidden(self) -> tuple[Parameter, ...]:
+        """The parameters that only the oracle observes."""
+        return tuple(p for p in self.parameters if p.hidden)
+
+    def sample(self, split: str, seed: int, count: int) -> list[Task]:
+        """Draw tasks of a split; task i depends on the split, the seed and i only.
+
+        Raises:
+            ValueError: for a split the family does not have, or a negative seed.
+        """
+        if split not in self.splits:
+            raise ValueError(
+                f"family {self.name!r} has no split {split!r}; "
+                f"splits: {', '.join(self.splits)}"
+            )
+        seeds = np.random.SeedSequence([seed]).generate_state(count, np.uint64)
+        return [
+            sample_task(self.name, self.parameters, split, int(s)) for s in seeds
+        ]
+
+    def parse(self, text: str) -> Task:
+        """Read a task of this family from its JSON; see `parse_task`."""
+        return parse_task(text, self.name, self.parameters)
+
+    def values(self, tasks: Sequence[Task], device: torch.device) -> Values:
+        """The parameters of one task a world, as numbers on a device."""
+        return {
+            p.name: torch.tensor(
+                [p.number(task.parameters[p.name]) for task in tasks],
+                dtype=torch.float32,
+                device=device,
+            )
+            for p in self.parameters
+        }
+
+    def reveal(self, values: Values) -> Float[Tensor, "world features"]:
+        """The hidden parameters as features: what the oracle sees beside the rest."""
+        return torch.cat([p.encode(values[p.name]) for p in self.hidden], dim=-1)
+
+
+def per_world(
+    model: mujoco.MjModel,
+    **entries: tuple[int | Sequence[int], Float[Tensor, "world ..."]],
+) -> dict[str, Float[Tensor, "world ..."]]:
+    """Model fields for each world: the model's values with some rows replaced.
+
+    Args:
+        model: the compiled model.
+        **entries: field name to (row or rows, their values per world).
+    """
+    filled: dict[str, Tensor] = {}
+    for name, (rows, values) in entries.items():
+        base = torch.from_numpy(getattr(model, name)).to(values.device)
+        field = base.repeat(len(values), *[1] * base.ndim)
+        field[:, rows] = values.to(field.dtype)
+        filled[name] = field
+    return filled

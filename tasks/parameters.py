@@ -1,0 +1,168 @@
+"""Parameters of a task distribution: names, units, and where each split draws from."""
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+SPLITS = ("train", "held-out", "interpolation", "extrapolation", "unseen-shapes")
+"""`held-out` draws new tasks from the training ranges; the next two leave them."""
+
+Value = float | str
+Interval = tuple[float, float]
+
+
+class Parameter(Protocol):
+    """One named quantity that differs between the tasks of a family."""
+
+    @property
+    def name(self) -> str:
+        """Unique within the family."""
+        ...
+
+    @property
+    def hidden(self) -> bool:
+        """Whether only the oracle may observe it."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """Number of features in `encode`."""
+        ...
+
+    def sample(self, split: str, rng: np.random.Generator) -> Value:
+        """Draw one value."""
+        ...
+
+    def check(self, value: Value) -> Value:
+        """Return the value, or raise ValueError naming the parameter."""
+        ...
+
+    def number(self, value: Value) -> float:
+        """The value as the number that tensors of values hold."""
+        ...
+
+    def encode(self, numbers: Float[Tensor, "world"]) -> Float[Tensor, "world width"]:
+        """Features for the oracle, about [-1, 1] over the training range."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scalar:
+    """A number drawn uniformly, or log-uniformly, from the intervals of a split."""
+
+    name: str
+    unit: str
+    low: float
+    high: float
+    hole: Interval | None = None
+    """Left out of training; what `interpolation` draws from."""
+    beyond: tuple[Interval, ...] = ()
+    """What `extrapolation` draws from."""
+    log: bool = False
+    hidden: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse ranges that are empty or overlap."""
+        inner = self.hole or (self.low, self.high)
+        ordered = self.low <= inner[0] <= inner[1] <= self.high
+        apart = all(b <= self.low or a >= self.high for a, b in self.beyond)
+        if not (ordered and apart) or (self.log and self.low <= 0):
+            raise ValueError(
+                f"parameter {self.name!r}: need low <= hole <= high, the intervals "
+                f"beyond outside [low, high], and low > 0 if log; got {self}"
+            )
+
+    @property
+    def width(self) -> int:
+        """One feature."""
+        return 1
+
+    def intervals(self, split: str) -> tuple[Interval, ...]:
+        """Where a split draws from."""
+        if split == "extrapolation" and self.beyond:
+            return self.beyond
+        if self.hole is None:
+            return ((self.low, self.high),)
+        if split == "interpolation":
+            return (self.hole,)
+        return ((self.low, self.hole[0]), (self.hole[1], self.high))
+
+    def sample(self, split: str, rng: np.random.Generator) -> float:
+        """Draw one value; intervals count by their (log) length."""
+        ends = np.array(self.intervals(split))
+        ends = np.log(ends) if self.log else ends
+        lengths = ends[:, 1] - ends[:, 0]
+        if not lengths.any():
+            return self.low
+        low, high = ends[rng.choice(len(ends), p=lengths / lengths.sum())]
+        drawn = rng.uniform(low, high)
+        return float(math.exp(drawn) if self.log else drawn)
+
+    def check(self, value: Value) -> float:
+        """Return the value as a float, or raise ValueError."""
+        if not isinstance(value, int | float) or not math.isfinite(value):
+            raise ValueError(
+                f"parameter {self.name!r} takes a finite number [{self.unit}], "
+                f"got {value!r}"
+            )
+        return float(value)
+
+    def number(self, value: Value) -> float:
+        """The value itself."""
+        return self.check(value)
+
+    def encode(self, numbers: Float[Tensor, "world"]) -> Float[Tensor, "world 1"]:
+        """The position in the training range, -1 at its low end and 1 at its high."""
+        low, high = self.low, self.high
+        if self.log:
+            low, high, numbers = math.log(low), math.log(high), numbers.log()
+        half = (high - low) / 2 or 1.0  # a constant of the training range
+        return ((numbers - (low + high) / 2) / half)[:, None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """One of a few names, drawn uniformly."""
+
+    name: str
+    options: tuple[str, ...]
+    unseen: tuple[str, ...] = ()
+    """Options kept for the split `unseen-shapes`."""
+    hidden: bool = True
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Every option, in the order in which values are numbered."""
+        return self.options + self.unseen
+
+    @property
+    def width(self) -> int:
+        """One feature an option."""
+        return len(self.all)
+
+    def sample(self, split: str, rng: np.random.Generator) -> str:
+        """Draw one option."""
+        pool = self.unseen if split == "unseen-shapes" and self.unseen else self.options
+        return pool[int(rng.integers(len(pool)))]
+
+    def check(self, value: Value) -> str:
+        """Return the value, or raise ValueError listing the options."""
+        if value not in self.all:
+            raise ValueError(
+                f"parameter {self.name!r} is one of {', '.join(self.all)}, "
+                f"got {value!r}"
+            )
+        return str(value)
+
+    def number(self, value: Value) -> float:
+        """The option's index."""
+        return float(self.all.index(self.check(value)))
+
+    def encode(self, numbers: Float[Tensor, "world"]) -> Float[Tensor, "world width"]:
+        """One-hot."""
+        return torch.nn.functional.one_hot(numbers.long(), self.width).float()

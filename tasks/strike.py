@@ -1,0 +1,192 @@
+"""strike: an arm strikes an object so that it slides out of reach and stops on a target.
+
+One blow decides. How hard to strike depends on the friction, and where on the centre of
+mass and the shape, none of which the policy sees; a robust policy can only average.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import ClassVar
+
+import mujoco
+import torch
+from jaxtyping import Float
+from robots.panda import CartesianVelocity, StartTable, panda
+from torch import Tensor
+
+from tasks import shapes
+from tasks.family import Family, Instant, Outcome, Values, per_world
+from tasks.parameters import Choice, Parameter, Scalar
+from tasks.rewards import closeness
+from tasks.target import add_target
+
+# The blow goes along y, across the arm's front, where its first joint is fastest: the
+# speed limits allow 1.4 m/s there and only 0.5 m/s along x.
+PLACE = (0.60, -0.03)  # [m], where the object lies
+TARGET_Y = (0.56, 0.70)  # [m]; at x = 0.6 m that is beyond the arm's reach
+TOOL_Z = 0.045  # [m], height of the paddle's centre
+LINE_Y = 0.04  # [m], the paddle is braked to stop here
+BRAKE = 20.0  # [1/s], speed allowed per distance to that line
+HEIGHT_GAIN = 8.0  # [1/s]
+SPEED = (1.4, 0.5)  # [m/s], of a full command along and across the blow
+INSERT_SHARE = 0.4  # of the object's mass sits in the insert that shifts its centre
+SUCCESS = 0.06  # [m]
+
+
+class Strike(Family):
+    """Strike an object of hidden friction, mass, centre of mass and shape."""
+
+    name = "strike"
+    summary = "strike an unknown object so that it slides to a target out of reach"
+    horizon = 50
+    substeps = 8
+    obs_dim = 14
+    action_dim = 2
+    splits = (*Family.splits, "unseen-shapes")
+    parameters: ClassVar[tuple[Parameter, ...]] = (
+        Scalar(
+            name="friction",
+            unit="1",
+            low=0.04,
+            high=0.15,
+            hole=(0.07, 0.085),
+            beyond=((0.03, 0.04), (0.15, 0.18)),
+            log=True,
+        ),
+        Scalar(name="mass", unit="kg", low=0.2, high=0.8, beyond=((0.8, 1.2),)),
+        Scalar(name="insert_y", unit="m", low=-0.03, high=0.03),
+        Scalar(name="size", unit="m", low=0.045, high=0.06, beyond=((0.035, 0.045),)),
+        Choice(
+            name="shape",
+            options=("box", "disc", "ell", "lollipop"),
+            unseen=("tee", "cross", "dumbbell"),
+        ),
+    )
+    fields = (
+        "body_mass",
+        "body_ipos",
+        "body_iquat",
+        "body_inertia",
+        "geom_size",
+        "geom_pos",
+        "geom_margin",
+        "geom_rgba",
+        "geom_friction",
+    )
+    weights: ClassVar[Mapping[str, float]] = {
+        "near": 0.5 / horizon,
+        "placed": 1.0,
+        "effort": -0.1 / horizon,
+    }
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._arm = CartesianVelocity()
+        self._starts = StartTable(x=(0.58, 0.62), y=(-0.24, -0.18), z=TOOL_Z)
+        self._body = self.model.body("object").id
+        self._geoms = [self.model.geom(f"object_{s}").id for s in shapes.SLOTS]
+
+    def compile(self) -> mujoco.MjModel:
+        """The arm, an object within its reach and a target beyond it."""
+        spec = panda()
+        # the paddle's broad face looks along the blow
+        spec.geom("paddle").size = [0.06, 0.012, 0.04]
+        shapes.add_object(spec, "object")
+        for slot in shapes.SLOTS:
+            geom = spec.geom(f"object_{slot}")
+            # the object's own friction decides on the table; contype/conaffinity as is
+            geom.priority, geom.condim = 1, 4
+        add_target(spec, axes="y", at=(PLACE[0], 0.0, 0.001), radius=SUCCESS)
+        spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
+        return spec.compile()
+
+    def model_fields(self, values: Values) -> Mapping[str, Float[Tensor, "world ..."]]:
+        """Shape, mass properties and friction of the object."""
+        geometry = shapes.geometry(values["shape"], values["size"])
+        inertia = shapes.inertia(
+            values["shape"],
+            values["size"],
+            values["mass"],
+            values["insert_y"],
+            INSERT_SHARE,
+        )
+        sliding = values["friction"].double()[:, None].expand(-1, len(shapes.SLOTS))
+        # torsional friction of a patch about 3 cm wide; none against rolling
+        friction = torch.stack([sliding, 0.02 * sliding, torch.zeros_like(sliding)], -1)
+        body, geoms = self._body, self._geoms
+        return per_world(
+            self.model,
+            body_mass=(body, inertia.mass),
+            body_ipos=(body, inertia.ipos),
+            body_iquat=(body, inertia.iquat),
+            body_inertia=(body, inertia.inertia),
+            geom_size=(geoms, geometry.size),
+            geom_pos=(geoms, geometry.pos),
+            geom_margin=(geoms, geometry.margin),
+            geom_rgba=(geoms, geometry.rgba),
+            geom_friction=(geoms, friction),
+        )
+
+    def start(
+        self, values: Values, rng: torch.Generator
+    ) -> tuple[Float[Tensor, "world nq"], Float[Tensor, "world nv"]]:
+        """The paddle behind the object, a little off; the target anew each episode."""
+        worlds = len(values["mass"])
+        u = torch.rand(worlds, 5, generator=rng)
+        qpos = torch.from_numpy(self.model.qpos0).float().repeat(worlds, 1)
+        qpos[:, :7] = self._starts(u[:, :2])
+        qpos[:, 7] = PLACE[0] + 0.02 * (u[:, 2] - 0.5)
+        qpos[:, 8] = PLACE[1] + 0.02 * (u[:, 3] - 0.5)
+        qpos[:, 9] = shapes.HALF_HEIGHT
+        qpos[:, 10] = qpos[:, 13] = math.sqrt(0.5)  # its x axis along the blow
+        qpos[:, 14] = TARGET_Y[0] + (TARGET_Y[1] - TARGET_Y[0]) * u[:, 4]
+        return qpos, torch.zeros(worlds, self.model.nv)
+
+    def control(
+        self, now: Instant, action: Float[Tensor, "world action"]
+    ) -> Float[Tensor, "world nu"]:
+        """A planar velocity of the paddle, braked at the line, at constant height."""
+        tool = now.readings.sensors["tool_pos"]
+        along = torch.minimum(SPEED[0] * action[:, 0], BRAKE * (LINE_Y - tool[:, 1]))
+        height = HEIGHT_GAIN * (TOOL_Z - tool[:, 2])
+        velocity = torch.stack([SPEED[1] * action[:, 1], along, height], dim=-1)
+        return self._arm(now.readings, velocity)
+
+    def observe(self, now: Instant) -> Float[Tensor, "world obs"]:
+        """Paddle, object and target in the plane, and the time."""
+        r = now.readings
+        tool, obj = r.sensors["tool_pos"][:, :2], r.qpos[:, 7:9]
+        yaw = 2 * torch.atan2(r.qpos[:, 13], r.qpos[:, 10])
+        target = r.qpos[:, 14:15]
+        return torch.cat(
+            [
+                10 * (tool - torch.tensor(PLACE)),
+                r.sensors["tool_vel"][:, :2],
+                10 * (obj - tool),
+                5 * (obj[:, :1] - PLACE[0]),
+                2 * (target - obj[:, 1:]),
+                r.qvel[:, 7:9],
+                torch.stack([yaw.cos(), 0.1 * r.qvel[:, 12]], dim=-1),
+                10 * (target - sum(TARGET_Y) / 2),
+                2 * now.progress[:, None] - 1,
+            ],
+            dim=-1,
+        )
+
+    def judge(
+        self, before: Instant, now: Instant, action: Float[Tensor, "world action"]
+    ) -> Outcome:
+        """Closeness to the target all along, and mostly at the end."""
+        r = now.readings
+        miss = torch.hypot(r.qpos[:, 7] - PLACE[0], r.qpos[:, 8] - r.qpos[:, 14])
+        close = closeness(miss, 0.2)
+        slow = torch.hypot(r.qvel[:, 7], r.qvel[:, 8]) < 0.05
+        return Outcome(
+            terms={
+                "near": close,
+                "placed": close * (now.progress >= 1),
+                "effort": action.square().mean(-1),
+            },
+            success=(miss < SUCCESS) & slow,
+            terminated=torch.zeros_like(slow),
+        )
