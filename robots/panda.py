@@ -7,7 +7,6 @@ arm stands at the origin of a table, z = 0; x points away from it over the table
 import math
 from typing import cast
 
-import assets
 import mujoco
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
+import assets
 from robots.sim.simulator import Readings
 
 JOINTS = tuple(f"joint{i}" for i in range(1, 8))
@@ -45,23 +45,25 @@ def panda() -> mujoco.MjSpec:
 class CartesianVelocity:
     r"""Joint velocities that move the tool at a given velocity and keep it upright.
 
-    With the geometric Jacobian :math:`J` of the tool and the twist :math:`t = (v, K e)`,
-    the damped least-squares solution of :math:`J \dot q = t` is
+    With the tool's geometric Jacobian :math:`J` and the twist :math:`t = (v, K e)`,
 
-    .. math:: \dot q = J^T (J J^T + \lambda^2 I)^{-1} t
+    .. math:: \dot q^* = J^T (J J^T + \lambda^2 I)^{-1} (t - h \dot J \dot q)
 
-    (Nakamura and Hanafusa 1986, "Inverse kinematic solutions with singularity
-    robustness for robot manipulator control", eq. 12 ff.). :math:`e` is the small
+    is the damped least-squares solution of :math:`J \dot q^* = t` (Nakamura and
+    Hanafusa 1986, "Inverse kinematic solutions with singularity robustness for robot
+    manipulator control") for the Jacobian a time :math:`h` ahead: when the command,
+    held for a control period, takes effect, the arm has turned. :math:`e` is the small
     rotation that brings the paddle's face back to +x and its approach axis down. A
-    solution that exceeds a joint's speed limit is shortened as a whole, so the tool
-    slows down but keeps its direction.
+    solution beyond a joint's speed limit is shortened as a whole, so that the tool
+    slows down and keeps its direction.
 
-    The Jacobian is assembled from the named sensors of the model, so that it works on
-    every simulator and device.
+    Everything is assembled from the model's named sensors and the arm's velocities, so
+    that it works on every simulator and device.
 
     Args:
         damping: :math:`\lambda`, in the Jacobian's mixed units [m, rad].
         righting: gain :math:`K` of the orientation feedback [1/s].
+        lookahead: :math:`h` [s]: half a control period and the servos' time constant.
         device: where the readings live.
     """
 
@@ -70,9 +72,11 @@ class CartesianVelocity:
         *,
         damping: float = 0.01,
         righting: float = 10.0,
+        lookahead: float = 0.04,
         device: torch.device | str = "cpu",
     ) -> None:
         self._ridge = damping**2 * torch.eye(6, device=device)
+        self._lookahead = lookahead
         self._limit = torch.tensor(JOINT_SPEED, device=device)
         # e = (-z_y, (x_z + z_x) / 2, -x_y) from the tool's axes x and z, to first order
         self._right = torch.zeros(6, 3, device=device)
@@ -82,10 +86,11 @@ class CartesianVelocity:
     def __call__(
         self, readings: Readings, velocity: Float[Tensor, "world 3"]
     ) -> Float[Tensor, "world 7"]:
-        """Compute the joint velocity commands for the tool velocity.
+        """Compute the joint velocity commands for a tool velocity.
 
         Args:
-            readings: of a simulator of a model made from `panda`.
+            readings: of a simulator of a model made from `panda`, whose first seven
+                degrees of freedom are the arm's.
             velocity: of the tool's centre, in the world frame [m/s].
 
         Returns:
@@ -95,12 +100,37 @@ class CartesianVelocity:
         sensors = readings.sensors
         axes = torch.cat((sensors["tool_xaxis"], sensors["tool_zaxis"]), dim=-1)
         twist = torch.cat((velocity, axes @ self._right), dim=-1)
+        bias = bias_acceleration(columns, readings.qvel[:, :7])
+        twist = twist - self._lookahead * bias
         gram = torch.baddbmm(self._ridge, columns.mT, columns)
         factor, _ = torch.linalg.cholesky_ex(gram)
         dual = torch.cholesky_solve(twist[..., None], factor)
         rates = torch.bmm(columns, dual)[..., 0]
         excess = (rates.abs() / self._limit).amax(dim=-1, keepdim=True)
         return rates / excess.clamp(min=1.0)
+
+
+def bias_acceleration(
+    columns: Float[Tensor, "world 7 6"], rates: Float[Tensor, "world 7"]
+) -> Float[Tensor, "world 6"]:
+    """Compute the tool's acceleration at constant joint velocities, dJ/dt dq/dt.
+
+    With s_i = z_i dq_i/dt, w_i = s_1 + ... + s_i and l_i the linear velocity that joint
+    i alone gives the tool: the sums of (2 w_i - s_i) x l_i and of w_i x s_i.
+
+    Args:
+        columns: the tool's geometric Jacobian, transposed [m, rad].
+        rates: joint velocities [rad/s].
+
+    Returns:
+        Linear, then angular acceleration [m/s^2, rad/s^2].
+    """
+    linear, spin = (columns * rates[..., None]).split(3, dim=-1)
+    turn = spin.cumsum(dim=1)
+    cross = torch.linalg.cross(
+        torch.cat((2 * turn - spin, turn), dim=1), torch.cat((linear, spin), dim=1)
+    )
+    return torch.cat((cross[:, :7].sum(dim=1), cross[:, 7:].sum(dim=1)), dim=-1)
 
 
 def jacobian(readings: Readings) -> Float[Tensor, "world 6 7"]:

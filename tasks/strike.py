@@ -39,7 +39,7 @@ class Strike(Family):
     name = "strike"
     summary = "strike an unknown object so that it slides to a target out of reach"
     horizon = 50
-    substeps = 8
+    substeps = 5
     obs_dim = 14
     action_dim = 2
     splits = (*Family.splits, "unseen-shapes")
@@ -97,6 +97,7 @@ class Strike(Family):
             # the object's own friction decides on the table; contype/conaffinity as is
             geom.priority, geom.condim = 1, 4
         add_target(spec, axes="y", at=(PLACE[0], 0.0, 0.001), radius=SUCCESS)
+        spec.option.timestep = 0.008
         spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
         return spec.compile()
 

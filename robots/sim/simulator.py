@@ -52,7 +52,7 @@ class Simulator(Protocol):
 
         Args:
             fields: MjModel field name to values of shape (n, *field shape), SI units.
-            worlds: indices of the n worlds.
+            worlds: indices of the n worlds, ascending.
 
         Raises:
             ValueError: for a field that was not declared, a wrong shape, or values the

@@ -1,0 +1,361 @@
+"""The simulator against plain `mj_step`: equal bit for bit, whatever else happens."""
+
+from collections.abc import Mapping, Sequence
+
+import mujoco
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from robots.sim.cpu import CpuSimulator
+from robots.sim.simulator import Readings
+from torch import Tensor
+
+SUBSTEPS = 5
+PERIODS = 40
+WORLDS = 4
+BODY_FIELDS = ("body_mass", "body_inertia", "body_ipos", "body_iquat")
+FIELDS = (
+    *BODY_FIELDS,
+    "geom_size",
+    "geom_friction",
+    "actuator_gainprm",
+    "actuator_biasprm",
+)
+NOMINAL = {
+    "inertial": 'pos="0 0 0" mass="1" diaginertia=".01 .01 .01"',
+    "size": ".1 .1 .1",
+    "friction": "1 .005 .0001",
+    "kp": "5",
+}
+OTHERS = (
+    {"inertial": 'pos="0 0 0" mass="2.5" diaginertia=".03 .03 .03"'},
+    {
+        "inertial": 'pos=".03 .02 -.01" mass="1.7" diaginertia=".02 .03 .04" '
+        'quat=".9 .1 .2 .3"',
+        "friction": ".3 .01 .0001",
+    },
+    {"size": ".07 .12 .09", "kp": "9"},
+)
+
+
+def make_model(**changed: str) -> mujoco.MjModel:
+    """A box that falls between the floor and a driven arm that sweeps into it."""
+    v = NOMINAL | changed
+    return mujoco.MjModel.from_xml_string(f"""
+    <mujoco>
+      <option timestep="0.004"/>
+      <worldbody>
+        <geom name="floor" type="plane" size="0 0 1"/>
+        <body name="box" pos="0 0 .12" simple="false">
+          <freejoint/>
+          <inertial {v["inertial"]}/>
+          <geom name="box" type="box" size="{v["size"]}" friction="{v["friction"]}"
+            priority="1"/>
+        </body>
+        <body name="arm" pos="-.35 0 .08">
+          <joint name="hinge" axis="0 0 1" damping=".1"/>
+          <geom name="rod" type="capsule" fromto="0 0 0 .3 0 0" size=".03" mass=".5"/>
+        </body>
+      </worldbody>
+      <actuator>
+        <motor name="motor" joint="hinge"/>
+        <position name="servo" joint="hinge" kp="{v["kp"]}"/>
+      </actuator>
+      <sensor>
+        <framepos name="box_pos" objtype="body" objname="box"/>
+        <framelinvel name="box_vel" objtype="body" objname="box"/>
+        <framepos name="rod_pos" objtype="geom" objname="rod"/>
+        <jointvel name="hinge_vel" joint="hinge"/>
+      </sensor>
+    </mujoco>
+    """)
+
+
+def make_simulator(
+    *, worlds: int = WORLDS, threads: int = 1, fields: Sequence[str] = FIELDS
+) -> CpuSimulator:
+    return CpuSimulator(
+        make_model(), worlds=worlds, substeps=SUBSTEPS, fields=fields, threads=threads
+    )
+
+
+def start_states(worlds: int = WORLDS) -> tuple[Tensor, Tensor]:
+    """The box tilted above the floor beside the arm, differently in each world."""
+    rng = torch.Generator().manual_seed(1)
+    qpos = torch.zeros(worlds, 8)
+    qpos[:, :3] = torch.tensor([-0.1, 0.2, 0.2])
+    qpos[:, 3:7] = torch.tensor([1.0, 0.1, 0.05, 0.0])
+    qpos[:, 7] = torch.rand(worlds, generator=rng) * 0.2
+    qpos[:, 3:7] /= qpos[:, 3:7].norm(dim=1, keepdim=True)
+    return qpos, 0.3 * torch.randn(worlds, 7, generator=rng)
+
+
+def draw_controls(worlds: int = WORLDS, periods: int = PERIODS) -> Tensor:
+    rng = torch.Generator().manual_seed(2)
+    return 2 * torch.rand(periods, worlds, 2, generator=rng)
+
+
+def run_plainly(
+    model: mujoco.MjModel, qpos: Tensor, qvel: Tensor, controls: Tensor
+) -> tuple[NDArray[np.float32], mujoco.MjData]:
+    """States after each control period by `mj_step` alone; qpos, then qvel."""
+    data = mujoco.MjData(model)
+    data.qpos[:], data.qvel[:] = qpos.numpy(), qvel.numpy()
+    states: list[NDArray[np.float64]] = []
+    for ctrl in controls:
+        data.ctrl[:] = ctrl.numpy()
+        mujoco.mj_step(model, data, nstep=SUBSTEPS)
+        states.append(np.concatenate([data.qpos, data.qvel]))
+    return np.stack(states).astype(np.float32), data
+
+
+def run(sim: CpuSimulator, controls: Tensor) -> list[Readings]:
+    return [sim.step(ctrl) for ctrl in controls]
+
+
+def states_of(readings: Sequence[Readings]) -> Tensor:
+    """(time, world, qpos then qvel)."""
+    return torch.stack([torch.cat([r.qpos, r.qvel], dim=1) for r in readings])
+
+
+def assert_bit_equal(a: Readings, b: Readings, worlds: Sequence[int]) -> None:
+    ids = list(worlds)
+    for name in ("time", "qpos", "qvel", "fault"):
+        assert torch.equal(getattr(a, name)[ids], getattr(b, name)[ids]), name
+    for name, values in a.sensors.items():
+        assert torch.equal(values[ids], b.sensors[name][ids]), name
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_trajectories_equal_mj_step(threads: int) -> None:
+    sim = make_simulator(threads=threads)
+    qpos, qvel = start_states()
+    controls = draw_controls()
+    sim.reset(qpos, qvel)
+    got = states_of(run(sim, controls)).numpy()
+    for w in range(WORLDS):
+        expected, data = run_plainly(make_model(), qpos[w], qvel[w], controls[:, w])
+        np.testing.assert_array_equal(got[:, w], expected)
+        assert data.ncon > 0  # the box ended up on something
+
+
+def assign_others(sim: CpuSimulator) -> list[mujoco.MjModel]:
+    """Give worlds 1 to 3 the values of models compiled with them; world 0 none."""
+    compiled = [make_model(), *(make_model(**changed) for changed in OTHERS)]
+    fields = {
+        name: torch.from_numpy(np.stack([getattr(m, name) for m in compiled[1:]]))
+        for name in FIELDS
+    }
+    sim.assign(fields, torch.tensor([1, 2, 3]))
+    return compiled
+
+
+def test_assigned_worlds_equal_models_compiled_with_their_values() -> None:
+    sim = make_simulator()
+    compiled = assign_others(sim)
+    qpos, qvel = start_states()
+    controls = draw_controls()
+    sim.reset(qpos, qvel)
+    got = states_of(run(sim, controls)).numpy()
+    for w, model in enumerate(compiled):
+        expected, _ = run_plainly(model, qpos[w], qvel[w], controls[:, w])
+        np.testing.assert_array_equal(got[:, w], expected)
+    assert len(np.unique(got[-1, :, 0])) == WORLDS
+
+
+def test_derived_constants_follow_assigned_values() -> None:
+    sim = make_simulator()
+    compiled = assign_others(sim)
+    derived = (
+        "body_subtreemass",
+        "body_invweight0",
+        "dof_invweight0",
+        "dof_M0",
+        "geom_rbound",
+        "geom_aabb",
+        "actuator_acc0",
+        "tendon_invweight0",
+    )
+    for w, model in enumerate(compiled):
+        for name in (*FIELDS, *derived):
+            got = getattr(sim.model_of(w), name)
+            np.testing.assert_array_equal(got, getattr(model, name), err_msg=name)
+    assert compiled[1].body_subtreemass[1] == 2.5
+    for name in ("body_invweight0", "geom_rbound", "geom_aabb"):
+        assert any(
+            (getattr(m, name) != getattr(compiled[0], name)).any() for m in compiled[1:]
+        ), name
+
+
+def test_assigning_again_replaces_the_values() -> None:
+    sim = make_simulator()
+    assign_others(sim)
+    nominal = torch.from_numpy(make_model().body_mass)
+    sim.assign({"body_mass": 2 * nominal.expand(WORLDS, -1)})
+    for w in range(WORLDS):
+        assert sim.model_of(w).body_subtreemass[1] == 2.0
+
+
+def test_readings_are_current_with_the_state() -> None:
+    sim = make_simulator()
+    qpos, qvel = start_states()
+    readings = [sim.reset(qpos, qvel), *run(sim, draw_controls(periods=15))]
+    model = make_model()
+    for r in readings:
+        for w in range(WORLDS):
+            data = mujoco.MjData(model)
+            data.qpos[:], data.qvel[:] = r.qpos[w].numpy(), r.qvel[w].numpy()
+            mujoco.mj_forward(model, data)
+            for name, values in r.sensors.items():
+                # the readings' state is rounded to float32, hence not bit for bit
+                np.testing.assert_allclose(
+                    values[w], data.sensor(name).data, atol=1e-5, err_msg=name
+                )
+
+
+def test_time_advances_by_control_periods_and_restarts_at_reset() -> None:
+    sim = make_simulator()
+    sim.reset(*start_states())
+    assert sim.control_dt == pytest.approx(SUBSTEPS * 0.004)
+    time = run(sim, draw_controls(periods=3))[-1].time
+    torch.testing.assert_close(time, torch.full((WORLDS,), 3 * sim.control_dt))
+    assert not sim.reset(*start_states()).time.any()
+
+
+def test_a_reading_does_not_change_under_its_holder() -> None:
+    sim = make_simulator()
+    before = sim.reset(*start_states())
+    qpos, sensor = before.qpos.clone(), before.sensors["box_vel"].clone()
+    run(sim, draw_controls(periods=2))
+    assert torch.equal(before.qpos, qpos)
+    assert torch.equal(before.sensors["box_vel"], sensor)
+
+
+def test_reset_of_some_worlds_leaves_the_others_bit_equal() -> None:
+    qpos, qvel = start_states()
+    controls = draw_controls(periods=20)
+    sim, undisturbed = make_simulator(), make_simulator()
+    for s in (sim, undisturbed):
+        s.reset(qpos, qvel)
+        run(s, controls[:10])
+    some = torch.tensor([1, 3])
+    sim.reset(qpos[some], qvel[some], some)
+    for ctrl in controls[10:]:
+        disturbed, expected = sim.step(ctrl), undisturbed.step(ctrl)
+        assert_bit_equal(disturbed, expected, [0, 2])
+        assert (disturbed.qpos != expected.qpos)[[1, 3]].any(1).all()
+
+
+def test_a_reset_world_remembers_nothing() -> None:
+    qpos, qvel = start_states()
+    controls = draw_controls(periods=20)
+    used, fresh = make_simulator(), make_simulator()
+    used.reset(qpos.roll(1, 0), qvel.roll(1, 0))
+    run(used, controls)
+    for s in (used, fresh):
+        s.reset(qpos, qvel)
+    for ctrl in controls:
+        assert_bit_equal(used.step(ctrl), fresh.step(ctrl), range(WORLDS))
+
+
+def spoil_state(sim: CpuSimulator, qpos: Tensor, qvel: Tensor) -> Mapping[str, Tensor]:
+    qvel = qvel.clone()
+    qvel[2] = 1e12
+    sim.reset(qpos, qvel)
+    return {}
+
+
+def spoil_control(sim: CpuSimulator, qpos: Tensor, qvel: Tensor) -> Mapping[str, Tensor]:
+    sim.reset(qpos, qvel)
+    return {"ctrl": torch.tensor([float("nan"), 0.0])}
+
+
+def spoil_force(sim: CpuSimulator, qpos: Tensor, qvel: Tensor) -> Mapping[str, Tensor]:
+    sim.reset(qpos, qvel)
+    return {"ctrl": torch.tensor([1e30, 0.0])}
+
+
+@pytest.mark.parametrize("spoil", [spoil_state, spoil_control, spoil_force])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_diverging_world_faults_alone_until_its_reset(
+    spoil: type[spoil_state], threads: int
+) -> None:
+    qpos, qvel = start_states()
+    controls = draw_controls(periods=20)
+    sim, healthy = make_simulator(threads=threads), make_simulator(threads=threads)
+    healthy.reset(qpos, qvel)
+    spoiled = controls.clone()
+    given = spoil(sim, qpos, qvel)
+    if "ctrl" in given:
+        spoiled[0, 2] = given["ctrl"]
+    frozen: Readings | None = None
+    for good, bad in zip(controls, spoiled, strict=True):
+        got, expected = sim.step(bad), healthy.step(good)
+        assert got.fault.tolist() == [False, False, True, False]
+        assert_bit_equal(got, expected, [0, 1, 3])
+        assert got.qpos.isfinite().all()
+        assert got.qvel.isfinite().all()
+        assert all(v.isfinite().all() for v in got.sensors.values())
+        if frozen is not None:
+            assert_bit_equal(got, frozen, [2])
+        frozen = got
+    one = torch.tensor([2])
+    for s in (sim, healthy):
+        healed = s.reset(qpos[one], qvel[one], one)
+        assert not healed.fault.any()
+    for ctrl in controls:
+        assert_bit_equal(sim.step(ctrl), healthy.step(ctrl), range(WORLDS))
+
+
+def test_worlds_that_have_all_diverged_stay_frozen() -> None:
+    sim = make_simulator()
+    qpos, qvel = start_states()
+    sim.reset(qpos, qvel + 1e12)
+    first = run(sim, draw_controls(periods=1))[0]
+    assert first.fault.all()
+    second = run(sim, draw_controls(periods=1))[0]
+    assert_bit_equal(first, second, range(WORLDS))
+
+
+def test_wrong_counts_are_refused() -> None:
+    for kwargs in ({"worlds": 0}, {"threads": -1}):
+        with pytest.raises(ValueError, match=r"at least 1 and threads at least 0, got"):
+            make_simulator(**kwargs)
+    with pytest.raises(ValueError, match="substeps=0"):
+        CpuSimulator(make_model(), worlds=1, substeps=0)
+
+
+def test_wrong_fields_are_refused_with_what_is_allowed() -> None:
+    sim = make_simulator(fields=("geom_size", "body_mass"))
+    friction = torch.ones(WORLDS, 3, 3)
+    with pytest.raises(ValueError, match=r"'geom_friction'.*declared: body_mass, geom_size"):
+        sim.assign({"geom_friction": friction})
+    with pytest.raises(ValueError, match=r"'body_mass'.*\(4, 3\), got \(4, 2\)"):
+        sim.assign({"body_mass": torch.ones(WORLDS, 2)})
+    with pytest.raises(ValueError, match=r"'body_mass'.*\(4, 3\), got \(1, 3\)"):
+        sim.assign({"body_mass": torch.ones(1, 3)})
+    with pytest.raises(ValueError, match="body_weight is not an expandable"):
+        make_simulator(fields=("body_weight",))
+
+
+def test_a_simple_body_refuses_another_centre_of_mass() -> None:
+    # the engine would ignore the offset: the body was compiled without one
+    xml = "<mujoco><worldbody><body><freejoint/><geom size='.1'/></body></worldbody></mujoco>"
+    model = mujoco.MjModel.from_xml_string(xml)
+    sim = CpuSimulator(model, worlds=2, substeps=1, fields=("body_ipos",), threads=1)
+    with pytest.raises(ValueError, match=r"cannot assign body_ipos.*simple='false'"):
+        sim.assign({"body_ipos": torch.full((2, 2, 3), 0.01)})
+
+
+def test_wrong_states_and_controls_are_refused() -> None:
+    sim = make_simulator()
+    qpos, qvel = start_states()
+    with pytest.raises(ValueError, match=r"qpos takes values of shape \(4, 8\)"):
+        sim.reset(qpos[:1], qvel[:1])
+    with pytest.raises(ValueError, match=r"qvel takes values of shape \(1, 7\)"):
+        sim.reset(qpos[:1], qvel[:1, :6], torch.tensor([0]))
+    with pytest.raises(ValueError, match="qvel to reset to must be finite"):
+        sim.reset(qpos, qvel * float("nan"))
+    with pytest.raises(ValueError, match=r"ctrl takes values of shape \(4, 2\)"):
+        sim.step(torch.zeros(1, 2))
