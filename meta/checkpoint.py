@@ -7,7 +7,6 @@ the last whole one.
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -59,8 +58,8 @@ def save_checkpoint(path: Path, trainer: Trainer, *, resumable: bool = True) -> 
         "config": json.dumps(asdict(trainer.cfg)),
         "iteration": str(trainer.iteration),
         "env_steps": str(trainer.env_steps),
-        "sha256": _checksum(tensors),
     }
+    metadata["sha256"] = _checksum(tensors, metadata)
     write_atomically(path, save(tensors, metadata))
 
 
@@ -87,14 +86,18 @@ def load_trained(spec: str) -> Trained:
     )
 
 
-def resume_trainer(path: Path) -> Trainer:
+def resume_trainer(path: Path, cfg: TrainCfg | None = None) -> Trainer:
     """Continue a run from its checkpoint.
+
+    Args:
+        path: the checkpoint.
+        cfg: replaces the checkpoint's configuration, to train for longer.
 
     Raises:
         ValueError: as `load_trained`, or if the checkpoint holds no optimiser.
     """
     tensors, metadata = _read(path)
-    trainer = make_trainer(parse_config(metadata["config"]))
+    trainer = make_trainer(cfg or parse_config(metadata["config"]))
     saved = _fitting(group(tensors, "theta"), trainer.theta, str(path))
     with torch.no_grad():
         for name, value in saved.items():
@@ -123,22 +126,36 @@ def parse_config(text: str) -> TrainCfg:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Replace a file by a whole new one, or leave it as it was."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Replace a file by a whole new one, or leave it as it was.
+
+    Only one process may write a path at a time.
+    """
+    partial = path.with_name(f".{path.name}.partial")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with partial.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(name).replace(path)
+        partial.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
         raise
+
+
+def shipped_policies() -> list[str]:
+    """Names that `load_trained` takes after `shipped:`."""
+    folder = assets.ROOT / "policies"
+    return sorted(path.stem for path in folder.glob("*.safetensors"))
 
 
 def _locate(spec: str) -> Path:
     if spec.startswith(SHIPPED):
         name = spec.removeprefix(SHIPPED)
+        known = shipped_policies()
+        if name not in known:
+            raise ValueError(
+                f"no shipped policy {name!r}; shipped: {', '.join(known) or 'none'}"
+            )
         return assets.path(f"policies/{name}.safetensors")
     path = Path(spec)
     path = path / CHECKPOINT if path.is_dir() else path
@@ -152,16 +169,17 @@ def _locate(spec: str) -> Path:
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        opened: Any = safe_open(path, framework="pt")
+        with opened as file:
+            metadata: dict[str, str] = file.metadata() or {}
+            tensors: dict[str, Tensor] = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{path} is truncated or no checkpoint: {error}") from error
     if metadata.get("format") != FORMAT:
         raise ValueError(
             f"{path} has format {metadata.get('format')!r}, expected {FORMAT!r}"
         )
-    if metadata.get("sha256") != _checksum(tensors):
+    if metadata.pop("sha256", None) != _checksum(tensors, metadata):
         raise ValueError(f"{path} is corrupt: its checksum does not match")
     return tensors, metadata
 
@@ -173,11 +191,13 @@ def _fitting(saved: Theta, expected: Theta, source: str) -> Theta:
     return saved
 
 
-def _checksum(tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
+def _checksum(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
+    """Over all that the file says, and no two files of equal parts the same bytes."""
+    digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
     for name in sorted(tensors):
-        digest.update(name.encode())
-        digest.update(tensors[name].numpy().tobytes())
+        value = tensors[name]
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.numpy().tobytes())
     return digest.hexdigest()
 
 

@@ -78,7 +78,8 @@ _CHEETAH = TrainCfg(
 # few episodes and hidden dynamics: a learned inner advantage, a baseline that does not
 # depend on the adapting episodes, and every number of episodes met in training
 _FEW = MamlCfg(
-    rate=2e-3,
+    rate=4e-3,
+    epochs=8,
     clip=0.2,
     learned_advantage=True,
     inner_baseline="pooled",

@@ -58,6 +58,8 @@ class MamlCfg:
     epochs: int = 5
     clip: float = 0.3
     inner_kl: float = 5e-4
+    max_kl: float = 0.05
+    """An iteration's epochs end once the adapted policies have moved this far."""
     max_grad_norm: float = 1.0
     discount: float = 0.99
     trace: float = 1.0
@@ -114,8 +116,7 @@ class Maml:
     Args:
         cfg: how it adapts.
         policy: the policy module; its parameters are only the initial ones.
-        advantage: module from (obs, action, change, advantage) features to one number,
-            if the inner advantage is learned.
+        advantage: a `LearnedAdvantage`, if the inner advantage is learned.
     """
 
     def __init__(
@@ -208,6 +209,8 @@ class Maml:
             optimizer.step()
             if epoch == 0:
                 metrics["grad_norm"] = norm.item()
+            if parts["outer_kl"] > self.cfg.max_kl:
+                break
         metrics |= {k: v.item() for k, v in parts.items()}
         self._refresh(theta, experiences[0])
         return metrics
@@ -271,10 +274,17 @@ class Maml:
     ) -> Float[Tensor, "episode time"]:
         if self.advantage is None:
             return batch.advantage
-        x = torch.cat(
-            [batch.obs, batch.action, batch.change, batch.advantage[..., None]], dim=-1
+        return functional_call(
+            self.advantage,
+            group(theta, "advantage"),
+            (
+                torch.cat([batch.obs, batch.change], dim=-1),
+                batch.action,
+                (batch.action - batch.old.mean) * (-batch.old.log_std).exp(),
+                batch.advantage,
+                batch.valid,
+            ),
         )
-        return functional_call(self.advantage, group(theta, "advantage"), (x,))[..., 0]
 
     def _distribution(self, params: Params, obs: Float[Tensor, "... obs"]) -> Gaussian:
         return functional_call(self.policy, params, (obs,))[0]

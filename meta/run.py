@@ -1,23 +1,20 @@
 """A training run in a folder: what was asked, with what, how it went, and its state.
 
-    config.json             the resolved configuration
-    versions.json           one entry a start: versions, git revision, CPUs
-    metrics.jsonl           one line an iteration; holds no clock, so equal runs are equal
-    timing.jsonl            seconds and env steps per second of each iteration
-    events.out.tfevents.*   the same numbers for TensorBoard
-    checkpoint.safetensors  all that continues the run, replaced atomically
+- config.json: the resolved configuration.
+- versions.json: one entry a start, with versions, git revision and machine.
+- metrics.jsonl: one line an iteration, without a clock: equal runs have equal files.
+- timing.jsonl: seconds and env steps per second of each iteration.
+- events.out.tfevents.*: the same numbers for TensorBoard.
+- checkpoint.safetensors: all that continues the run, replaced atomically.
 """
 
 import fcntl
 import json
 import os
-import platform
-import subprocess
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Generator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, fields
-from importlib import metadata
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -31,17 +28,17 @@ from meta.checkpoint import (
     write_atomically,
 )
 from meta.configs import TrainCfg
+from meta.events import EventFile
 from meta.maml import Metrics
 from meta.progress import Progress, Stop
-from meta.tensorboard import EventFile
-from meta.train import Trainer, make_trainer
+from meta.train import make_trainer
+from meta.versions import versions
 
 CONFIG, VERSIONS = "config.json", "versions.json"
 METRICS, TIMING = "metrics.jsonl", "timing.jsonl"
 RESUMABLE = ("iterations", "threads", "checkpoint_every")
 """Settings that a run may be continued with other values of."""
 _OWN = (CONFIG, VERSIONS, METRICS, TIMING, CHECKPOINT)
-_PACKAGES = ("pliant", "torch", "mujoco", "numpy")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +86,8 @@ def train(
     _check_folder(folder, resume=resume, overwrite=overwrite)
     with _located(folder), Run(folder, cfg, resume=resume) as run:
         trainer = run.trainer
-        with Progress(cfg, trainer, console) as progress, Stop(progress) as stop:
+        progress = Progress(cfg, trainer.iteration, console)
+        with progress, Stop(progress.say) as stop:
             while trainer.iteration < cfg.iterations and stop.signal is None:
                 before, start = trainer.env_steps, time.perf_counter()
                 metrics = trainer.step()
@@ -99,7 +97,7 @@ def train(
                 due = trainer.iteration % cfg.checkpoint_every == 0
                 if due:
                     run.save()
-                progress.show(metrics, rate, milestone=due)
+                progress.show(trainer.iteration, metrics, rate, milestone=due)
             run.save()
         return Finished(iteration=trainer.iteration, signal=stop.signal)
 
@@ -114,35 +112,40 @@ class Run:
 
     def __init__(self, folder: Path, cfg: TrainCfg, *, resume: bool = False) -> None:
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-        # never two writers: the lock goes with the process, however it ends
-        self._metrics = (folder / METRICS).open("ab")
-        self._lock()
-        if not resume:
-            _clear(folder)
-            self._metrics.truncate(0)
         path = folder / CHECKPOINT
-        if resume and path.exists():
+        if resume and (folder / CONFIG).exists():
             _check_same(read_config(folder), cfg, folder)
-            self.trainer = resume_trainer(path, cfg)
-        else:
-            self.trainer = make_trainer(cfg)
-        self._saved = self.trainer.iteration
-        _cut(folder / METRICS, self._saved)
-        _cut(folder / TIMING, self._saved, strict=False)
-        self._record_start(cfg)
-        self._timing = (folder / TIMING).open("ab")
-        self._events = EventFile(folder, first_step=self._saved + 1)
+        going_on = resume and path.exists()
+        # before anything is touched, for it refuses what cannot be trained
+        fresh = None if going_on else make_trainer(cfg)
+        folder.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as opened:
+            self._metrics = opened.enter_context((folder / METRICS).open("ab"))
+            self._lock()
+            self.trainer = fresh or resume_trainer(path, cfg)
+            if not going_on:
+                _clear(folder)
+            self._saved = self.trainer.iteration
+            _cut(folder / METRICS, self._saved)
+            _cut(folder / TIMING, self._saved, strict=False)
+            self._record_start(cfg)
+            self._timing = opened.enter_context((folder / TIMING).open("ab"))
+            self._events = EventFile(folder, first_step=self._saved + 1)
+            opened.callback(self._events.close)
+            self._opened = opened.pop_all()
 
     def __enter__(self) -> "Run":
         """Return itself."""
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Close its files; what could not be written by now is reported already."""
-        for file in (self._metrics, self._timing, self._events):
-            with suppress(OSError):
-                file.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Close its files."""
+        try:
+            self._opened.close()
+        except OSError:
+            # a failed write is repeated by closing, and reported already
+            if kind is None:
+                raise
 
     def log(self, metrics: Metrics, timing: Mapping[str, float]) -> None:
         """Record one iteration; on disk before any checkpoint that includes it."""
@@ -161,10 +164,10 @@ class Run:
         self._saved = self.trainer.iteration
 
     def _lock(self) -> None:
+        # never two writers: the lock goes with the process, however it ends
         try:
             fcntl.flock(self._metrics, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            self._metrics.close()
             raise ValueError(
                 f"{self.folder} is being trained by another process"
             ) from None
@@ -192,45 +195,6 @@ def read_config(folder: Path) -> TrainCfg:
         raise ValueError(f"{path}: {error}") from error
 
 
-def versions() -> dict[str, str | bool | int | None]:
-    """What decides a run's numbers beside its configuration."""
-    found: dict[str, str | bool | int | None] = {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "cpus": os.cpu_count(),
-    }
-    for package in _PACKAGES:
-        found[package] = package_version(package)
-    root = Path(__file__).resolve().parents[1]
-    known = (root / ".git").exists()
-    found["git_revision"] = _git(root, "rev-parse", "HEAD") if known else None
-    status = _git(root, "status", "--porcelain") if known else None
-    found["git_dirty"] = None if status is None else bool(status)
-    return found
-
-
-def package_version(name: str) -> str | None:
-    """The installed version of a distribution, if it is one."""
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _git(root: Path, *arguments: str) -> str | None:
-    try:
-        return subprocess.run(
-            ["git", *arguments],
-            cwd=root,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=10,
-        ).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return None
-
-
 def _check_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
     if resume and overwrite:
         raise ValueError("resume and overwrite exclude each other")
@@ -238,7 +202,7 @@ def _check_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
         raise ValueError(f"no run to resume: there is no folder {folder}")
     if resume or not folder.exists() or not any(folder.iterdir()):
         return
-    if not (folder / CONFIG).is_file():
+    if not any((folder / name).is_file() for name in _OWN):
         raise ValueError(f"{folder} is not empty and no run: give another folder")
     if not overwrite:
         raise ValueError(
@@ -296,7 +260,7 @@ def _write_json(path: Path, value: object) -> None:
 
 
 @contextmanager
-def _located(folder: Path) -> Iterator[None]:
+def _located(folder: Path) -> Generator[None]:
     """Say which run could not be written, and that it can be continued."""
     try:
         yield

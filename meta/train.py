@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from policies.mlp import Mlp, MlpPolicy
+from policies.mlp import MlpPolicy
 from tasks.env import Env
 from tasks.registry import make_family
 
+from meta.advantage import LearnedAdvantage
 from meta.configs import TrainCfg
 from meta.maml import Maml, Metrics, limit_episodes
 from meta.rollout import Experience, Rollout, by_task, collect, concatenate
@@ -86,9 +87,11 @@ def make_learner(cfg: TrainCfg, env: Env) -> Maml:
     )
     advantage = None
     if cfg.learner.learned_advantage:
-        # observation, its change, action, reward and advantage
-        width = 2 * env.obs_dim + env.action_dim + 2
-        advantage = Mlp([width, *cfg.hidden, 1], last_gain=1.0, rng=rng)
+        # features: observation, its change, reward
+        width = 2 * env.obs_dim + 1
+        advantage = LearnedAdvantage(
+            width, env.action_dim, hidden=cfg.hidden[-1], rng=rng
+        )
     return Maml(cfg.learner, policy, advantage)
 
 

@@ -36,7 +36,7 @@ class CheetahDirection(Family):
         Choice(name="direction", options=("forwards", "backwards")),
         # one value in training: there are two tasks only, so leaving the training
         # distribution means another body
-        Scalar(name="mass", unit="of nominal", low=1, high=1, beyond=((1.2, 1.5),)),
+        Scalar(name="mass", unit="of nominal", low=1.0, high=1.0, beyond=((1.2, 1.5),)),
     )
     fields = ("body_mass", "body_inertia")
     weights: ClassVar[Mapping[str, float]] = {"velocity": 1.0, "control": -0.05}

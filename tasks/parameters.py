@@ -1,8 +1,9 @@
 """Parameters of a task distribution: names, units, and where each split draws from."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ Value = float | str
 Interval = tuple[float, float]
 
 
+@runtime_checkable
 class Parameter(Protocol):
     """One named quantity that differs between the tasks of a family."""
 
@@ -38,7 +40,7 @@ class Parameter(Protocol):
         """Draw one value."""
         ...
 
-    def check(self, value: Value) -> Value:
+    def check(self, value: object) -> Value:
         """Return the value, or raise ValueError naming the parameter."""
         ...
 
@@ -103,7 +105,7 @@ class Scalar:
         drawn = rng.uniform(low, high)
         return float(math.exp(drawn) if self.log else drawn)
 
-    def check(self, value: Value) -> float:
+    def check(self, value: object) -> float:
         """Return the value as a float, or raise ValueError."""
         if not isinstance(value, int | float) or not math.isfinite(value):
             raise ValueError(
@@ -133,7 +135,18 @@ class Choice:
     options: tuple[str, ...]
     unseen: tuple[str, ...] = ()
     """Options kept for the split `unseen-shapes`."""
+    traits: Mapping[str, tuple[float, ...]] | None = None
+    """What the oracle is told of each option; one-hot if not given. Options that are
+    not trained on need traits: their own one-hot feature would never have been seen."""
     hidden: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse unseen options that an oracle could not make sense of."""
+        if self.unseen and set(self.traits or ()) != set(self.all):
+            raise ValueError(
+                f"parameter {self.name!r} has unseen options and needs traits for "
+                f"{', '.join(self.all)}; got {', '.join(self.traits or ()) or 'none'}"
+            )
 
     @property
     def all(self) -> tuple[str, ...]:
@@ -142,15 +155,17 @@ class Choice:
 
     @property
     def width(self) -> int:
-        """One feature an option."""
-        return len(self.all)
+        """One feature an option, or its traits."""
+        if self.traits is None:
+            return len(self.options)
+        return len(self.traits[self.options[0]])
 
     def sample(self, split: str, rng: np.random.Generator) -> str:
         """Draw one option."""
         pool = self.unseen if split == "unseen-shapes" and self.unseen else self.options
         return pool[int(rng.integers(len(pool)))]
 
-    def check(self, value: Value) -> str:
+    def check(self, value: object) -> str:
         """Return the value, or raise ValueError listing the options."""
         if value not in self.all:
             raise ValueError(
@@ -164,5 +179,8 @@ class Choice:
         return float(self.all.index(self.check(value)))
 
     def encode(self, numbers: Float[Tensor, "world"]) -> Float[Tensor, "world width"]:
-        """One-hot."""
-        return torch.nn.functional.one_hot(numbers.long(), self.width).float()
+        """The traits of each world's option, or one-hot."""
+        rows = torch.eye(len(self.options))
+        if self.traits is not None:
+            rows = torch.tensor([self.traits[name] for name in self.all])
+        return rows.to(numbers.device)[numbers.long()]

@@ -43,10 +43,10 @@ class ReachRotated(Family):
         Scalar(
             name="rotation",
             unit="deg",
-            low=-135,
-            high=135,
-            hole=(45, 75),
-            beyond=((-180, -135), (135, 180)),
+            low=-135.0,
+            high=135.0,
+            hole=(45.0, 75.0),
+            beyond=((-180.0, -135.0), (135.0, 180.0)),
         ),
         Choice(name="mirrored", options=("no", "yes")),
         Scalar(

@@ -3,6 +3,8 @@
 Every object has the same four geoms, two boxes and two upright cylinders of one height.
 A shape uses some of them; the others are switched off by a margin of -1e6 m, which makes
 collision detection pass over them on either backend while the model stays one.
+The body's origin is the middle of the face at least x, the one that is struck: where an
+object lies tells nothing about its shape.
 """
 
 import math
@@ -35,29 +37,29 @@ class Part(NamedTuple):
 
 _ARM = 0.32  # half width of the arms of the composed shapes
 SHAPES: Mapping[str, tuple[Part, ...]] = {
-    "box": (Part("box_a", 0, 0, 0.8, 1.0),),
-    "disc": (Part("disc_a", 0, 0, 1.0),),
+    "box": (Part("box_a", 0.0, 0.0, 0.8, 1.0),),
+    "disc": (Part("disc_a", 0.0, 0.0, 1.0),),
     "ell": (
-        Part("box_a", 0, -1 + _ARM, 0.8, _ARM),
+        Part("box_a", 0.0, -1 + _ARM, 0.8, _ARM),
         Part("box_b", 0.8 - _ARM, _ARM, _ARM, 1 - _ARM),
     ),
     "lollipop": (
-        Part("disc_a", 0, -0.4, 0.6),
-        Part("box_a", 0, 0.6, _ARM, 0.4),
+        Part("disc_a", 0.0, -0.4, 0.6),
+        Part("box_a", 0.0, 0.6, _ARM, 0.4),
     ),
     "tee": (
-        Part("box_a", 0, 0, _ARM, 1.0),
-        Part("box_b", 2 * _ARM, 0, _ARM, _ARM),
+        Part("box_a", 0.0, 0.0, _ARM, 1.0),
+        Part("box_b", 2 * _ARM, 0.0, _ARM, _ARM),
     ),
     "cross": (
-        Part("box_a", 0, 0, _ARM, 1.0),
-        Part("box_b", 0, 0, 0.8, _ARM),
-        Part("box_b", 0, 0, _ARM, _ARM, density=-1.0),
+        Part("box_a", 0.0, 0.0, _ARM, 1.0),
+        Part("box_b", 0.0, 0.0, 0.8, _ARM),
+        Part("box_b", 0.0, 0.0, _ARM, _ARM, density=-1.0),
     ),
     "dumbbell": (
-        Part("disc_a", 0, -0.6, 0.4),
-        Part("disc_b", 0, 0.6, 0.4),
-        Part("box_a", 0, 0, 0.2, 0.2),
+        Part("disc_a", 0.0, -0.6, 0.4),
+        Part("disc_b", 0.0, 0.6, 0.4),
+        Part("box_a", 0.0, 0.0, 0.2, 0.2),
     ),
 }
 """Shapes by name; they are about 2 units wide across the blow (y) and 1.6 along it."""
@@ -163,10 +165,25 @@ def inertia(
     )
 
 
+def traits() -> dict[str, tuple[float, ...]]:
+    """Shapes in numbers, for whoever may know them: about [-1, 1] each.
+
+    Centre of mass along and across the blow, and radius of gyration about the vertical,
+    in sizes.
+    """
+    rows: dict[str, tuple[float, ...]] = {}
+    for name, parts in SHAPES.items():
+        cx, cy, xx, yy, _ = _second_moments(parts)
+        gyration = math.sqrt(xx + yy)
+        rows[name] = (2 * (cx - 0.7), 4 * cy, 8 * (gyration - 0.7))
+    return rows
+
+
 def _slots(parts: tuple[Part, ...]) -> list[list[float]]:
     solid = {p.slot: p for p in parts if p.density > 0}
+    near = _near(parts)
     return [
-        [p.x, p.y, p.half_x, p.half_y, 1.0] if (p := solid.get(slot)) else [0.0] * 5
+        [p.x + near, p.y, p.half_x, p.half_y, 1.0] if (p := solid.get(slot)) else [0.0] * 5
         for slot in SLOTS
     ]
 
@@ -185,4 +202,9 @@ def _second_moments(parts: tuple[Part, ...]) -> tuple[float, ...]:
         xx, yy = xx + a * (own_x + p.x**2), yy + a * (own_y + p.y**2)
         xy += a * p.x * p.y
     cx, cy = mx / area, my / area
-    return cx, cy, xx / area - cx**2, yy / area - cy**2, xy / area - cx * cy
+    return cx + _near(parts), cy, xx / area - cx**2, yy / area - cy**2, xy / area - cx * cy
+
+
+def _near(parts: tuple[Part, ...]) -> float:
+    """How far the struck face lies before the origin of the parts' coordinates."""
+    return max(p.half_x - p.x for p in parts)

@@ -22,11 +22,10 @@ from tasks.target import add_target
 
 # The blow goes along y, across the arm's front, where its first joint is fastest: the
 # speed limits allow 1.4 m/s there and only 0.5 m/s along x.
-PLACE = (0.60, -0.03)  # [m], where the object lies
-TARGET_Y = (0.56, 0.70)  # [m]; at x = 0.6 m that is beyond the arm's reach
+PLACE = (0.60, -0.05)  # [m], middle of the face that the object shows to the paddle
+TARGET_Y = (0.52, 0.66)  # [m]; at x = 0.6 m that is beyond the arm's reach
 TOOL_Z = 0.045  # [m], height of the paddle's centre
-LINE_Y = 0.04  # [m], the paddle is braked to stop here
-BRAKE = 20.0  # [1/s], speed allowed per distance to that line
+BLOW = 6  # steps (0.24 s), after which the paddle holds still: one blow, no dribbling
 HEIGHT_GAIN = 8.0  # [1/s]
 SPEED = (1.4, 0.5)  # [m/s], of a full command along and across the blow
 INSERT_SHARE = 0.4  # of the object's mass sits in the insert that shifts its centre
@@ -39,7 +38,7 @@ class Strike(Family):
     name = "strike"
     summary = "strike an unknown object so that it slides to a target out of reach"
     horizon = 50
-    substeps = 5
+    substeps = 8
     obs_dim = 14
     action_dim = 2
     splits = (*Family.splits, "unseen-shapes")
@@ -60,6 +59,7 @@ class Strike(Family):
             name="shape",
             options=("box", "disc", "ell", "lollipop"),
             unseen=("tee", "cross", "dumbbell"),
+            traits=shapes.traits(),
         ),
     )
     fields = (
@@ -82,7 +82,7 @@ class Strike(Family):
     def __init__(self) -> None:
         super().__init__()
         self._arm = CartesianVelocity()
-        self._starts = StartTable(x=(0.58, 0.62), y=(-0.24, -0.18), z=TOOL_Z)
+        self._starts = StartTable(x=(0.58, 0.62), y=(-0.08, -0.07), z=TOOL_Z)
         self._body = self.model.body("object").id
         self._geoms = [self.model.geom(f"object_{s}").id for s in shapes.SLOTS]
 
@@ -97,7 +97,6 @@ class Strike(Family):
             # the object's own friction decides on the table; contype/conaffinity as is
             geom.priority, geom.condim = 1, 4
         add_target(spec, axes="y", at=(PLACE[0], 0.0, 0.001), radius=SUCCESS)
-        spec.option.timestep = 0.008
         spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
         return spec.compile()
 
@@ -133,25 +132,24 @@ class Strike(Family):
     ) -> tuple[Float[Tensor, "world nq"], Float[Tensor, "world nv"]]:
         """The paddle behind the object, a little off; the target anew each episode."""
         worlds = len(values["mass"])
-        u = torch.rand(worlds, 5, generator=rng)
+        u = torch.rand(worlds, 4, generator=rng)
         qpos = torch.from_numpy(self.model.qpos0).float().repeat(worlds, 1)
         qpos[:, :7] = self._starts(u[:, :2])
         qpos[:, 7] = PLACE[0] + 0.02 * (u[:, 2] - 0.5)
-        qpos[:, 8] = PLACE[1] + 0.02 * (u[:, 3] - 0.5)
+        qpos[:, 8] = PLACE[1]
         qpos[:, 9] = shapes.HALF_HEIGHT
         qpos[:, 10] = qpos[:, 13] = math.sqrt(0.5)  # its x axis along the blow
-        qpos[:, 14] = TARGET_Y[0] + (TARGET_Y[1] - TARGET_Y[0]) * u[:, 4]
+        qpos[:, 14] = TARGET_Y[0] + (TARGET_Y[1] - TARGET_Y[0]) * u[:, 3]
         return qpos, torch.zeros(worlds, self.model.nv)
 
     def control(
         self, now: Instant, action: Float[Tensor, "world action"]
     ) -> Float[Tensor, "world nu"]:
-        """A planar velocity of the paddle, braked at the line, at constant height."""
-        tool = now.readings.sensors["tool_pos"]
-        along = torch.minimum(SPEED[0] * action[:, 0], BRAKE * (LINE_Y - tool[:, 1]))
-        height = HEIGHT_GAIN * (TOOL_Z - tool[:, 2])
-        velocity = torch.stack([SPEED[1] * action[:, 1], along, height], dim=-1)
-        return self._arm(now.readings, velocity)
+        """A planar velocity of the paddle while the blow lasts, at constant height."""
+        height = HEIGHT_GAIN * (TOOL_Z - now.readings.sensors["tool_pos"][:, 2])
+        blow = (now.progress < BLOW / self.horizon).float()
+        along, across = (blow * v * a for v, a in zip(SPEED, action.mT, strict=True))
+        return self._arm(now.readings, torch.stack([across, along, height], dim=-1))
 
     def observe(self, now: Instant) -> Float[Tensor, "world obs"]:
         """Paddle, object and target in the plane, and the time."""

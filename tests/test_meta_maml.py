@@ -73,8 +73,8 @@ def bandit_sensitivity(kind: InnerLoss) -> float:
             inner_rate=0.1,
             inner_loss=kind,
             first_order=first_order,
-            inner_kl=0,
-            clip=100,
+            inner_kl=0.0,
+            clip=100.0,
         )
         learner = Maml(cfg, Bandit())
         theta = learner.initial(1)
@@ -454,7 +454,7 @@ def test_a_step_of_size_zero_has_the_gradient_of_ppo(how: str) -> None:
 
 
 def test_first_order_is_the_gradient_at_the_adapted_parameters() -> None:
-    cfg = MamlCfg(inner_rate=0.5, first_order=True, inner_kl=0)
+    cfg = MamlCfg(inner_rate=0.5, first_order=True, inner_kl=0.0)
     learner, theta = make_learner(cfg)
     inner, outer = make_batch(EPISODES, seed=20), make_batch(EPISODES, seed=200)
     got = gradients(learner, theta, learner.objective(theta, [inner], outer)[0])
@@ -718,7 +718,8 @@ def test_wrong_settings_are_refused(make: Callable[[], MamlCfg], text: str) -> N
 
 def test_unknown_names_are_refused_with_the_known_ones() -> None:
     kind: InnerLoss = "reinforce"  # pyright: ignore[reportAssignmentType]
-    with pytest.raises(ValueError, match="unknown inner_loss 'reinforce'; known: ratio"):
+    # a run-time type checker, where there is one, is faster to refuse it
+    with pytest.raises((ValueError, TypeError), match=r"(?s)'reinforce'.*ratio"):
         MamlCfg(inner_loss=kind)
 
 

@@ -185,6 +185,20 @@ def test_tool_follows_a_commanded_velocity(
     assert tilt(readings).max() < math.radians(1)
 
 
+def test_looking_ahead_straightens_the_path(model: mujoco.MjModel) -> None:
+    simulator = simulate(model)
+    bend: list[float] = []
+    for lookahead in (0.0, 0.04):
+        controller = CartesianVelocity(lookahead=lookahead)
+        start = torch.tensor([home(0.6, -0.2, 0.1)])
+        readings = simulator.reset(start, torch.zeros(1, 7))
+        for _ in range(8):  # 40 ms each, 0.3 m in all, across the arm's front
+            wanted = torch.tensor([[0.0, 1.0, 0.0]])
+            readings = simulator.step(controller(readings, wanted))
+        bend.append(abs(float(readings.sensors["tool_pos"][0, 0]) - 0.6))
+    assert bend[1] < 0.5 * bend[0]
+
+
 def test_paddle_rights_itself_on_the_spot(model: mujoco.MjModel) -> None:
     torch.manual_seed(0)
     simulator, controller = simulate(model, worlds=8), CartesianVelocity()

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import mujoco
 import torch
@@ -30,6 +30,7 @@ class Readings:
     """Worlds whose state went non-finite or for which the engine raised a warning."""
 
 
+@runtime_checkable
 class Simulator(Protocol):
     """W worlds of one compiled model, different in the declared fields only.
 

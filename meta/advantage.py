@@ -1,0 +1,56 @@
+"""The learned inner advantage: what weighs each step when a policy adapts.
+
+NoRML (Yang et al. 2019, arXiv 1903.01063) lets a network A(s, a, s') take the place of
+the advantage in the inner step, so that the step reads the dynamics and not the reward
+alone. Two things are added for adaptation from very few episodes:
+
+* the network also sees a summary of all the experience it adapts on, a mean over steps
+  of learned features (Zaheer et al. 2017, arXiv 1703.06114), so that what a late step
+  revealed can weigh an early one, and any number of episodes will do;
+* its output is affine in the exploration noise e = (a - mean) / std,
+  A = advantage + w_0 + w . e. The inner gradient sums A e grad(mean) / std, and the
+  expectation of e e' is the identity: w pushes the mean itself, where a weight that
+  ignores e would only scale noise of random sign.
+"""
+
+import torch
+from jaxtyping import Float
+from policies.mlp import Mlp
+from torch import Tensor, nn
+
+
+class LearnedAdvantage(nn.Module):
+    """Weights of one task's steps.
+
+    Args:
+        features: width of a step's features, without action, noise and advantage.
+        action_dim: action components.
+        hidden: width of both hidden layers and of the summary.
+        rng: where the weights are drawn from.
+    """
+
+    def __init__(
+        self, features: int, action_dim: int, *, hidden: int, rng: torch.Generator
+    ) -> None:
+        super().__init__()
+        width = features + 2 * action_dim + 1
+        self.summary = Mlp([width, hidden, hidden], last_gain=1.0, rng=rng)
+        self.head = Mlp(
+            [width + hidden, hidden, hidden, 1 + action_dim], last_gain=0.1, rng=rng
+        )
+
+    def forward(
+        self,
+        features: Float[Tensor, "episode time features"],
+        action: Float[Tensor, "episode time action"],
+        noise: Float[Tensor, "episode time action"],
+        advantage: Float[Tensor, "episode time"],
+        valid: Float[Tensor, "episode time"],
+    ) -> Float[Tensor, "episode time"]:
+        """The weight of each step; invalid steps change nothing."""
+        x = torch.cat([features, action, noise, advantage[..., None]], dim=-1)
+        weight = valid[..., None] / valid.sum().clamp(min=1)
+        summary = (self.summary(x).tanh() * weight).sum((0, 1))
+        shared = summary.expand(*x.shape[:-1], -1)
+        out = self.head(torch.cat([x, shared], dim=-1))
+        return advantage + out[..., 0] + (out[..., 1:] * noise).sum(-1)

@@ -1,0 +1,273 @@
+"""The command `pliant`: parse, call, and say what went wrong in one line.
+
+Nothing heavy is imported before a command needs it, so that `--help` answers at once.
+tyro is imported here only.
+"""
+
+import contextlib
+import io
+import os
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+
+import tyro
+from tyro import conf
+
+from meta.commands import Doctor, Evaluate, List, Record, Replay
+
+if TYPE_CHECKING:
+    from meta.configs import Method, TrainCfg
+
+T = TypeVar("T")
+TRACEBACK = "PLIANT_TRACEBACK"
+USAGE = """\
+usage: pliant COMMAND [options]
+
+Robots that adapt in a few episodes: meta-train a policy on a family of simulated
+tasks, then measure and watch it adapt to tasks that it has never met.
+
+commands:
+  list      task families, their parameters, and the policies that ship
+  train     meta-train a policy, or one of the baselines to compare it with
+  evaluate  how well policies adapt, beside the baselines, on tasks of a split
+  record    run a policy before and after adapting and keep what happened
+  replay    watch a recording, or turn it into a video
+  doctor    check this machine, and say how to cure what is wrong
+
+  pliant COMMAND --help    what a command does, with an example
+  pliant --version
+
+from nothing to a number:
+  pliant train cheetah-direction
+  pliant train cheetah-direction --method dr
+  pliant train cheetah-direction --method oracle
+  pliant evaluate runs/cheetah-direction-maml-seed0 \\
+      --dr runs/cheetah-direction-dr-seed0 --oracle runs/cheetah-direction-oracle-seed0
+
+Errors are one line and exit with code 2; PLIANT_TRACEBACK=1 shows where they arise.
+"""
+TRAIN = """\
+Meta-train a policy on a family, or one of its baselines.
+
+Method maml learns to adapt; dr is one robust policy that does not adapt, and oracle
+one that observes the hidden parameters: evaluation compares with both.
+
+Ctrl-C stops after the current iteration; --resume goes on after that, or after anything
+else that ended a run, and gives the numbers of an uninterrupted run.
+
+Defaults shown are those of {family} with {method}; name another to see its own.
+
+Example: pliant train {family} --method {method} --iterations 50 --out runs/try
+"""
+
+
+class Command(Protocol):
+    """A command's options, which can be carried out."""
+
+    def run(self) -> int:
+        """Do it; return the exit code."""
+        ...
+
+
+COMMANDS: dict[str, type[Command]] = {
+    "list": List,
+    "evaluate": Evaluate,
+    "record": Record,
+    "replay": Replay,
+    "doctor": Doctor,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    0 for success, 2 for what the user can mend, 128 + the signal if stopped by one.
+    """
+    try:
+        code = _dispatch(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+        return code
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else 2
+    except KeyboardInterrupt:
+        return _complain("interrupted", 130)
+    except BrokenPipeError:
+        # whoever read the output has gone; Python must not complain on its way out
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except (ValueError, OSError, MemoryError, FloatingPointError) as error:
+        if os.environ.get(TRACEBACK):
+            raise
+        return _complain(_one_line(error), 2)
+
+
+def _dispatch(argv: list[str]) -> int:
+    match argv:
+        case ["--version"]:
+            from meta.versions import package_version
+
+            print(f"pliant {package_version('pliant') or '(not installed)'}")
+        case ["-h" | "--help"]:
+            print(USAGE, end="")
+        case ["train", *rest]:
+            return _train(rest)
+        case [name, *rest] if name in COMMANDS:
+            config = (
+                conf.PositionalRequiredArgs,
+                conf.FlagCreatePairsOff,
+                conf.DisallowNone,
+            )
+            return _parse(COMMANDS[name], rest, f"pliant {name}", config).run()
+        case _:
+            given = f"unknown command {argv[0]!r}" if argv else "no command given"
+            known = ", ".join(sorted((*COMMANDS, "train")))
+            raise ValueError(f"{given}; commands: {known}; see pliant --help")
+    return 0
+
+
+class _Train(NamedTuple):
+    """What `pliant train` was asked."""
+
+    cfg: "TrainCfg"
+    out: Path | None
+    resume: bool
+    overwrite: bool
+    device: str
+
+
+def _train(argv: list[str]) -> int:
+    from meta.configs import make_config
+    from meta.run import CONFIG, default_folder, read_config, train
+
+    family, rest = _family_first(argv)
+    asked = _parse_train(make_config(family, _method(rest)), rest)
+    folder = asked.out or default_folder(asked.cfg)
+    if asked.resume and (folder / CONFIG).exists():
+        stored = read_config(folder)
+        if stored.family != family:
+            raise ValueError(f"the run in {folder} is of {stored.family}, not {family}")
+        # what is not given again stays as it was
+        asked = _parse_train(stored, rest)
+    if asked.device == "cuda":
+        raise ValueError("training on CUDA is not built yet; use --device cpu")
+    done = train(asked.cfg, folder, resume=asked.resume, overwrite=asked.overwrite)
+    if done.signal is not None:
+        print(
+            f"stopped at iteration {done.iteration} of {asked.cfg.iterations}; go on "
+            f"with: pliant train {family} --out {folder} --resume"
+        )
+        return 128 + done.signal
+    print(f"{done.iteration} iterations in {folder}; next: pliant evaluate {folder}")
+    return 0
+
+
+def _family_first(argv: list[str]) -> tuple[str, list[str]]:
+    """The family, and the rest; help without a family is that of the first one."""
+    if argv and not argv[0].startswith("-"):
+        return argv[0], argv[1:]
+    from tasks.registry import FAMILIES
+
+    if set(argv) & {"-h", "--help"}:
+        return next(iter(FAMILIES)), ["--help"]
+    raise ValueError(
+        "name the family first: pliant train FAMILY [options]; families: "
+        f"{', '.join(sorted(FAMILIES))}"
+    )
+
+
+def _method(argv: list[str]) -> "Method":
+    """The method asked for, which decides the defaults of all other options."""
+    from meta.configs import METHODS
+
+    text = " ".join(argv)
+    found = re.findall(r"(?:^| )--method[= ](\S+)", text)
+    asked: list[Method] = [m for m in METHODS if [m] == found[-1:]]
+    return asked[0] if asked else "maml"
+
+
+def _parse_train(defaults: "TrainCfg", argv: list[str]) -> _Train:
+    """Parse the options over a complete configuration."""
+    from typing import Literal
+
+    from meta.configs import TrainCfg
+
+    @dataclass(frozen=True, kw_only=True)
+    class Options(TrainCfg):
+        family: conf.Suppress[conf.Fixed[str]]
+        out: conf.DisallowNone[Path | None] = None
+        """Run folder; runs/FAMILY-METHOD-seedSEED by default."""
+        resume: conf.FlagCreatePairsOff[bool] = False
+        """Continue the run in the folder; options not given again stay as they were."""
+        overwrite: conf.FlagCreatePairsOff[bool] = False
+        """Replace the run in the folder."""
+        device: Literal["auto", "cpu", "cuda"] = "auto"
+        """What simulates and learns."""
+
+    def settings(cfg: TrainCfg) -> dict[str, Any]:
+        return {f.name: getattr(cfg, f.name) for f in fields(TrainCfg)}
+
+    Options.__doc__ = TRAIN.format(family=defaults.family, method=defaults.method)
+    prog = f"pliant train {defaults.family}"
+    default = Options(**settings(defaults))
+    got = _parse(Options, argv, prog, (conf.OmitArgPrefixes,), default)
+    cfg = TrainCfg(**settings(got))
+    return _Train(cfg, got.out, got.resume, got.overwrite, got.device)
+
+
+def _parse(
+    kind: type[T],
+    argv: list[str],
+    prog: str,
+    config: tuple[Any, ...],
+    default: Any = tyro.MISSING_NONPROP,
+) -> T:
+    """Parse, with tyro's complaint, a box of several lines, made one line.
+
+    Raises:
+        ValueError: if the options cannot be parsed.
+        SystemExit: after printing help.
+    """
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(kind, args=argv, prog=prog, config=config, default=default)
+    except SystemExit as done:
+        if not done.code:
+            raise
+        raise ValueError(f"{_unboxed(said.getvalue())}; see {prog} --help") from None
+
+
+def _unboxed(text: str) -> str:
+    """The sentences in a box that tyro drew, without its pointers to the help."""
+    lines = [line.strip("│ ") for line in text.splitlines()]
+    kept: list[str] = []
+    for line in lines:
+        if line.startswith(("╭", "╰", "─")):
+            continue
+        if line.startswith(("Argument helptext", "For full helptext")):
+            break
+        kept.append(line)
+    said = " ".join(" ".join(kept).split())
+    return re.sub(r"^Error parsing (?!-)\S+: ", "", said).rstrip(".")
+
+
+def _one_line(error: BaseException) -> str:
+    if isinstance(error, MemoryError):
+        return f"not enough memory: {error}"
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror}"
+    return str(error)
+
+
+def _complain(message: str, code: int) -> int:
+    print(f"pliant: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,188 @@
+"""The commands of `pliant` but train: their options, and what they do.
+
+Each imports what it needs when it runs, so that `--help` stays fast.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tasks.family import Family
+    from tasks.parameters import Parameter
+
+
+@dataclass(frozen=True, kw_only=True)
+class List:
+    """Show the task families, their parameters and ranges, and the shipped policies.
+
+    Example: pliant list --json
+    """
+
+    json: bool = False
+    """Print JSON."""
+
+    def run(self) -> int:
+        """Print the list."""
+        from meta.checkpoint import SHIPPED, shipped_policies
+        from tasks.registry import FAMILIES, make_family
+
+        families = [_describe(make_family(name)) for name in FAMILIES]
+        policies = [f"{SHIPPED}{name}" for name in shipped_policies()]
+        if self.json:
+            print(json.dumps({"families": families, "policies": policies}, indent=1))
+            return 0
+        for family in families:
+            _show(family)
+        print(f"shipped policies: {', '.join(policies) or 'none'}")
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate:
+    """Measure how return and success grow with the episodes a policy adapts on.
+
+    Random, DR, DR with fine-tuning and oracle are measured on the same tasks. A policy
+    is a run folder, a .safetensors file or shipped:NAME; several count as the seeds of
+    one method.
+
+    Example: pliant evaluate shipped:strike-maml --split unseen-shapes --plot curve.png
+    """
+
+    policies: tuple[str, ...]
+    """What to evaluate."""
+    split: str = "held-out"
+    """Where the tasks come from; `pliant list` shows a family's splits."""
+    tasks: int = 40
+    """Number of tasks."""
+    episodes: str = "0,1,2,3,5,10"
+    """Numbers of episodes to adapt on."""
+    seed: int = 0
+    """Decides the tasks and the episodes."""
+    json: Path | None = None
+    """Write the results here."""
+    plot: Path | None = None
+    """Draw the adaptation curves here."""
+    dr: str | None = None
+    """The DR baseline; shipped:FAMILY-dr by default."""
+    oracle: str | None = None
+    """The oracle; shipped:FAMILY-oracle by default."""
+
+    def run(self) -> int:
+        """Evaluate and print the table."""
+        raise ValueError("evaluation is not built yet")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """Run a policy on one task, before and after adapting, and keep the trajectory.
+
+    Example: pliant record shipped:strike-maml --seed 3 --out strike.json
+    """
+
+    policy: str
+    """A run folder, a .safetensors file or shipped:NAME."""
+    split: str = "held-out"
+    """Where the task comes from."""
+    seed: int = 0
+    """Decides the task and the episodes."""
+    adapt_episodes: int = 3
+    """Episodes to adapt on."""
+    out: Path | None = None
+    """The trajectory; named after family, split and seed by default."""
+
+    def run(self) -> int:
+        """Record."""
+        raise ValueError("recording is not built yet")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replay:
+    """Watch a recorded trajectory in a viewer, or write it as a video.
+
+    Example: pliant replay strike.json --mp4 strike.mp4
+    """
+
+    trajectory: Path
+    """A file that `pliant record` wrote."""
+    mp4: Path | None = None
+    """Write a video here instead of opening a viewer."""
+
+    def run(self) -> int:
+        """Replay."""
+        raise ValueError("replaying is not built yet")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doctor:
+    """Check versions, devices, rendering, the runs folder and the speed.
+
+    Every finding is a line, with the cure where something is wrong; the exit code is 0
+    if nothing fails.
+
+    Example: pliant doctor
+    """
+
+    def run(self) -> int:
+        """Examine this machine."""
+        from meta.doctor import examine
+
+        return examine()
+
+
+def _describe(family: "Family") -> dict[str, Any]:
+    return {
+        "name": family.name,
+        "summary": family.summary,
+        "splits": list(family.splits),
+        "horizon": family.horizon,
+        "observation": family.obs_dim,
+        "action": family.action_dim,
+        "parameters": [_parameter(p, family.splits) for p in family.parameters],
+    }
+
+
+def _parameter(parameter: "Parameter", splits: tuple[str, ...]) -> dict[str, Any]:
+    """A parameter's own fields, and what it is drawn from in each split."""
+    from tasks.parameters import Choice, Scalar
+
+    row: dict[str, Any] = {"name": parameter.name, "hidden": parameter.hidden}
+    match parameter:
+        case Scalar():
+            ranges = {s: [list(i) for i in parameter.intervals(s)] for s in splits}
+            row |= {"unit": parameter.unit, "log": parameter.log, "ranges": ranges}
+        case Choice():
+            row["unit"] = None
+            row["ranges"] = {
+                s: list(
+                    parameter.unseen
+                    if s == "unseen-shapes" and parameter.unseen
+                    else parameter.options
+                )
+                for s in splits
+            }
+        case _:
+            pass
+    return row
+
+
+def _show(family: dict[str, Any]) -> None:
+    print(f"{family['name']}: {family['summary']}")
+    for row in family["parameters"]:
+        ranges: dict[str, list[Any]] = row.get("ranges", {})
+        train = ranges.get("train", [])
+        other = [
+            f"{split} {_range(values)}"
+            for split, values in ranges.items()
+            if values != train and split != "held-out"
+        ]
+        unit = f" [{row['unit']}]" if row.get("unit") else ""
+        seen = "hidden" if row["hidden"] else "observed"
+        print(f"  {row['name']}{unit}, {seen}: {'; '.join([_range(train), *other])}")
+    print(f"  splits: {', '.join(family['splits'])}\n")
+
+
+def _range(values: list[Any]) -> str:
+    texts = [v if isinstance(v, str) else f"{v[0]:g} to {v[1]:g}" for v in values]
+    return ", ".join(texts)

@@ -1,0 +1,439 @@
+"""Every registered family, and the tasks, splits and environment that they share."""
+
+import dataclasses
+import functools
+import json
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pytest
+import torch
+from tasks.env import Env, Step
+from tasks.family import Family
+from tasks.parameters import SPLITS, Choice, Parameter, Scalar, Value
+from tasks.registry import FAMILIES, make_family
+from tasks.task import Task
+from torch import Tensor
+
+PROTOCOL_REWARDS = {"cheetah-direction"}
+"""Families whose reward is a published protocol's, not terms in [0, 1]."""
+
+every_family = pytest.mark.parametrize("name", sorted(FAMILIES))
+
+
+@functools.cache
+def family_of(name: str) -> Family:
+    return make_family(name)
+
+
+def make_env(name: str, tasks: Sequence[Task], *, oracle: bool = False) -> Env:
+    env = Env(family_of(name), worlds=len(tasks), oracle=oracle, threads=1)
+    env.assign(tasks)
+    return env
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def play(env: Env, actions: Tensor, *, seed: int = 0) -> tuple[Tensor, Tensor, list[Step]]:
+    """Observations (time, world, obs), rewards (time, world), and the steps."""
+    obs = [env.reset(seeded(seed))]
+    steps = [env.step(action) for action in actions]
+    obs += [step.obs for step in steps]
+    return torch.stack(obs), torch.stack([s.reward for s in steps]), steps
+
+
+def draw_actions(family: Family, worlds: int, *, time: int | None = None) -> Tensor:
+    shape = (time or family.horizon, worlds, family.action_dim)
+    return 2 * torch.rand(shape, generator=seeded(5)) - 1
+
+
+def with_parameter(task: Task, name: str, value: Value) -> Task:
+    return dataclasses.replace(task, parameters={**task.parameters, name: value})
+
+
+def is_continuous(p: Parameter) -> bool:
+    return isinstance(p, Scalar) and p.high > p.low
+
+
+# -- families ------------------------------------------------------------------------
+
+
+@every_family
+def test_random_episodes_are_finite_bounded_and_without_faults(name: str) -> None:
+    family = family_of(name)
+    worlds = 200
+    env = make_env(name, family.sample("train", 1, worlds))
+    actions = draw_actions(family, worlds)
+    actions[:, ::4] = actions[0, ::4].sign()  # a quarter holds extreme actions
+    obs, rewards, steps = play(env, actions)
+    assert obs.shape == (family.horizon + 1, worlds, family.obs_dim)
+    assert obs.isfinite().all()
+    assert rewards.isfinite().all()
+    assert not any(step.fault.any() for step in steps)
+    assert all(step.terms.keys() == family.weights.keys() for step in steps)
+    assert [s.truncated.all().item() for s in steps] == [False] * (len(steps) - 1) + [True]
+    for term in family.weights:
+        values = torch.stack([step.terms[term] for step in steps])
+        assert values.std() > 0, term
+        if name not in PROTOCOL_REWARDS:
+            assert values.min() >= 0, term
+            assert values.max() <= 1, term
+    weighted = sum(w * steps[-1].terms[t] for t, w in family.weights.items())
+    torch.testing.assert_close(rewards[-1], weighted)
+
+
+@every_family
+def test_training_observations_are_of_order_one(name: str) -> None:
+    family = family_of(name)
+    env = make_env(name, family.sample("train", 1, 50))
+    obs, _, _ = play(env, draw_actions(family, 50))
+    assert obs.abs().mean() < 10
+    varying = obs.flatten(0, 1).std(0)
+    assert (varying > 1e-4).all(), "an observation that never changes"
+
+
+@every_family
+def test_same_seed_same_trajectory(name: str) -> None:
+    family = family_of(name)
+    tasks = family.sample("train", 3, 3)
+    actions = draw_actions(family, 3, time=10)
+    first = play(make_env(name, tasks), actions)
+    again = play(make_env(name, [family.parse(t.to_json()) for t in tasks]), actions)
+    assert torch.equal(first[0], again[0])
+    assert torch.equal(first[1], again[1])
+    other = play(make_env(name, tasks), actions, seed=1)
+    assert not torch.equal(first[0], other[0])
+
+
+@every_family
+def test_a_second_episode_equals_the_first_from_the_same_start(name: str) -> None:
+    family = family_of(name)
+    env = make_env(name, family.sample("train", 3, 3))
+    actions = draw_actions(family, 3, time=10)
+    first, again = play(env, actions), play(env, actions)
+    assert torch.equal(first[0], again[0])
+    assert torch.equal(first[1], again[1])
+
+
+@every_family
+def test_out_of_range_actions_are_clipped(name: str) -> None:
+    family = family_of(name)
+    tasks = family.sample("train", 3, 2)
+    actions = draw_actions(family, 2, time=5).sign()
+    bounded = play(make_env(name, tasks), actions)
+    wild = play(make_env(name, tasks), 1000 * actions)
+    assert torch.equal(bounded[0], wild[0])
+    assert torch.equal(bounded[1], wild[1])
+
+
+def distinct_values(family: Family, p: Parameter) -> list[Value]:
+    """Values that tasks of the family can have, the extremes first."""
+    rng = np.random.default_rng(0)
+    drawn = {p.sample(split, rng) for split in family.splits for _ in range(30)}
+    numbers = sorted(drawn, key=p.number)
+    return [numbers[0], numbers[-1], *numbers[1:-1]]
+
+
+def parameter_cases() -> list[tuple[str, str]]:
+    return [(n, p.name) for n in sorted(FAMILIES) for p in make_family(n).parameters]
+
+
+@pytest.mark.parametrize(("name", "parameter"), parameter_cases())
+def test_every_parameter_changes_motion_or_reward(name: str, parameter: str) -> None:
+    family = family_of(name)
+    (p,) = [p for p in family.parameters if p.name == parameter]
+    values = distinct_values(family, p)
+    values = values if isinstance(p, Choice) else values[:2]
+    assert len(values) >= 2
+    base = family.sample("train", 0, 1)[0]
+    # each action alone, both ways, and two mixtures; held from one start a world
+    held = torch.cat([torch.eye(family.action_dim), -torch.eye(family.action_dim)])
+    held = torch.cat([held, draw_actions(family, 2, time=1)[0]])
+    seen: list[Tensor] = []
+    for value in values:
+        env = make_env(name, [with_parameter(base, parameter, value)] * len(held))
+        obs, rewards, _ = play(env, held.expand(family.horizon, -1, -1))
+        seen.append(torch.cat([obs[1:], rewards[..., None]], dim=-1))
+    for other in seen[1:]:
+        assert (other - seen[0]).abs().max() > 1e-3
+
+
+@every_family
+def test_the_oracle_sees_the_rest_and_the_hidden_parameters(name: str) -> None:
+    family = family_of(name)
+    tasks = family.sample("train", 4, 6)
+    actions = draw_actions(family, 6, time=3)
+    blind, told = make_env(name, tasks), make_env(name, tasks, oracle=True)
+    obs, rewards, _ = play(blind, actions)
+    more, same, _ = play(told, actions)
+    assert torch.equal(more[..., : family.obs_dim], obs)
+    assert torch.equal(rewards, same)
+    columns: list[Tensor] = []
+    for p in family.hidden:
+        numbers = torch.tensor([p.number(t.parameters[p.name]) for t in tasks])
+        columns.append(p.encode(numbers))
+    expected = torch.cat(columns, -1)
+    assert told.obs_dim == family.obs_dim + expected.shape[1]
+    assert torch.equal(more[..., family.obs_dim :], expected.expand(len(more), -1, -1))
+    assert expected.abs().max() <= 1 + 1e-5
+
+
+@every_family
+def test_the_first_observation_tells_no_hidden_parameter(name: str) -> None:
+    family = family_of(name)
+    worlds, training = 800, 600
+    tasks = family.sample("train", 6, worlds)
+    env = make_env(name, tasks)
+    obs = env.reset(seeded(7)).double()
+    hidden = family.reveal(family.values(tasks, env.sim.device)).double()
+    x = torch.cat([(obs - obs.mean(0)) / (obs.std(0) + 1e-6), torch.ones(worlds, 1)], 1)
+    gram = x[:training].T @ x[:training] + 1e-3 * torch.eye(x.shape[1])
+    weights = torch.linalg.solve(gram, x[:training].T @ hidden[:training])
+    truth = hidden[training:]
+    variance = (truth - hidden[:training].mean(0)).square().mean(0)
+    varies = variance > 0
+    assert varies.any()
+    explained = 1 - (truth - x[training:] @ weights).square().mean(0) / variance
+    assert (explained[varies] < 0.1).all(), explained
+
+
+@every_family
+def test_reset_of_some_worlds_leaves_the_others(name: str) -> None:
+    family = family_of(name)
+    tasks = family.sample("train", 3, 3)
+    actions = draw_actions(family, 3, time=6)
+    env, undisturbed = make_env(name, tasks), make_env(name, tasks)
+    for e in (env, undisturbed):
+        play(e, actions[:3])
+    obs = env.reset(seeded(9), torch.tensor([1]))
+    assert obs.shape == (3, family.obs_dim)
+    for action in actions[3:]:
+        got, expected = env.step(action), undisturbed.step(action)
+        assert torch.equal(got.obs[[0, 2]], expected.obs[[0, 2]])
+        assert torch.equal(got.reward[[0, 2]], expected.reward[[0, 2]])
+        assert not torch.equal(got.obs[1], expected.obs[1])
+
+
+@every_family
+def test_a_fault_ends_the_episode_of_its_world_alone(name: str) -> None:
+    family = family_of(name)
+    tasks = family.sample("train", 3, 3)
+    actions = draw_actions(family, 3, time=4)
+    expected, _, _ = play(make_env(name, tasks), actions)
+    actions[1, 2] = float("nan")
+    obs, rewards, steps = play(make_env(name, tasks), actions)
+    assert [s.fault.tolist()[2] for s in steps] == [False, True, True, True]
+    assert steps[1].terminated.tolist()[2]
+    assert not steps[-1].success[2]
+    assert torch.equal(obs[:, :2], expected[:, :2])
+    assert obs.isfinite().all()
+    # the reward of the step that faulted may be judged by its invalid action
+    assert rewards[:, :2].isfinite().all()
+
+
+# -- splits --------------------------------------------------------------------------
+
+
+def sample_values(family: Family, split: str, p: Parameter, count: int = 200) -> list[Value]:
+    return [t.parameters[p.name] for t in family.sample(split, 11, count)]
+
+
+@every_family
+def test_splits_share_no_task(name: str) -> None:
+    family = family_of(name)
+    if not any(is_continuous(p) for p in family.parameters):
+        pytest.skip("a finite set of training tasks: held-out ones are the same")
+    hashes = [{t.hash for t in family.sample(s, 11, 200)} for s in family.splits]
+    assert len(set[str]().union(*hashes)) == 200 * len(family.splits)
+
+
+@every_family
+def test_splits_draw_from_where_they_should(name: str) -> None:
+    family = family_of(name)
+    for p in family.parameters:
+        match p:
+            case Scalar():
+                check_scalar(family, p)
+            case Choice():
+                check_choice(family, p)
+            case _:
+                pytest.fail(f"no check for {p}")
+
+
+def check_scalar(family: Family, p: Scalar) -> None:
+    low, high = p.hole or (p.high, p.high)
+    for split in ("train", "held-out"):
+        for value in sample_values(family, split, p):
+            assert p.low <= p.number(value) <= p.high
+            assert not low < p.number(value) < high
+    if p.hole:
+        for value in sample_values(family, "interpolation", p):
+            assert low <= p.number(value) <= high
+    if p.beyond:
+        drawn = [p.number(v) for v in sample_values(family, "extrapolation", p)]
+        assert all(v <= p.low or v >= p.high for v in drawn)
+        assert all(any(a <= v <= b for v in drawn) for a, b in p.beyond)
+
+
+def check_choice(family: Family, p: Choice) -> None:
+    for split in family.splits:
+        drawn = set(sample_values(family, split, p))
+        unseen = split == "unseen-shapes" and p.unseen
+        assert drawn == set(p.unseen if unseen else p.options)
+
+
+@every_family
+def test_a_task_depends_on_its_place_and_not_on_how_many_are_drawn(name: str) -> None:
+    family = family_of(name)
+    few, many = family.sample("train", 2, 3), family.sample("train", 2, 10)
+    assert few == many[:3]
+    assert family.sample("train", 3, 3) != few
+    assert [t.parameters for t in family.sample("extrapolation", 2, 3)] != [
+        t.parameters for t in few
+    ]
+
+
+@every_family
+def test_unknown_splits_are_refused_with_the_known_ones(name: str) -> None:
+    family = family_of(name)
+    with pytest.raises(ValueError, match=f"{name}.*no split 'test'; splits: train, held-out"):
+        family.sample("test", 0, 1)
+    for split in set(SPLITS) - set(family.splits):
+        with pytest.raises(ValueError, match=f"no split '{split}'"):
+            family.sample(split, 0, 1)
+
+
+# -- tasks as JSON -------------------------------------------------------------------
+
+
+@every_family
+def test_tasks_survive_json(name: str) -> None:
+    family = family_of(name)
+    for split in family.splits:
+        for task in family.sample(split, 8, 5):
+            parsed = family.parse(task.to_json())
+            assert parsed == task
+            assert parsed.hash == task.hash
+
+
+@every_family
+def test_a_tampered_task_is_refused(name: str) -> None:
+    family = family_of(name)
+    raw = json.loads(family.sample("train", 8, 1)[0].to_json())
+    for p in family.parameters:
+        value = raw["parameters"][p.name]
+        others = [v for v in distinct_values(family, p) if v != value]
+        changed = raw["parameters"] | {p.name: others[0]}
+        with pytest.raises(ValueError, match="hash .* does not match its parameters"):
+            family.parse(json.dumps(raw | {"parameters": changed}))
+    with pytest.raises(ValueError, match="hash 0 does not match"):
+        family.parse(json.dumps(raw | {"hash": "0"}))
+
+
+@every_family
+def test_wrong_tasks_are_refused_with_what_is_allowed(name: str) -> None:
+    family = family_of(name)
+    raw = json.loads(family.sample("train", 8, 1)[0].to_json())
+    del raw["hash"]
+    first = family.parameters[0].name
+    extra = raw["parameters"] | {"colour": 1.0}
+    fewer = {k: v for k, v in raw["parameters"].items() if k != first}
+    wrong: dict[str, object] = {
+        "expected '": raw | {"family": "juggle"},
+        "has the parameters .*colour": raw | {"parameters": extra},
+        f"has the parameters {first}": raw | {"parameters": fewer},
+        "unknown split 'exam'": raw | {"split": "exam"},
+        "not a task": {"family": name},
+    }
+    for value in ([1], None, "nonsense"):
+        broken = raw | {"parameters": raw["parameters"] | {first: value}}
+        with pytest.raises(ValueError, match=f"parameter '{first}'"):
+            family.parse(json.dumps(broken))
+    for text, task in wrong.items():
+        with pytest.raises(ValueError, match=text):
+            family.parse(json.dumps(task))
+    for text in ("", "[]", "3", "null", '{"family"'):
+        with pytest.raises(ValueError, match="not a task"):
+            family.parse(text)
+
+
+# -- parameters ----------------------------------------------------------------------
+
+
+def test_scalars_are_encoded_by_their_place_in_the_training_range() -> None:
+    plain = Scalar(name="mass", unit="kg", low=1.0, high=3.0)
+    got = plain.encode(torch.tensor([1.0, 2.0, 3.0, 4.0]))
+    torch.testing.assert_close(got, torch.tensor([[-1.0], [0.0], [1.0], [2.0]]))
+    log = Scalar(name="friction", unit="1", low=0.1, high=10.0, log=True)
+    got = log.encode(torch.tensor([0.1, 1.0, 10.0]))
+    torch.testing.assert_close(got, torch.tensor([[-1.0], [0.0], [1.0]]))
+
+
+def test_a_constant_of_training_is_encoded_by_its_difference() -> None:
+    p = Scalar(name="mass", unit="of nominal", low=1.0, high=1.0, beyond=((1.2, 1.5),))
+    got = p.encode(torch.tensor([1.0, 1.25]))
+    torch.testing.assert_close(got, torch.tensor([[0.0], [0.25]]))
+
+
+def test_choices_are_encoded_one_hot() -> None:
+    p = Choice(name="shape", options=("box", "disc"), unseen=("tee",))
+    numbers = torch.tensor([p.number(v) for v in ("tee", "box")])
+    assert p.encode(numbers).tolist() == [[0, 0, 1], [1, 0, 0]]
+
+
+def test_scalars_are_drawn_evenly_in_their_measure() -> None:
+    rng = np.random.default_rng(0)
+    p = Scalar(name="friction", unit="1", low=0.01, high=1.0, hole=(0.1, 0.2), log=True)
+    drawn = np.array([p.sample("train", rng) for _ in range(4000)])
+    # log lengths: ln 10 below the hole, ln 5 above it
+    share = np.log(10) / (np.log(10) + np.log(5))
+    assert (drawn < 0.1).mean() == pytest.approx(share, abs=0.03)
+    below = np.log(drawn[drawn < 0.1])
+    assert np.median(below) == pytest.approx(np.log(0.01 * 10**0.5), abs=0.1)
+
+
+@pytest.mark.parametrize(
+    "ranges",
+    [
+        {"low": 2.0, "high": 1.0},
+        {"low": 0.0, "high": 1.0, "hole": (0.5, 1.5)},
+        {"low": 0.0, "high": 1.0, "beyond": ((0.9, 2.0),)},
+        {"low": 0.0, "high": 1.0, "log": True},
+    ],
+)
+def test_impossible_ranges_are_refused(ranges: Mapping[str, float]) -> None:
+    with pytest.raises(ValueError, match="parameter 'mass': need low <= hole <= high"):
+        Scalar(name="mass", unit="kg", **ranges)
+
+
+# -- the registry and the environment ------------------------------------------------
+
+
+@every_family
+def test_a_family_is_registered_under_its_name(name: str) -> None:
+    family = family_of(name)
+    assert family.name == name
+    names = [p.name for p in family.parameters]
+    assert len(set(names)) == len(names)
+    assert family.model.nu > 0
+    assert set(family.splits) <= set(SPLITS)
+
+
+def test_an_unknown_family_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="unknown family 'strik'; families: .*strike"):
+        make_family("strik")
+
+
+def test_wrong_assignments_are_refused() -> None:
+    family = family_of("cheetah-direction")
+    env = Env(family, worlds=2, threads=1)
+    with pytest.raises(RuntimeError, match="no tasks yet: call assign first"):
+        env.reset(seeded())
+    tasks = family.sample("train", 0, 3)
+    with pytest.raises(ValueError, match="2 worlds take as many tasks, got 3"):
+        env.assign(tasks)
+    stranger = dataclasses.replace(tasks[0], family="juggle")
+    with pytest.raises(ValueError, match="tasks of juggle in worlds of cheetah"):
+        env.assign([tasks[0], stranger])
