@@ -10,21 +10,22 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import assets
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from tasks.env import Env
-from tasks.registry import make_family
 from torch import Tensor
 
+import assets
 from meta.configs import TrainCfg
 from meta.maml import Maml, MamlCfg
 from meta.theta import Theta, group, prefixed
 from meta.train import Trainer, make_learner, make_trainer
+from tasks.env import Env
+from tasks.registry import make_family
 
+T = TypeVar("T")
 FORMAT = "pliant-1"
 CHECKPOINT = "checkpoint.safetensors"
 SHIPPED = "shipped:"
@@ -109,6 +110,15 @@ def resume_trainer(path: Path, cfg: TrainCfg | None = None) -> Trainer:
     trainer.iteration = int(metadata["iteration"])
     trainer.env_steps = int(metadata["env_steps"])
     return trainer
+
+
+def checkpoint_config(path: Path) -> TrainCfg:
+    """The configuration that a checkpoint was trained with.
+
+    Raises:
+        ValueError: as `load_trained`.
+    """
+    return parse_config(_read(path)[1]["config"])
 
 
 def parse_config(text: str) -> TrainCfg:
@@ -215,8 +225,11 @@ def _restore_adam(optimizer: torch.optim.Adam, saved: Mapping[str, Tensor]) -> N
     optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
-def _from_json(kind: type[Any], raw: Mapping[str, Any]) -> Any:
-    unknown = set(raw) - {f.name for f in fields(kind)}
+def _from_json(kind: type[T], raw: Mapping[str, Any]) -> T:
+    described: Any = kind
+    unknown = set(raw) - {f.name for f in fields(described)}
     if unknown:
         raise ValueError(f"unknown settings: {', '.join(sorted(unknown))}")
-    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()})
+    # JSON has no tuples, and a configuration has nothing but them
+    lists: dict[str, list[Any]] = {k: v for k, v in raw.items() if isinstance(v, list)}
+    return kind(**dict(raw) | {k: tuple(v) for k, v in lists.items()})

@@ -141,12 +141,12 @@ class _Train(NamedTuple):
 
 def _train(argv: list[str]) -> int:
     from meta.configs import make_config
-    from meta.run import CONFIG, default_folder, read_config, train
+    from meta.run import CHECKPOINT, CONFIG, default_folder, read_config, train
 
     family, rest = _family_first(argv)
     asked = _parse_train(make_config(family, _method(rest)), rest)
     folder = asked.out or default_folder(asked.cfg)
-    if asked.resume and (folder / CONFIG).exists():
+    if asked.resume and any((folder / n).exists() for n in (CHECKPOINT, CONFIG)):
         stored = read_config(folder)
         if stored.family != family:
             raise ValueError(f"the run in {folder} is of {stored.family}, not {family}")
@@ -223,7 +223,7 @@ def _parse(
     argv: list[str],
     prog: str,
     config: tuple[Any, ...],
-    default: Any = tyro.MISSING_NONPROP,
+    default: T | None = None,
 ) -> T:
     """Parse, with tyro's complaint, a box of several lines, made one line.
 
@@ -234,6 +234,8 @@ def _parse(
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
+            if default is None:
+                return tyro.cli(kind, args=argv, prog=prog, config=config)
             return tyro.cli(kind, args=argv, prog=prog, config=config, default=default)
     except SystemExit as done:
         if not done.code:
@@ -242,15 +244,16 @@ def _parse(
 
 
 def _unboxed(text: str) -> str:
-    """The sentences in a box that tyro drew, without its pointers to the help."""
-    lines = [line.strip("│ ") for line in text.splitlines()]
+    """The sentences in a box that tyro drew, without its title and pointers to help."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    # where the terminal has no lines to draw with, a title and dashes in their place
+    plain = re.sub(r"\A.*\n *-+ *\n", "", plain)
     kept: list[str] = []
-    for line in lines:
-        if line.startswith(("╭", "╰", "─")):
-            continue
+    for line in (line.strip("│ ") for line in plain.splitlines()):
         if line.startswith(("Argument helptext", "For full helptext")):
             break
-        kept.append(line)
+        if line.strip("-─") and not line.startswith(("╭", "╰")):
+            kept.append(line)
     said = " ".join(" ".join(kept).split())
     return re.sub(r"^Error parsing (?!-)\S+: ", "", said).rstrip(".")
 

@@ -71,7 +71,7 @@ _CHEETAH = TrainCfg(
     family="cheetah-direction",
     method="maml",
     learner=MamlCfg(rate=2e-3),
-    iterations=200,
+    iterations=250,
     tasks=20,
     episodes=10,
 )
@@ -79,7 +79,7 @@ _CHEETAH = TrainCfg(
 # depend on the adapting episodes, and every number of episodes met in training
 _FEW = MamlCfg(
     rate=4e-3,
-    epochs=8,
+    epochs=12,
     clip=0.2,
     learned_advantage=True,
     inner_baseline="pooled",
@@ -90,9 +90,10 @@ _STRIKE = TrainCfg(
     method="maml",
     learner=_FEW,
     iterations=300,
-    tasks=40,
+    tasks=20,
     episodes=5,
     measure_rounds=2,
+    min_std=0.15,
 )
 _REACH = replace(_STRIKE, family="reach-rotated")
 _CONFIGS = {c.family: c for c in (_CHEETAH, _STRIKE, _REACH)}

@@ -131,6 +131,7 @@ def check_folder(folder: Path) -> Finding:
 def check_speed(seconds: float) -> Finding:
     """Env steps per second of the smallest family, with random actions."""
     import torch
+
     from tasks.env import Env
     from tasks.registry import make_family
 

@@ -54,7 +54,7 @@ class MamlCfg:
     adapt_episodes: tuple[int, ...] = ()
     """Numbers of episodes to adapt on, one drawn per task; empty: all collected."""
     rate: float = 1e-3
-    """Step size of Adam."""
+    """Step size of Adam at the first iteration; it falls linearly to 0 at the last."""
     epochs: int = 5
     clip: float = 0.3
     inner_kl: float = 5e-4

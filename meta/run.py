@@ -22,6 +22,7 @@ from rich.console import Console
 
 from meta.checkpoint import (
     CHECKPOINT,
+    checkpoint_config,
     parse_config,
     resume_trainer,
     save_checkpoint,
@@ -113,9 +114,9 @@ class Run:
     def __init__(self, folder: Path, cfg: TrainCfg, *, resume: bool = False) -> None:
         self.folder = folder
         path = folder / CHECKPOINT
-        if resume and (folder / CONFIG).exists():
-            _check_same(read_config(folder), cfg, folder)
         going_on = resume and path.exists()
+        if going_on or (resume and (folder / CONFIG).exists()):
+            _check_same(read_config(folder), cfg, folder)
         # before anything is touched, for it refuses what cannot be trained
         fresh = None if going_on else make_trainer(cfg)
         folder.mkdir(parents=True, exist_ok=True)
@@ -183,9 +184,13 @@ class Run:
 def read_config(folder: Path) -> TrainCfg:
     """The configuration of the run in a folder.
 
+    Its checkpoint's, once there is one: `config.json` is for people, and may be edited.
+
     Raises:
         ValueError: if there is none, or it is not valid.
     """
+    if (folder / CHECKPOINT).exists():
+        return checkpoint_config(folder / CHECKPOINT)
     path = folder / CONFIG
     if not path.is_file():
         raise ValueError(f"no run to resume in {folder}: it has no {CONFIG}")
@@ -243,7 +248,7 @@ def _cut(path: Path, lines: int, *, strict: bool = True) -> None:
         os.truncate(path, sum(len(line) + 1 for line in whole))
 
 
-def _append(file: BinaryIO, row: Mapping[str, float]) -> None:
+def _append(file: BinaryIO, row: Mapping[str, object]) -> None:
     file.write(json.dumps(row).encode() + b"\n")
     file.flush()
 

@@ -54,10 +54,12 @@ class Trainer:
             rounds = [collect(env, act, rng) for _ in range(cfg.measure_rounds)]
         rollouts.append(concatenate(rounds, cfg.tasks))
         experiences.append(by_task(rollouts[-1], cfg.tasks))
+        for entry in self.optimizer.param_groups:
+            entry["lr"] = cfg.learner.rate * (1 - self.iteration / cfg.iterations)
         metrics = learner.update(self.theta, self.optimizer, experiences)
         self.iteration += 1
         self.env_steps += sum(r.env_steps for r in rollouts)
-        return {"env_steps": self.env_steps} | _summary(rollouts) | metrics
+        return {"env_steps": float(self.env_steps)} | _summary(rollouts) | metrics
 
 
 def make_trainer(cfg: TrainCfg) -> Trainer:

@@ -96,6 +96,8 @@ class Strike(Family):
             geom = spec.geom(f"object_{slot}")
             # the object's own friction decides on the table; contype/conaffinity as is
             geom.priority, geom.condim = 1, 4
+            # softer than the default 0.02 s, at which flat objects rattle as they slide
+            geom.solref = [0.03, 1.0]
         add_target(spec, axes="y", at=(PLACE[0], 0.0, 0.001), radius=SUCCESS)
         spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
         return spec.compile()

@@ -7,17 +7,17 @@ from typing import NamedTuple
 import pytest
 import torch
 from meta import returns
+from meta.advantage import LearnedAdvantage
 from meta.losses import InnerLoss, clipped_surrogate, inner_loss
 from meta.maml import Batch, Maml, MamlCfg, limit_episodes
 from meta.rollout import Act, Experience
 from meta.theta import Params, Theta, group
 from policies.gaussian import Gaussian
-from policies.mlp import Mlp, MlpPolicy
+from policies.mlp import MlpPolicy
 from torch import Tensor, nn
 from torch.func import functional_call
 
 OBS, ACTION, TASKS, EPISODES, TIME = 3, 2, 3, 4, 6
-WIDTH = 2 * OBS + ACTION + 2
 PPO = MamlCfg(inner_steps=0, epochs=3, rate=1e-2)
 KINDS: tuple[InnerLoss, ...] = ("ratio", "log-likelihood", "dice")
 
@@ -159,7 +159,7 @@ def make_learner(cfg: MamlCfg) -> tuple[Maml, Theta]:
     )
     advantage = None
     if cfg.learned_advantage:
-        advantage = Mlp([WIDTH, 3, 1], last_gain=1.0, rng=seeded(2))
+        advantage = LearnedAdvantage(2 * OBS + 1, ACTION, hidden=3, rng=seeded(2))
     learner = Maml(cfg, policy, advantage)
     theta = {k: v.double() for k, v in learner.initial(OBS).items()}
     # fresh last layers are so small that nothing would depend on the first ones

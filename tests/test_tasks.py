@@ -377,10 +377,19 @@ def test_a_constant_of_training_is_encoded_by_its_difference() -> None:
     torch.testing.assert_close(got, torch.tensor([[0.0], [0.25]]))
 
 
-def test_choices_are_encoded_one_hot() -> None:
-    p = Choice(name="shape", options=("box", "disc"), unseen=("tee",))
-    numbers = torch.tensor([p.number(v) for v in ("tee", "box")])
-    assert p.encode(numbers).tolist() == [[0, 0, 1], [1, 0, 0]]
+def test_choices_are_encoded_one_hot_or_by_their_traits() -> None:
+    plain = Choice(name="shape", options=("box", "disc"))
+    numbers = torch.tensor([plain.number(v) for v in ("disc", "box")])
+    assert plain.encode(numbers).tolist() == [[0, 1], [1, 0]]
+    traits = {"box": (0.0,), "disc": (1.0,), "tee": (0.5,)}
+    told = dataclasses.replace(plain, unseen=("tee",), traits=traits)
+    numbers = torch.tensor([told.number(v) for v in ("tee", "box")])
+    assert told.encode(numbers).tolist() == [[0.5], [0.0]]
+
+
+def test_unseen_options_without_traits_are_refused() -> None:
+    with pytest.raises(ValueError, match="'shape' has unseen .* for box, tee; got none"):
+        Choice(name="shape", options=("box",), unseen=("tee",))
 
 
 def test_scalars_are_drawn_evenly_in_their_measure() -> None:

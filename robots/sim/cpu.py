@@ -123,6 +123,27 @@ class CpuSimulator:
         self._freeze(raised)
         return self._read()
 
+    def state(self) -> Float[np.ndarray, "world size"]:
+        """A copy of all that the next step depends on: rows of mjSTATE_INTEGRATION."""
+        return self._batch.state.copy()
+
+    def set_state(self, state: Float[np.ndarray, "world size"]) -> Readings:
+        """Continue every world from a copy of `state`, with no fault.
+
+        Raises:
+            ValueError: for a wrong shape.
+        """
+        if state.shape != self._batch.state.shape:
+            raise ValueError(
+                f"state takes values of shape {self._batch.state.shape}, "
+                f"got {state.shape}"
+            )
+        self._batch.state[:] = state
+        self._batch.warning[:] = 0
+        self._fault[:] = False
+        self._batch.forward(stage=_SENSED)
+        return self._read()
+
     def model_of(self, world: int) -> mujoco.MjModel:
         """A copy of the model with the fields of one world, to render or inspect."""
         return self._batch.get_model(world)

@@ -1,0 +1,1 @@
+"""How one learns to adapt: learners, rollouts, evaluation and the command line."""

@@ -1,0 +1,1 @@
+"""Maps from observation and adaptation to action, pure in their parameters."""

@@ -1,0 +1,1 @@
+"""What moves: robot descriptions and the batched simulator."""

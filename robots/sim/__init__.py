@@ -1,0 +1,1 @@
+"""The batched simulator: many worlds of one model, stepped together."""

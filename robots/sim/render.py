@@ -1,0 +1,141 @@
+"""Pictures of stored states, drawn without a display.
+
+Python's `mujoco.Renderer` is bound to the OpenGL backend that `MUJOCO_GL` named when
+mujoco was first imported, and without it to GLFW, which wants a display. Here the
+backend is chosen when a renderer is made, so that the order of imports does not matter.
+"""
+
+import os
+import sys
+from copy import copy
+from types import TracebackType
+from typing import Any
+
+import mujoco
+import numpy as np
+from jaxtyping import Float, UInt8
+
+OVERVIEW = "overview"
+"""Name of the camera that a scene should be looked at through."""
+_STATE = mujoco.mjtState.mjSTATE_INTEGRATION.value
+
+
+class Renderer:
+    """Draws states of one model. Use it as a context manager, or call `close`.
+
+    Args:
+        model: as compiled, or as `CpuSimulator.model_of` returns it; it is not changed.
+        width: of a picture [pixels].
+        height: of a picture [pixels].
+        camera: name of a camera; by default `overview`, else the model's first, else a
+            free one that frames the scene.
+
+    Raises:
+        ValueError: for a camera that the model does not have, or a size below 1.
+        OSError: if OpenGL cannot be had.
+    """
+
+    def __init__(
+        self,
+        model: mujoco.MjModel,
+        *,
+        width: int,
+        height: int,
+        camera: str | None = None,
+    ) -> None:
+        if min(width, height) < 1:
+            raise ValueError(f"a picture needs 1 x 1 pixels, got {width} x {height}")
+        self._gl: Any = None
+        self._camera = _camera(model, camera)
+        # a copy, because the model itself says how large the off-screen buffer is
+        self._model = copy(model)
+        self._model.vis.global_.offwidth = width
+        self._model.vis.global_.offheight = height
+        self._data = mujoco.MjData(self._model)
+        self._pixels = np.empty((height, width, 3), np.uint8)
+        self._rect = mujoco.MjrRect(0, 0, width, height)
+        self._scene = mujoco.MjvScene(self._model, maxgeom=2000)
+        self._option = mujoco.MjvOption()
+        self._gl = _context(width, height)
+        self._gl.make_current()
+        font = mujoco.mjtFontScale.mjFONTSCALE_100.value
+        self._context = mujoco.MjrContext(self._model, font)
+        buffer = mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value
+        mujoco.mjr_setBuffer(buffer, self._context)
+
+    def draw(self, state: Float[np.ndarray, "size"]) -> UInt8[np.ndarray, "y x 3"]:
+        """Draw a state.
+
+        Args:
+            state: a row of mjSTATE_INTEGRATION, as `CpuSimulator.state` returns it.
+        """
+        self._gl.make_current()
+        mujoco.mj_setState(self._model, self._data, state, _STATE)
+        mujoco.mj_forward(self._model, self._data)
+        mujoco.mjv_updateScene(
+            self._model,
+            self._data,
+            self._option,
+            None,
+            self._camera,
+            mujoco.mjtCatBit.mjCAT_ALL.value,
+            self._scene,
+        )
+        mujoco.mjr_render(self._rect, self._scene, self._context)
+        mujoco.mjr_readPixels(self._pixels, None, self._rect, self._context)
+        return np.flipud(self._pixels).copy()  # OpenGL's rows go upwards
+
+    def close(self) -> None:
+        """Give the OpenGL context back; nothing can be drawn afterwards."""
+        if self._gl is not None:
+            self._gl.make_current()
+            self._context.free()
+            self._gl.free()
+            self._gl = None
+
+    def __enter__(self) -> "Renderer":
+        """The renderer itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close."""
+        self.close()
+
+
+def _camera(model: mujoco.MjModel, name: str | None) -> mujoco.MjvCamera:
+    names = [str(model.camera(i).name) for i in range(model.ncam)]
+    if name is not None and name not in names:
+        raise ValueError(f"unknown camera {name!r}; cameras: {', '.join(names) or 'none'}")
+    camera = mujoco.MjvCamera()
+    if not names:
+        mujoco.mjv_defaultFreeCamera(model, camera)
+        return camera
+    camera.type = mujoco.mjtCamera.mjCAMERA_FIXED.value
+    wanted = name or (OVERVIEW if OVERVIEW in names else names[0])
+    camera.fixedcamid = names.index(wanted)
+    return camera
+
+
+def _context(width: int, height: int) -> Any:
+    """An OpenGL context: of MUJOCO_GL's backend, or on Linux of EGL."""
+    backend = os.environ.get("MUJOCO_GL") or ("egl" if sys.platform == "linux" else "")
+    try:
+        if backend == "egl":
+            from mujoco.egl import GLContext
+        elif backend == "osmesa":
+            from mujoco.osmesa import GLContext
+        else:
+            from mujoco.gl_context import GLContext
+        return GLContext(width, height)
+    # a missing library shows as any of these, depending on which one it is
+    except (ImportError, AttributeError, RuntimeError, TypeError, OSError) as error:
+        raise OSError(
+            f"no OpenGL to draw with (MUJOCO_GL={backend}): {error}; install EGL "
+            "(Debian and Ubuntu: apt install libegl1 libgl1), or libosmesa6 and set "
+            "MUJOCO_GL=osmesa"
+        ) from error

@@ -1,0 +1,1 @@
+"""What is asked of a robot: task families, their parameters and splits."""
