@@ -18,6 +18,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
 setup: $(INSTALLED) ## make .venv and install Pliant in it, with every version pinned
+	@echo 'Pliant is installed in $(VENV): next `make demo`, or $(BIN)/pliant --help'
 
 demo: $(INSTALLED) ## meta-train, adapt to unseen objects, draw and film it: runs/demo/
 	$(BIN)/python examples/demo.py
@@ -55,7 +56,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 # them, drawn from the installed version, tells pyright what they hold.
 $(TYPED): $(INSTALLED)
 	@site=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'); \
-	for module in batch constants enums errors functions specs structs; do \
+	for module in batch constants enums errors functions render specs structs; do \
 	    $(BIN)/pybind11-stubgen --ignore-all-errors --root-suffix=-stubs \
 	        --output-dir "$$site" "mujoco._$$module"; \
 	done; \

@@ -37,7 +37,10 @@ def main() -> None:
     rows += gymnasium_ratios(options.seconds)
     rows += [learner_share(), batched_over_loop()]
     table = Table(
-        "measured", "ratio", "bar", "figures",
+        "measured",
+        "ratio",
+        "bar",
+        "figures",
         title=f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}, "
         f"torch {torch.__version__}",
     )

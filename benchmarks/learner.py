@@ -4,13 +4,13 @@ import time
 from dataclasses import replace
 
 import torch
+
+from benchmarks.row import Row
 from meta.configs import make_config
 from meta.maml import Batch
 from meta.rollout import by_task, collect
 from meta.train import Trainer, make_trainer, simulator_threads
 from policies.gaussian import Gaussian
-
-from benchmarks.row import Row
 
 TASKS, EPISODES = 40, 20
 
@@ -58,7 +58,10 @@ def batched_over_loop() -> Row:
         pre = by_task(collect(env, learner.act(theta, adaptation), rng), TASKS)
         adaptation = learner.adapt(theta, adaptation, pre)
         post = by_task(collect(env, learner.act(theta, adaptation), rng), TASKS)
-    batches = learner._batch(theta, pre, inner=True), learner._batch(theta, post, inner=False)  # noqa: SLF001, E501  # pyright: ignore
+    batches = (
+        learner._batch(theta, pre, inner=True),
+        learner._batch(theta, post, inner=False),
+    )  # pyright: ignore
 
     def batched() -> None:
         loss, _ = learner.objective(theta, [batches[0]], batches[1])

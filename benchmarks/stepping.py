@@ -6,12 +6,12 @@ import gymnasium
 import mujoco
 import numpy as np
 import torch
-from meta.train import simulator_threads
 from mujoco.batch import Batch
-from tasks.env import Env
-from tasks.registry import make_family
 
 from benchmarks.row import Row, rates
+from meta.train import simulator_threads
+from tasks.env import Env
+from tasks.registry import make_family
 
 WORLDS = 800
 STEPS = 50
@@ -118,7 +118,7 @@ def _gymnasium_call(vector: gymnasium.vector.VectorEnv):  # noqa: ANN202
 def _recorded(env: Env, actions: torch.Tensor) -> tuple[np.ndarray, list[np.ndarray]]:
     """The state after reset, and the controls that a random episode held."""
     env.reset(torch.Generator().manual_seed(0))
-    batch = env.sim._batch  # noqa: SLF001  # pyright: ignore
+    batch = env.sim._batch  # pyright: ignore
     state, controls = batch.state.copy(), []
     for action in actions:
         env.step(action)

@@ -1,6 +1,7 @@
 """Adapt a shipped policy to one object it has never met, in five episodes."""
 
 import torch
+
 from meta.checkpoint import load_trained
 from meta.rollout import by_task, collect
 from tasks.env import Env

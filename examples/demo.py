@@ -2,8 +2,8 @@
 
 1. Meta-trains `reach-rotated` for a minute or two: watch the return after adaptation
    leave the return before it behind.
-2. Evaluates the shipped `strike` policies on shapes never met in training, beside random,
-   DR and oracle, and draws the adaptation curve.
+2. Evaluates the shipped `strike` policies on shapes never met in training, beside
+   random, DR and oracle, and draws the adaptation curve.
 3. Films one object before and after adaptation.
 
 Everything is written to runs/demo/.
@@ -14,14 +14,15 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from meta.evaluate import evaluate
+from meta.report import plot, print_table
+from rich.console import Console
+
 from meta.checkpoint import load_trained
 from meta.configs import make_config
-from meta.evaluate import evaluate
 from meta.replay import write_strip, write_video
-from meta.report import plot, print_table
 from meta.run import train
 from meta.trajectory import record
-from rich.console import Console
 
 OUT = Path("runs/demo")
 SEEDS = (0, 1, 2)

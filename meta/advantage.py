@@ -15,8 +15,9 @@ alone. Two things are added for adaptation from very few episodes:
 
 import torch
 from jaxtyping import Float
-from policies.mlp import Mlp
 from torch import Tensor, nn
+
+from policies.mlp import Mlp
 
 
 class LearnedAdvantage(nn.Module):

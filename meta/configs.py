@@ -3,9 +3,8 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from tasks.registry import FAMILIES, make_family
-
 from meta.maml import MamlCfg
+from tasks.registry import FAMILIES, make_family
 
 Method = Literal["maml", "dr", "oracle"]
 METHODS: tuple[Method, ...] = ("maml", "dr", "oracle")
@@ -50,7 +49,9 @@ class TrainCfg:
         counts = ("iterations", "tasks", "episodes", "measure_rounds")
         for name in (*counts, "checkpoint_every"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+                raise ValueError(
+                    f"{name} must be at least 1, got {getattr(self, name)}"
+                )
         if self.seed < 0 or self.threads < 0:
             raise ValueError(
                 f"seed and threads must be >= 0, got {self.seed} and {self.threads}"
@@ -71,7 +72,7 @@ _CHEETAH = TrainCfg(
     family="cheetah-direction",
     method="maml",
     learner=MamlCfg(rate=2e-3),
-    iterations=250,
+    iterations=150,
     tasks=20,
     episodes=10,
 )
@@ -89,7 +90,7 @@ _STRIKE = TrainCfg(
     family="strike",
     method="maml",
     learner=_FEW,
-    iterations=300,
+    iterations=200,
     tasks=20,
     episodes=5,
     measure_rounds=2,

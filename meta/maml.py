@@ -20,7 +20,6 @@ from typing import Literal, NamedTuple, get_args
 
 import torch
 from jaxtyping import Float, Int
-from policies.gaussian import Gaussian
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
@@ -29,6 +28,7 @@ from meta.losses import InnerLoss, clipped_surrogate, inner_loss, mean_valid
 from meta.moments import fresh_moments, standardised, update_moments
 from meta.rollout import Act, Experience
 from meta.theta import Params, Theta, group, module_params, prefixed
+from policies.gaussian import Gaussian
 
 Metrics = dict[str, float]
 InnerBaseline = Literal["task", "pooled"]
@@ -67,7 +67,11 @@ class MamlCfg:
 
     def __post_init__(self) -> None:
         """Refuse counts, rates and names that cannot work."""
-        if self.inner_steps < 0 or self.epochs < 1 or min(self.adapt_episodes, default=1) < 1:
+        if (
+            self.inner_steps < 0
+            or self.epochs < 1
+            or min(self.adapt_episodes, default=1) < 1
+        ):
             raise ValueError(
                 "need inner_steps >= 0, epochs >= 1 and adapt_episodes >= 1, got "
                 f"{self.inner_steps}, {self.epochs}, {self.adapt_episodes}"
@@ -77,13 +81,19 @@ class MamlCfg:
                 "need 0 < discount <= 1, 0 <= trace <= 1 and clip > 0, got "
                 f"{self.discount}, {self.trace}, {self.clip}"
             )
-        if min(self.inner_rate, self.inner_kl) < 0 or min(self.rate, self.max_grad_norm) <= 0:
+        if (
+            min(self.inner_rate, self.inner_kl) < 0
+            or min(self.rate, self.max_grad_norm) <= 0
+        ):
             raise ValueError(
                 "need inner_rate >= 0, inner_kl >= 0, rate > 0 and max_grad_norm > 0, "
                 f"got {self.inner_rate}, {self.inner_kl}, {self.rate}, "
                 f"{self.max_grad_norm}"
             )
-        for name, kinds in (("inner_loss", InnerLoss), ("inner_baseline", InnerBaseline)):
+        for name, kinds in (
+            ("inner_loss", InnerLoss),
+            ("inner_baseline", InnerBaseline),
+        ):
             if getattr(self, name) not in get_args(kinds):
                 raise ValueError(
                     f"unknown {name} {getattr(self, name)!r}; known: "
@@ -175,9 +185,7 @@ class Maml:
 
         return act
 
-    def adapt(
-        self, theta: Theta, adaptation: Params, experience: Experience
-    ) -> Params:
+    def adapt(self, theta: Theta, adaptation: Params, experience: Experience) -> Params:
         """One inner step on the experience that `adaptation` itself collected."""
         batch = self._batch(theta, experience, inner=True)
         detached = {k: v.detach() for k, v in theta.items()}
@@ -199,6 +207,7 @@ class Maml:
         outer = self._batch(theta, post, inner=False)
         leaves = [p for g in optimizer.param_groups for p in g["params"]]
         metrics: Metrics = {}
+        parts: Mapping[str, Tensor] = {}
         for epoch in range(self.cfg.epochs):
             loss, parts = self.objective(theta, inner, outer)
             optimizer.zero_grad()

@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
+from torch import Tensor
+
 from policies.gaussian import Gaussian
 from tasks.env import Env
-from torch import Tensor
 
 Act = Callable[[Float[Tensor, "world obs"]], Gaussian]
 """The distribution over each world's actions."""

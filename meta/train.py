@@ -1,19 +1,20 @@
 """The meta-training loop, the same for every learner."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from policies.mlp import MlpPolicy
-from tasks.env import Env
-from tasks.registry import make_family
 
 from meta.advantage import LearnedAdvantage
 from meta.configs import TrainCfg
 from meta.maml import Maml, Metrics, limit_episodes
 from meta.rollout import Experience, Rollout, by_task, collect, concatenate
 from meta.theta import Theta
+from policies.mlp import MlpPolicy
+from tasks.env import Env
+from tasks.registry import make_family
 
 _STREAMS = {"initial": 0, "tasks": 1, "collect": 2}
 
@@ -55,7 +56,8 @@ class Trainer:
         rollouts.append(concatenate(rounds, cfg.tasks))
         experiences.append(by_task(rollouts[-1], cfg.tasks))
         for entry in self.optimizer.param_groups:
-            entry["lr"] = cfg.learner.rate * (1 - self.iteration / cfg.iterations)
+            left = max(0.0, 1 - self.iteration / cfg.iterations)
+            entry["lr"] = cfg.learner.rate * left
         metrics = learner.update(self.theta, self.optimizer, experiences)
         self.iteration += 1
         self.env_steps += sum(r.env_steps for r in rollouts)
@@ -97,15 +99,15 @@ def make_learner(cfg: TrainCfg, env: Env) -> Maml:
     return Maml(cfg.learner, policy, advantage)
 
 
-class simulator_threads:
+@contextmanager
+def simulator_threads() -> Generator[None]:
     """Within: one torch thread, so that torch and the simulator do not fight."""
-
-    def __enter__(self) -> None:
-        self.before = torch.get_num_threads()
-        torch.set_num_threads(1)
-
-    def __exit__(self, *_: object) -> None:
-        torch.set_num_threads(self.before)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _limited(e: Experience, cfg: TrainCfg, rng: torch.Generator) -> Experience:

@@ -17,18 +17,17 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from mujoco.batch import MODEL_FIELDS
-from robots.sim.cpu import CpuSimulator
-from robots.sim.simulator import Readings, Simulator
-from tasks.env import Env
-from tasks.family import Family
-from tasks.registry import make_family
-from tasks.task import Task
 from torch import Tensor
 
 from meta.checkpoint import Trained, write_atomically
 from meta.rollout import Act, by_task, collect
 from meta.theta import Params
 from meta.train import simulator_threads
+from robots.sim.cpu import CpuSimulator
+from robots.sim.simulator import Readings, Simulator
+from tasks.env import Env
+from tasks.registry import make_family
+from tasks.task import Task
 
 FORMAT = "pliant-recording-1"
 SUFFIX = ".npz"
@@ -156,7 +155,7 @@ def record(
         trained: the policy.
         split: where the task comes from.
         seed: decides the task and the episodes.
-        adapt_episodes: episodes per step of adaptation, as in evaluation.
+        adapt_episodes: episodes that it adapts on, all at once, as in evaluation.
         task: run this one instead of drawing one.
 
     Raises:
@@ -165,21 +164,25 @@ def record(
     """
     if seed < 0 or adapt_episodes < 1:
         raise ValueError(
-            "need seed >= 0 and adapt_episodes >= 1, got "
-            f"{seed} and {adapt_episodes}"
+            f"need seed >= 0 and adapt_episodes >= 1, got {seed} and {adapt_episodes}"
         )
     cfg, learner, theta = trained.cfg, trained.learner, trained.theta
-    env = Env(make_family(cfg.family), worlds=1, oracle=cfg.method == "oracle", threads=1)
+    env = Env(
+        make_family(cfg.family), worlds=1, oracle=cfg.method == "oracle", threads=1
+    )
     [task] = [task] if task else env.family.sample(split, seed, 1)
     env.assign([task])
     with simulator_threads():
-        phases = [learner.begin(theta, 1), _adapted(trained, task, seed, adapt_episodes)]
+        phases = [
+            learner.begin(theta, 1),
+            _adapted(trained, task, seed, adapt_episodes),
+        ]
         tape = _Tape(env.sim)
         env.sim = tape
-        episodes = adapt_episodes * learner.cfg.inner_steps
+        counts = (0, adapt_episodes if learner.cfg.inner_steps else 0)
         before, after = (
             _run(env, tape, learner.act(theta, adaptation), seed, count)
-            for adaptation, count in zip(phases, (0, episodes), strict=True)
+            for adaptation, count in zip(phases, counts, strict=True)
         )
     return Recording(
         task=task,
@@ -188,55 +191,6 @@ def record(
         before=before,
         after=after,
     )
-
-
-def world_of(recording: Recording) -> tuple[Family, CpuSimulator]:
-    """Build the world that a recording was made in.
-
-    Raises:
-        ValueError: if it is another one than was recorded.
-    """
-    family = make_family(recording.task.family)
-    env = Env(family, worlds=1, threads=1)
-    env.assign([recording.task])
-    sim = _cpu(env.sim)
-    if world_hash(sim) != recording.model_hash:
-        raise ValueError(
-            f"the world of this {family.name} task is not the one that was recorded: "
-            "the recording was made with another version of Pliant or MuJoCo, or its "
-            "task was changed"
-        )
-    sizes = (sim.state().shape[1], sim.model.nu)
-    for e in recording.episodes:
-        if (e.states.shape[1], e.controls.shape[1]) != sizes:
-            raise ValueError(
-                f"a state and a control of {family.name} have {sizes} numbers, the "
-                f"recorded ones {(e.states.shape[1], e.controls.shape[1])}"
-            )
-    return family, sim
-
-
-def verify(recording: Recording) -> float:
-    """Simulate both episodes again, from their first states and under their controls.
-
-    Returns:
-        The largest difference to a recorded state: 0 if all are equal bit for bit, as
-        they are on the machine that recorded them.
-
-    Raises:
-        ValueError: if the world is another one than was recorded.
-    """
-    _, sim = world_of(recording)
-    worst = 0.0
-    for episode in recording.episodes:
-        sim.set_state(episode.states[:1])
-        states = [sim.state()]
-        for control in episode.controls:
-            sim.step(torch.from_numpy(control[None]))
-            states.append(sim.state())
-        difference = np.abs(np.concatenate(states) - episode.states).max()
-        worst = max(worst, float(difference))
-    return worst
 
 
 def world_hash(sim: CpuSimulator) -> str:
@@ -257,11 +211,18 @@ def world_hash(sim: CpuSimulator) -> str:
     return digest.hexdigest()
 
 
+def cpu_simulator(sim: Simulator) -> CpuSimulator:
+    """The simulator, if it is one whose states can be kept."""
+    if not isinstance(sim, CpuSimulator):
+        raise TypeError("states are recorded and replayed by the CPU simulator")
+    return sim
+
+
 class _Tape:
     """A simulator of one world that keeps the states and controls of its episode."""
 
     def __init__(self, sim: Simulator) -> None:
-        self.sim = _cpu(sim)
+        self.sim = cpu_simulator(sim)
         self.model, self.worlds = sim.model, sim.worlds
         self.control_dt, self.device = sim.control_dt, sim.device
         self.states: list[Float[np.ndarray, "1 state"]] = []
@@ -286,24 +247,17 @@ class _Tape:
         return readings
 
 
-def _cpu(sim: Simulator) -> CpuSimulator:
-    if not isinstance(sim, CpuSimulator):
-        raise TypeError("states are recorded and replayed by the CPU simulator")
-    return sim
-
-
 def _adapted(trained: Trained, task: Task, seed: int, episodes: int) -> Params:
     learner, theta = trained.learner, trained.theta
-    oracle = trained.cfg.method == "oracle"
-    env = Env(make_family(task.family), worlds=episodes, oracle=oracle, threads=1)
+    adaptation = learner.begin(theta, 1)
+    if not learner.cfg.inner_steps:
+        return adaptation
+    env = Env(make_family(task.family), worlds=episodes, threads=1)
     env.assign([task] * episodes)
     # not the stream that the recorded episodes start from
     rng = torch.Generator().manual_seed(2**32 + seed)
-    adaptation = learner.begin(theta, 1)
-    for _ in range(learner.cfg.inner_steps):
-        rollout = collect(env, learner.act(theta, adaptation), rng)
-        adaptation = learner.adapt(theta, adaptation, by_task(rollout, 1))
-    return adaptation
+    rollout = collect(env, learner.act(theta, adaptation), rng)
+    return learner.adapt(theta, adaptation, by_task(rollout, 1))
 
 
 def _run(env: Env, tape: _Tape, act: Act, seed: int, adapted: int) -> Trajectory:

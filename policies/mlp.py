@@ -26,7 +26,7 @@ class Mlp(nn.Sequential):
         layers: list[nn.Module] = []
         for index, (fan_in, fan_out) in enumerate(pairwise(sizes)):
             last = index == len(sizes) - 2
-            linear = nn.utils.skip_init(nn.Linear, fan_in, fan_out)
+            linear = nn.Linear(fan_in, fan_out)
             gain = last_gain if last else math.sqrt(2)
             nn.init.orthogonal_(linear.weight, gain, generator=rng)
             nn.init.zeros_(linear.bias)

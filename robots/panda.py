@@ -5,7 +5,6 @@ arm stands at the origin of a table, z = 0; x points away from it over the table
 """
 
 import math
-from typing import cast
 
 import mujoco
 import numpy as np
@@ -259,6 +258,6 @@ class _Kinematics:
         self._data.qpos[:] = angles
         mujoco.mj_kinematics(self._model, self._data)
         mujoco.mj_comPos(self._model, self._data)
-        frame = cast(NDArray[np.float64], self._data.site_xmat[self._site])
+        frame = self._data.site_xmat[self._site]
         turn = 0.5 * np.cross(frame.reshape(3, 3), _UPRIGHT, axis=0).sum(axis=1)
         return np.concatenate([point - self._data.site_xpos[self._site], turn])

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
-from robots.sim.cpu import CpuSimulator
-from robots.sim.simulator import Readings, Simulator
 from torch import Tensor
 
+from robots.sim.cpu import CpuSimulator
+from robots.sim.simulator import Readings, Simulator
 from tasks.family import Family, Instant, Values
 from tasks.task import Task
 
@@ -72,7 +72,9 @@ class Env:
             ValueError: for another number of tasks than worlds, or another family.
         """
         if len(tasks) != self.worlds:
-            raise ValueError(f"{self.worlds} worlds take as many tasks, got {len(tasks)}")
+            raise ValueError(
+                f"{self.worlds} worlds take as many tasks, got {len(tasks)}"
+            )
         strange = {task.family for task in tasks} - {self.family.name}
         if strange:
             raise ValueError(

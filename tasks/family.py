@@ -9,9 +9,9 @@ import mujoco
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from robots.sim.simulator import Readings
 from torch import Tensor
 
+from robots.sim.simulator import Readings
 from tasks.parameters import SPLITS, Parameter
 from tasks.task import Task, parse_task, sample_task
 
@@ -113,9 +113,7 @@ class Family(ABC):
                 f"splits: {', '.join(self.splits)}"
             )
         seeds = np.random.SeedSequence([seed]).generate_state(count, np.uint64)
-        return [
-            sample_task(self.name, self.parameters, split, int(s)) for s in seeds
-        ]
+        return [sample_task(self.name, self.parameters, split, int(s)) for s in seeds]
 
     def parse(self, text: str) -> Task:
         """Read a task of this family from its JSON; see `parse_task`."""

@@ -12,9 +12,9 @@ from typing import ClassVar
 import mujoco
 import torch
 from jaxtyping import Float
-from robots.panda import CartesianVelocity, StartTable, panda
 from torch import Tensor
 
+from robots.panda import CartesianVelocity, StartTable, panda
 from tasks.family import Family, Instant, Outcome, Values
 from tasks.parameters import Choice, Parameter, Scalar
 from tasks.rewards import closeness

@@ -1,8 +1,8 @@
 """Flat objects made of primitive slots: geometry, mass, inertia in closed form.
 
 Every object has the same four geoms, two boxes and two upright cylinders of one height.
-A shape uses some of them; the others are switched off by a margin of -1e6 m, which makes
-collision detection pass over them on either backend while the model stays one.
+A shape uses some of them; the others are switched off by a margin of -1e6 m, which
+makes collision detection pass over them on either backend while the model stays one.
 The body's origin is the middle of the face at least x, the one that is struck: where an
 object lies tells nothing about its shape.
 """
@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import mujoco
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -71,7 +72,7 @@ def add_object(spec: mujoco.MjSpec, name: str) -> None:
     # the off-diagonal inertia of an uneven object needs a body that is not "simple"
     body.simple = False
     body.explicitinertial = True
-    body.mass, body.inertia = 0.3, [1e-3] * 3
+    body.mass, body.inertia = 0.3, np.full(3, 1e-3)
     body.add_freejoint(name=name)
     for slot in SLOTS:
         kind = mujoco.mjtGeom.mjGEOM_BOX if "box" in slot else _CYLINDER
@@ -114,13 +115,18 @@ def geometry(shape: Float[Tensor, "world"], size: Float[Tensor, "world"]) -> Geo
     lengths = [torch.where(unused, flat, v * scale) for v in (half_x, half_y)]
     return Geometry(
         size=torch.stack(
-            [lengths[0], torch.where(disc, flat, lengths[1]), torch.where(disc, 0.0, flat)],
+            [
+                lengths[0],
+                torch.where(disc, flat, lengths[1]),
+                torch.where(disc, 0.0, flat),
+            ],
             dim=-1,
         ),
         pos=torch.stack([x * scale, y * scale, torch.zeros_like(x)], dim=-1),
         margin=torch.where(unused, _OFF, 0.0),
         rgba=torch.cat(
-            [torch.tensor(_COLOUR).expand(*x.shape, 3).double(), used[..., None]], dim=-1
+            [torch.tensor(_COLOUR).expand(*x.shape, 3).double(), used[..., None]],
+            dim=-1,
         ),
     )
 
@@ -183,7 +189,9 @@ def _slots(parts: tuple[Part, ...]) -> list[list[float]]:
     solid = {p.slot: p for p in parts if p.density > 0}
     near = _near(parts)
     return [
-        [p.x + near, p.y, p.half_x, p.half_y, 1.0] if (p := solid.get(slot)) else [0.0] * 5
+        [p.x + near, p.y, p.half_x, p.half_y, 1.0]
+        if (p := solid.get(slot))
+        else [0.0] * 5
         for slot in SLOTS
     ]
 
@@ -202,7 +210,13 @@ def _second_moments(parts: tuple[Part, ...]) -> tuple[float, ...]:
         xx, yy = xx + a * (own_x + p.x**2), yy + a * (own_y + p.y**2)
         xy += a * p.x * p.y
     cx, cy = mx / area, my / area
-    return cx + _near(parts), cy, xx / area - cx**2, yy / area - cy**2, xy / area - cx * cy
+    return (
+        cx + _near(parts),
+        cy,
+        xx / area - cx**2,
+        yy / area - cy**2,
+        xy / area - cx * cy,
+    )
 
 
 def _near(parts: tuple[Part, ...]) -> float:

@@ -43,7 +43,9 @@ def sample_task(
     if split not in SPLITS:
         raise ValueError(f"unknown split {split!r}; splits: {', '.join(SPLITS)}")
     # the family and split are part of the entropy: no two splits share a stream
-    rng = np.random.default_rng([zlib.crc32(family.encode()), SPLITS.index(split), seed])
+    rng = np.random.default_rng(
+        [zlib.crc32(family.encode()), SPLITS.index(split), seed]
+    )
     drawn = {p.name: p.sample(split, rng) for p in parameters}
     return Task(family=family, split=split, seed=seed, parameters=drawn)
 
@@ -57,7 +59,11 @@ def parse_task(text: str, family: str, parameters: Sequence[Parameter]) -> Task:
     """
     try:
         raw: dict[str, Any] = json.loads(text)
-        split, seed, values = str(raw["split"]), int(raw["seed"]), dict(raw["parameters"])
+        split, seed, values = (
+            str(raw["split"]),
+            int(raw["seed"]),
+            dict(raw["parameters"]),
+        )
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"not a task: {error}") from error
     if raw.get("family") != family:

@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 import pytest
 import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
 from meta import returns
 from meta.advantage import LearnedAdvantage
 from meta.losses import InnerLoss, clipped_surrogate, inner_loss
@@ -14,8 +17,6 @@ from meta.rollout import Act, Experience
 from meta.theta import Params, Theta, group
 from policies.gaussian import Gaussian
 from policies.mlp import MlpPolicy
-from torch import Tensor, nn
-from torch.func import functional_call
 
 OBS, ACTION, TASKS, EPISODES, TIME = 3, 2, 3, 4, 6
 PPO = MamlCfg(inner_steps=0, epochs=3, rate=1e-2)
@@ -417,7 +418,8 @@ def test_no_inner_step_is_ppo() -> None:
     learner, theta = world = make_world(PPO)
     (experience,) = world.run()
     params = {
-        k: v.detach().clone().requires_grad_() for k, v in group(theta, "policy").items()
+        k: v.detach().clone().requires_grad_()
+        for k, v in group(theta, "policy").items()
     }
     reference = torch.optim.Adam(params.values(), lr=PPO.rate)
     for _ in range(PPO.epochs):
@@ -525,6 +527,18 @@ def test_later_epochs_move_away_from_the_sampling_policies() -> None:
     metrics = learner.update(theta, optimizer, experiences)
     assert metrics["inner_kl"] > 1e-6
     assert metrics["outer_kl"] > 1e-6
+
+
+def test_an_update_stops_once_the_policies_have_moved_far_enough() -> None:
+    steps: dict[float, float] = {}
+    for max_kl in (1e-9, 100.0):
+        cfg = MamlCfg(epochs=6, max_kl=max_kl)
+        learner, theta = world = make_world(cfg)
+        optimizer = torch.optim.Adam(learner.trained(theta), lr=cfg.rate)
+        learner.update(theta, optimizer, world.run())
+        steps[max_kl] = optimizer.state[theta["policy/log_std"]]["step"].item()
+    # the first epoch has not moved yet, the second finds that it has
+    assert steps == {1e-9: 2, 100.0: 6}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -643,7 +657,9 @@ def test_rates_start_where_asked_and_stay_fixed_unless_learned() -> None:
         assert all(v.exp().allclose(torch.full_like(v, 0.25)) for v in rates.values())
         optimizer = torch.optim.Adam(learner.trained(theta), lr=cfg.rate)
         learner.update(theta, optimizer, world.run())
-        moved = any(not v.exp().allclose(torch.full_like(v, 0.25)) for v in rates.values())
+        moved = any(
+            not v.exp().allclose(torch.full_like(v, 0.25)) for v in rates.values()
+        )
         assert moved == learn
         assert all((v.exp() > 0).all() for v in rates.values())
 
@@ -663,9 +679,9 @@ def test_update_refreshes_moments_and_pooled_baseline_from_the_first_phase() -> 
     optimizer = torch.optim.Adam(learner.trained(theta))
     learner.update(theta, optimizer, [pre, post])
     kept = pre.valid > 0
-    seen = torch.cat(
-        [pre.obs, pre.next_obs - pre.obs, pre.reward[..., None]], dim=-1
-    )[kept]
+    seen = torch.cat([pre.obs, pre.next_obs - pre.obs, pre.reward[..., None]], dim=-1)[
+        kept
+    ]
     torch.testing.assert_close(theta["moments/mean"], seen.mean(0))
     variance = theta["moments/square"] / theta["moments/count"]
     torch.testing.assert_close(variance, seen.var(0, correction=0))
@@ -708,7 +724,10 @@ def test_a_pooled_baseline_leaves_a_tasks_worth_in_the_advantage() -> None:
         (lambda: MamlCfg(discount=1.5), r"discount <= 1.*got 1.5"),
         (lambda: MamlCfg(inner_rate=-0.1), r"inner_rate >= 0.*got -0.1"),
         (lambda: MamlCfg(rate=0.0), r"rate > 0"),
-        (lambda: MamlCfg(first_order=True, learned_advantage=True), "first_order drops"),
+        (
+            lambda: MamlCfg(first_order=True, learned_advantage=True),
+            "first_order drops",
+        ),
     ],
 )
 def test_wrong_settings_are_refused(make: Callable[[], MamlCfg], text: str) -> None:

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
+
 from meta.moments import fresh_moments, standardised, update_moments
 from meta.returns import discounted, features, fit_ridge, gae, standardise
-from torch import Tensor
 
 LENGTHS = (6, 1, 4)
 
@@ -92,7 +93,9 @@ def test_ridge_equals_numpy_least_squares() -> None:
 
 
 def test_ridge_is_regular_with_constant_and_unused_features() -> None:
-    x = torch.cat([draw(30, 1), torch.ones(30, 2).double(), torch.zeros(30, 1).double()], 1)
+    x = torch.cat(
+        [draw(30, 1), torch.ones(30, 2).double(), torch.zeros(30, 1).double()], 1
+    )
     y = 3 * x[:, 0] + 2
     weights = fit_ridge(x, y, torch.ones(30).double())
     torch.testing.assert_close(x @ weights, y, rtol=1e-3, atol=1e-3)
@@ -157,4 +160,6 @@ def test_moments_do_not_blow_up_what_hardly_varies() -> None:
     theta = fresh_moments(1)
     update_moments(theta, torch.full((10, 1), 3.0))
     got = standardised(theta, torch.tensor([[3.0], [3.001], [9.0]]))
-    torch.testing.assert_close(got, torch.tensor([[0.0], [0.1], [10.0]]), atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        got, torch.tensor([[0.0], [0.1], [10.0]]), atol=1e-4, rtol=0
+    )

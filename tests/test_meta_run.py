@@ -350,6 +350,7 @@ def test_a_first_signal_ends_after_the_iteration_with_a_checkpoint(
         patch.setattr(Trainer, "step", interrupting(number, at=2))
         done = run(TINY, tmp_path / "stopped")
     assert (done.iteration, done.signal) == (3, number)
+    assert load_trained(str(tmp_path / "stopped")).iteration == 3
     assert signal.getsignal(number) is before
     run(TINY, tmp_path / "stopped", resume=True)
     run(TINY, tmp_path / "whole")

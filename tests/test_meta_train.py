@@ -1,4 +1,4 @@
-"""The training loop: what it collects, and that the same seed gives the same numbers."""
+"""The training loop: what it collects; the same seed gives the same numbers."""
 
 import json
 import os
@@ -10,6 +10,8 @@ from typing import ClassVar
 import mujoco
 import pytest
 import torch
+from torch import Tensor
+
 from meta.configs import METHODS, TrainCfg, make_config
 from meta.maml import MamlCfg
 from meta.rollout import Rollout, by_task, collect, concatenate
@@ -20,7 +22,6 @@ from tasks.env import Env
 from tasks.family import Family, Instant, Outcome, Values
 from tasks.parameters import Parameter, Scalar
 from tasks.registry import FAMILIES
-from torch import Tensor
 
 GOLDEN = Path(__file__).parent / "golden"
 WRITE = "PLIANT_WRITE_GOLDEN"
@@ -52,7 +53,9 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(CheetahDirection, "horizon", 8)
 
 
-def run(cfg: TrainCfg, iterations: int = ITERATIONS) -> tuple[Trainer, list[dict[str, float]]]:
+def run(
+    cfg: TrainCfg, iterations: int = ITERATIONS
+) -> tuple[Trainer, list[dict[str, float]]]:
     trainer = make_trainer(cfg)
     return trainer, [trainer.step() for _ in range(iterations)]
 
@@ -73,7 +76,9 @@ def test_golden_run(name: str) -> None:
     norms = {k: v.double().norm().item() for k, v in trainer.theta.items()}
     file = GOLDEN / f"{name}.json"
     if os.environ.get(WRITE):
-        file.write_text(json.dumps({"metrics": metrics, "norms": norms}, indent=1) + "\n")
+        file.write_text(
+            json.dumps({"metrics": metrics, "norms": norms}, indent=1) + "\n"
+        )
     expected = json.loads(file.read_text())
     for i, (row, wanted) in enumerate(zip(metrics, expected["metrics"], strict=True)):
         assert row == pytest.approx(wanted, rel=1e-4, abs=1e-6), f"iteration {i}"
@@ -138,7 +143,9 @@ def test_all_methods_take_equal_env_steps(family: str) -> None:
         assert trainer.iteration == 1
         assert trainer.env_steps == metrics["env_steps"]
         adapts = trainer.learner.cfg.inner_steps
-        assert adapts == (make_config(family).learner.inner_steps if method == "maml" else 0)
+        assert adapts == (
+            make_config(family).learner.inner_steps if method == "maml" else 0
+        )
     cfg = make_config(family)
     phases = cfg.learner.inner_steps + cfg.measure_rounds
     horizon = FAMILIES[family].horizon  # pyright: ignore[reportFunctionMemberAccess]
@@ -167,6 +174,16 @@ def test_each_iteration_trains_on_new_tasks_and_changes_what_is_learned() -> Non
     assert len(seen) == 3
     for name, value in trainer.theta.items():
         assert not torch.equal(value, before[name]), name
+
+
+@pytest.mark.usefixtures("short")
+def test_the_step_size_falls_to_zero_over_the_run() -> None:
+    trainer = make_trainer(replace(TINY, learner=MamlCfg(rate=0.3), iterations=3))
+    rates: list[float] = []
+    for _ in range(5):
+        trainer.step()
+        rates.append(trainer.optimizer.param_groups[0]["lr"])
+    assert rates == pytest.approx([0.3, 0.2, 0.1, 0.0, 0.0])
 
 
 def test_wrong_configurations_are_refused() -> None:

@@ -5,11 +5,12 @@ import math
 
 import pytest
 import torch
-from policies.gaussian import Gaussian
-from policies.mlp import Mlp, MlpPolicy
 from torch import Tensor
 from torch.distributions import Independent, Normal, kl_divergence
 from torch.func import functional_call, vmap
+
+from policies.gaussian import Gaussian
+from policies.mlp import Mlp, MlpPolicy
 
 OBS, ACTION, SETS = 3, 2, 4
 
@@ -64,7 +65,9 @@ def test_samples_have_the_moments_and_follow_the_seed() -> None:
     torch.testing.assert_close(
         drawn.mean(0), torch.tensor([1.0, -2.0]), atol=0.03, rtol=0
     )
-    torch.testing.assert_close(drawn.std(0), torch.tensor([1.0, 0.1]), atol=0, rtol=0.03)
+    torch.testing.assert_close(
+        drawn.std(0), torch.tensor([1.0, 0.1]), atol=0, rtol=0.03
+    )
     assert torch.equal(drawn, dist.sample(seeded(3)))
     assert not torch.equal(drawn, dist.sample(seeded(4)))
 
@@ -128,11 +131,13 @@ def test_weights_follow_the_generator_alone() -> None:
 
 
 @pytest.mark.parametrize("hidden", [(), (6,), (6, 5)])
-def test_layers_alternate_linear_and_tanh_and_end_linear(hidden: tuple[int, ...]) -> None:
+def test_layers_alternate_linear_and_tanh_and_end_linear(
+    hidden: tuple[int, ...],
+) -> None:
     mlp = Mlp([OBS, *hidden, ACTION], last_gain=1.0, rng=seeded())
     kinds = [type(layer).__name__ for layer in mlp]
     assert kinds == ["Linear", "Tanh"] * len(hidden) + ["Linear"]
-    weight = mlp[0].weight
+    weight = mlp[0].get_parameter("weight")
     gain = 2.0 if hidden else 1.0  # sqrt(2) squared, orthogonal columns or rows
     gram = weight.T @ weight if len(weight) >= OBS else weight @ weight.T
     torch.testing.assert_close(gram, gain * torch.eye(len(gram)))

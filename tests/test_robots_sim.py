@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
+
 from robots.sim.cpu import CpuSimulator
 from robots.sim.simulator import Readings
-from torch import Tensor
 
 SUBSTEPS = 5
 PERIODS = 40
@@ -266,7 +267,9 @@ def spoil_state(sim: CpuSimulator, qpos: Tensor, qvel: Tensor) -> Mapping[str, T
     return {}
 
 
-def spoil_control(sim: CpuSimulator, qpos: Tensor, qvel: Tensor) -> Mapping[str, Tensor]:
+def spoil_control(
+    sim: CpuSimulator, qpos: Tensor, qvel: Tensor
+) -> Mapping[str, Tensor]:
     sim.reset(qpos, qvel)
     return {"ctrl": torch.tensor([float("nan"), 0.0])}
 
@@ -279,7 +282,7 @@ def spoil_force(sim: CpuSimulator, qpos: Tensor, qvel: Tensor) -> Mapping[str, T
 @pytest.mark.parametrize("spoil", [spoil_state, spoil_control, spoil_force])
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_diverging_world_faults_alone_until_its_reset(
-    spoil: type[spoil_state], threads: int
+    spoil: Callable[..., Mapping[str, torch.Tensor]], threads: int
 ) -> None:
     qpos, qvel = start_states()
     controls = draw_controls(periods=20)
@@ -329,7 +332,9 @@ def test_wrong_counts_are_refused() -> None:
 def test_wrong_fields_are_refused_with_what_is_allowed() -> None:
     sim = make_simulator(fields=("geom_size", "body_mass"))
     friction = torch.ones(WORLDS, 3, 3)
-    with pytest.raises(ValueError, match=r"'geom_friction'.*declared: body_mass, geom_size"):
+    with pytest.raises(
+        ValueError, match=r"'geom_friction'.*declared: body_mass, geom_size"
+    ):
         sim.assign({"geom_friction": friction})
     with pytest.raises(ValueError, match=r"'body_mass'.*\(4, 3\), got \(4, 2\)"):
         sim.assign({"body_mass": torch.ones(WORLDS, 2)})
@@ -341,7 +346,8 @@ def test_wrong_fields_are_refused_with_what_is_allowed() -> None:
 
 def test_a_simple_body_refuses_another_centre_of_mass() -> None:
     # the engine would ignore the offset: the body was compiled without one
-    xml = "<mujoco><worldbody><body><freejoint/><geom size='.1'/></body></worldbody></mujoco>"
+    body = "<body><freejoint/><geom size='.1'/></body>"
+    xml = f"<mujoco><worldbody>{body}</worldbody></mujoco>"
     model = mujoco.MjModel.from_xml_string(xml)
     sim = CpuSimulator(model, worlds=2, substeps=1, fields=("body_ipos",), threads=1)
     with pytest.raises(ValueError, match=r"cannot assign body_ipos.*simple='false'"):
@@ -359,3 +365,20 @@ def test_wrong_states_and_controls_are_refused() -> None:
         sim.reset(qpos, qvel * float("nan"))
     with pytest.raises(ValueError, match=r"ctrl takes values of shape \(4, 2\)"):
         sim.step(torch.zeros(1, 2))
+
+
+def test_a_run_continues_bit_for_bit_from_a_kept_state() -> None:
+    sim, other = make_simulator(), make_simulator()
+    for s in (sim, other):
+        assign_others(s)
+    sim.reset(*start_states())
+    controls = draw_controls(periods=20)
+    here = run(sim, controls[:10])[-1]
+    kept = sim.state()
+    expected = run(sim, controls[10:])
+    assert_bit_equal(other.set_state(kept), here, range(WORLDS))
+    assert_bit_equal(run(other, controls[10:])[-1], expected[-1], range(WORLDS))
+    sim.set_state(kept)  # stepping on did not change what was kept
+    assert_bit_equal(run(sim, controls[10:])[-1], expected[-1], range(WORLDS))
+    with pytest.raises(ValueError, match=r"state takes values of shape \(4, "):
+        sim.set_state(kept[:1])

@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
+
 from tasks.env import Env, Step
 from tasks.family import Family
 from tasks.parameters import SPLITS, Choice, Parameter, Scalar, Value
 from tasks.registry import FAMILIES, make_family
 from tasks.task import Task
-from torch import Tensor
 
 PROTOCOL_REWARDS = {"cheetah-direction"}
 """Families whose reward is a published protocol's, not terms in [0, 1]."""
@@ -36,7 +37,9 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def play(env: Env, actions: Tensor, *, seed: int = 0) -> tuple[Tensor, Tensor, list[Step]]:
+def play(
+    env: Env, actions: Tensor, *, seed: int = 0
+) -> tuple[Tensor, Tensor, list[Step]]:
     """Observations (time, world, obs), rewards (time, world), and the steps."""
     obs = [env.reset(seeded(seed))]
     steps = [env.step(action) for action in actions]
@@ -73,7 +76,9 @@ def test_random_episodes_are_finite_bounded_and_without_faults(name: str) -> Non
     assert rewards.isfinite().all()
     assert not any(step.fault.any() for step in steps)
     assert all(step.terms.keys() == family.weights.keys() for step in steps)
-    assert [s.truncated.all().item() for s in steps] == [False] * (len(steps) - 1) + [True]
+    assert [s.truncated.all().item() for s in steps] == [False] * (len(steps) - 1) + [
+        True
+    ]
     for term in family.weights:
         values = torch.stack([step.terms[term] for step in steps])
         assert values.std() > 0, term
@@ -236,7 +241,9 @@ def test_a_fault_ends_the_episode_of_its_world_alone(name: str) -> None:
 # -- splits --------------------------------------------------------------------------
 
 
-def sample_values(family: Family, split: str, p: Parameter, count: int = 200) -> list[Value]:
+def sample_values(
+    family: Family, split: str, p: Parameter, count: int = 200
+) -> list[Value]:
     return [t.parameters[p.name] for t in family.sample(split, 11, count)]
 
 
@@ -298,7 +305,9 @@ def test_a_task_depends_on_its_place_and_not_on_how_many_are_drawn(name: str) ->
 @every_family
 def test_unknown_splits_are_refused_with_the_known_ones(name: str) -> None:
     family = family_of(name)
-    with pytest.raises(ValueError, match=f"{name}.*no split 'test'; splits: train, held-out"):
+    with pytest.raises(
+        ValueError, match=f"{name}.*no split 'test'; splits: train, held-out"
+    ):
         family.sample("test", 0, 1)
     for split in set(SPLITS) - set(family.splits):
         with pytest.raises(ValueError, match=f"no split '{split}'"):
@@ -326,7 +335,7 @@ def test_a_tampered_task_is_refused(name: str) -> None:
         value = raw["parameters"][p.name]
         others = [v for v in distinct_values(family, p) if v != value]
         changed = raw["parameters"] | {p.name: others[0]}
-        with pytest.raises(ValueError, match="hash .* does not match its parameters"):
+        with pytest.raises(ValueError, match=r"hash .* does not match its parameters"):
             family.parse(json.dumps(raw | {"parameters": changed}))
     with pytest.raises(ValueError, match="hash 0 does not match"):
         family.parse(json.dumps(raw | {"hash": "0"}))
@@ -388,7 +397,9 @@ def test_choices_are_encoded_one_hot_or_by_their_traits() -> None:
 
 
 def test_unseen_options_without_traits_are_refused() -> None:
-    with pytest.raises(ValueError, match="'shape' has unseen .* for box, tee; got none"):
+    with pytest.raises(
+        ValueError, match=r"'shape' has unseen .* for box, tee; got none"
+    ):
         Choice(name="shape", options=("box",), unseen=("tee",))
 
 
@@ -431,7 +442,7 @@ def test_a_family_is_registered_under_its_name(name: str) -> None:
 
 
 def test_an_unknown_family_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="unknown family 'strik'; families: .*strike"):
+    with pytest.raises(ValueError, match=r"unknown family 'strik'; families: .*strike"):
         make_family("strik")
 
 

@@ -4,8 +4,10 @@ import mujoco
 import numpy as np
 import pytest
 import torch
+
 from tasks import shapes
 from tasks.env import Env
+from tasks.parameters import Scalar
 from tasks.strike import INSERT_SHARE, Strike
 from tasks.task import Task
 
@@ -107,7 +109,9 @@ def test_every_slot_of_a_shape_collides_and_no_other() -> None:
     for i, name in enumerate(NAMES):
         geometry = shapes.geometry(torch.tensor([float(i)]), torch.tensor([SIZE]))
         used = {p.slot for p in shapes.SHAPES[name] if p.density > 0}
-        on = {s for s, m in zip(shapes.SLOTS, geometry.margin[0], strict=True) if m == 0}
+        on = {
+            s for s, m in zip(shapes.SLOTS, geometry.margin[0], strict=True) if m == 0
+        }
         assert on == used
         assert (geometry.size[0, :, 0] > 0).all()
 
@@ -144,7 +148,7 @@ def test_a_free_slide_is_v_squared_over_two_mu_g(friction: float, shape: str) ->
 
 
 def test_insert_fits_into_the_object() -> None:
-    insert = next(p for p in Strike.parameters if p.name == "insert_y")
-    size = next(p for p in Strike.parameters if p.name == "size")
+    named = {p.name: p for p in Strike.parameters if isinstance(p, Scalar)}
+    insert, size = named["insert_y"], named["size"]
     assert insert.high < size.beyond[0][0]
     assert 0 < INSERT_SHARE < 1

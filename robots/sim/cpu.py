@@ -150,8 +150,8 @@ class CpuSimulator:
 
     def _freeze(self, raised: NDArray[np.int_]) -> None:
         """Return newly faulty worlds to their state before the step, and mark them."""
-        fault = self._batch.warning[:, :, 1].any(axis=1)
-        fault |= ~np.isfinite(self._batch.state).all(axis=1)
+        finite = np.isfinite(self._batch.state).all(axis=1)
+        fault = np.asarray(~finite | self._batch.warning[:, :, 1].any(axis=1))
         fault[raised] = True
         fresh = np.flatnonzero(fault & ~self._fault)
         if not fresh.size:
@@ -176,7 +176,9 @@ class CpuSimulator:
 
 def _check_shape(what: str, values: Tensor, shape: tuple[int, ...]) -> None:
     if tuple(values.shape) != shape:
-        raise ValueError(f"{what} takes values of shape {shape}, got {tuple(values.shape)}")
+        raise ValueError(
+            f"{what} takes values of shape {shape}, got {tuple(values.shape)}"
+        )
 
 
 def _ids(worlds: Int[Tensor, "n"] | None) -> NDArray[np.int_] | None:

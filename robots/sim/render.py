@@ -5,6 +5,7 @@ mujoco was first imported, and without it to GLFW, which wants a display. Here t
 backend is chosen when a renderer is made, so that the order of imports does not matter.
 """
 
+import math
 import os
 import sys
 from copy import copy
@@ -17,6 +18,9 @@ from jaxtyping import Float, UInt8
 
 OVERVIEW = "overview"
 """Name of the camera that a scene should be looked at through."""
+MAX_ZOOM = 1.8
+"""How far `Renderer.zoom` goes in."""
+_MARGIN = 1.15
 _STATE = mujoco.mjtState.mjSTATE_INTEGRATION.value
 
 
@@ -46,11 +50,16 @@ class Renderer:
         if min(width, height) < 1:
             raise ValueError(f"a picture needs 1 x 1 pixels, got {width} x {height}")
         self._gl: Any = None
+        self._window: Float[np.ndarray, "2 2"] | None = None
         self._camera = _camera(model, camera)
         # a copy, because the model itself says how large the off-screen buffer is
         self._model = copy(model)
         self._model.vis.global_.offwidth = width
         self._model.vis.global_.offheight = height
+        quality = self._model.vis.quality
+        # beyond, software rendering gets slow and pictures no prettier
+        quality.shadowsize = min(quality.shadowsize, 2048)
+        quality.offsamples = min(quality.offsamples, 4)
         self._data = mujoco.MjData(self._model)
         self._pixels = np.empty((height, width, 3), np.uint8)
         self._rect = mujoco.MjrRect(0, 0, width, height)
@@ -63,6 +72,26 @@ class Renderer:
         buffer = mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value
         mujoco.mjr_setBuffer(buffer, self._context)
 
+    def zoom(self, states: Float[np.ndarray, "n size"]) -> None:
+        """Cut later pictures down to where things are in any of these states.
+
+        Nothing changes but the part of the picture that is seen; a free camera frames
+        the scene already and stays as it is.
+
+        Args:
+            states: rows of mjSTATE_INTEGRATION.
+        """
+        if self._camera.type != mujoco.mjtCamera.mjCAMERA_FIXED.value:
+            return
+        boxes = np.array([self._box(state) for state in states])
+        low, high = boxes[:, 0].min(axis=0), boxes[:, 1].max(axis=0)
+        half = math.tan(math.radians(self._model.cam_fovy[self._camera.fixedcamid]) / 2)
+        whole = np.array([half * self._rect.width / self._rect.height, half])
+        share = np.max(_MARGIN * (high - low) / 2 / whole)
+        extent = whole * np.clip(share, 1 / MAX_ZOOM, 1.0)
+        centre = np.clip((low + high) / 2, extent - whole, whole - extent)
+        self._window = np.stack([centre, extent])
+
     def draw(self, state: Float[np.ndarray, "size"]) -> UInt8[np.ndarray, "y x 3"]:
         """Draw a state.
 
@@ -70,8 +99,7 @@ class Renderer:
             state: a row of mjSTATE_INTEGRATION, as `CpuSimulator.state` returns it.
         """
         self._gl.make_current()
-        mujoco.mj_setState(self._model, self._data, state, _STATE)
-        mujoco.mj_forward(self._model, self._data)
+        self._set(state)
         mujoco.mjv_updateScene(
             self._model,
             self._data,
@@ -81,6 +109,15 @@ class Renderer:
             mujoco.mjtCatBit.mjCAT_ALL.value,
             self._scene,
         )
+        if self._window is not None:
+            (x, y), (wide, high) = self._window
+            for eye in self._scene.camera:
+                near = eye.frustum_near
+                eye.frustum_center, eye.frustum_width = near * x, near * wide
+                eye.frustum_bottom, eye.frustum_top = (
+                    near * (y - high),
+                    near * (y + high),
+                )
         mujoco.mjr_render(self._rect, self._scene, self._context)
         mujoco.mjr_readPixels(self._pixels, None, self._rect, self._context)
         return np.flipud(self._pixels).copy()  # OpenGL's rows go upwards
@@ -92,6 +129,24 @@ class Renderer:
             self._context.free()
             self._gl.free()
             self._gl = None
+
+    def _set(self, state: Float[np.ndarray, "size"]) -> None:
+        mujoco.mj_setState(self._model, self._data, state, _STATE)
+        mujoco.mj_forward(self._model, self._data)
+
+    def _box(self, state: Float[np.ndarray, "size"]) -> Float[np.ndarray, "2 2"]:
+        """Lower and upper corner of what is seen, at distance 1 from the camera."""
+        self._set(state)
+        model, data, camera = self._model, self._data, self._camera.fixedcamid
+        # planes have no radius
+        seen = (model.geom_rbound > 0) & (model.geom_rgba[:, 3] > 0)
+        seen &= self._option.geomgroup[model.geom_group] > 0
+        axes = data.cam_xmat[camera].reshape(3, 3)  # columns: right, up, backwards
+        at = (data.geom_xpos[seen] - data.cam_xpos[camera]) @ axes
+        depth = np.maximum(-at[:, 2:], 1e-6)
+        radius = model.geom_rbound[seen, None] / depth
+        place = at[:, :2] / depth
+        return np.stack([(place - radius).min(axis=0), (place + radius).max(axis=0)])
 
     def __enter__(self) -> "Renderer":
         """The renderer itself."""
@@ -110,7 +165,9 @@ class Renderer:
 def _camera(model: mujoco.MjModel, name: str | None) -> mujoco.MjvCamera:
     names = [str(model.camera(i).name) for i in range(model.ncam)]
     if name is not None and name not in names:
-        raise ValueError(f"unknown camera {name!r}; cameras: {', '.join(names) or 'none'}")
+        raise ValueError(
+            f"unknown camera {name!r}; cameras: {', '.join(names) or 'none'}"
+        )
     camera = mujoco.MjvCamera()
     if not names:
         mujoco.mjv_defaultFreeCamera(model, camera)
@@ -121,7 +178,7 @@ def _camera(model: mujoco.MjModel, name: str | None) -> mujoco.MjvCamera:
     return camera
 
 
-def _context(width: int, height: int) -> Any:
+def _context(width: int, height: int) -> Any:  # noqa: ANN401  (one of three types)
     """An OpenGL context: of MUJOCO_GL's backend, or on Linux of EGL."""
     backend = os.environ.get("MUJOCO_GL") or ("egl" if sys.platform == "linux" else "")
     try:

@@ -1,0 +1,385 @@
+"""How well a policy adapts, beside random, DR and oracle on the same tasks.
+
+For each task and each k, the unadapted policy collects k episodes by sampling its
+actions, adapts once on all of them, and is then measured on a fixed number of other
+episodes acting by its mean. The k episodes are the first k of one collection, and all
+methods and all k are measured from the same initial states.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from meta.checkpoint import Trained
+from meta.maml import limit_episodes
+from meta.rollout import Act, Rollout, by_task, collect
+from meta.statistics import (
+    Estimate,
+    Scores,
+    estimate,
+    mean,
+    share_of_gap,
+)
+from meta.train import simulator_threads
+from meta.versions import versions
+from policies.gaussian import Gaussian
+from tasks.env import Env
+from tasks.registry import make_family
+from tasks.task import Task
+
+MAX_WORLDS = 1000
+ADAPT, MEASURE = 1, 2  # streams of random numbers
+
+
+@dataclass(slots=True, kw_only=True)
+class Ledger:
+    """Env steps, those spent adapting and those spent measuring apart."""
+
+    adapt: int = 0
+    measure: int = 0
+    faults: int = 0
+    """Episodes that a fault ended; they count as they are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """Mean return and success of every (seed, task)."""
+
+    returns: Scores
+    success: Scores
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One point of the adaptation curve."""
+
+    episodes: int
+    returns: Estimate
+    success: Estimate
+    normalised: Estimate
+    """Share of the gap between DR and oracle."""
+    worst_decile: float
+    """Mean return over the tenth of all (seed, task) that went worst."""
+    harm_rate: float
+    """Share of (seed, task) with a return below that of no adaptation."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """An adaptation curve and what it must be seen beside."""
+
+    family: str
+    split: str
+    seed: int
+    tasks: int
+    measure_episodes: int
+    curve: tuple[Point, ...]
+    baselines: Mapping[str, tuple[Estimate, Estimate]]
+    """Return and success of random, dr and oracle."""
+    admission: Estimate
+    """(oracle - DR) / (oracle - random): how much knowing the task matters."""
+    ledger: Ledger
+    policies: Mapping[str, list[dict[str, str | int]]] = field(default_factory=dict)
+
+    @property
+    def episodes_to_90(self) -> int | None:
+        """Fewest measured episodes that close 90 % of the gap, if any do."""
+        reached = [p.episodes for p in self.curve if p.normalised.value >= 0.9]
+        return min(reached, default=None)
+
+    def to_json(self) -> str:
+        """Everything, as JSON."""
+        last = max(self.curve, key=lambda p: p.episodes)
+        return json.dumps(
+            {
+                "family": self.family,
+                "split": self.split,
+                "seed": self.seed,
+                "tasks": self.tasks,
+                "measure_episodes": self.measure_episodes,
+                "curve": [_point_json(p) for p in self.curve],
+                "baselines": {
+                    name: _flat("return", r) | _flat("success", s)
+                    for name, (r, s) in self.baselines.items()
+                },
+                "normalised": {str(p.episodes): p.normalised.value for p in self.curve},
+                "admission": asdict(self.admission),
+                "harm_rate": last.harm_rate,
+                "worst_decile": last.worst_decile,
+                "episodes_to_90": self.episodes_to_90,
+                "faults": self.ledger.faults,
+                "env_steps": {
+                    "adapt": self.ledger.adapt,
+                    "measure": self.ledger.measure,
+                },
+                "policies": dict(self.policies),
+                "versions": versions(),
+            },
+            indent=1,
+        )
+
+
+def evaluate(
+    policies: Sequence[Trained],
+    *,
+    dr: Sequence[Trained],
+    oracle: Sequence[Trained],
+    split: str,
+    tasks: int,
+    episodes: Sequence[int] = (0, 1, 2, 3, 5, 10),
+    seed: int = 0,
+    measure_episodes: int = 5,
+    threads: int = 0,
+) -> Evaluation:
+    """Measure the adaptation curve of a method and its baselines.
+
+    Args:
+        policies: one per training seed.
+        dr: the robust baseline, one per training seed.
+        oracle: the ceiling, one per training seed.
+        split: where the tasks come from.
+        tasks: number of tasks.
+        episodes: the k of the curve.
+        seed: decides the tasks and every random number.
+        measure_episodes: episodes measured per task, seed and k.
+        threads: simulator threads; 0 means one per CPU.
+
+    Raises:
+        ValueError: for policies of different families or of the wrong method, or
+            numbers that are not allowed.
+    """
+    _check(policies, dr, oracle, tasks, episodes, measure_episodes)
+    family = policies[0].cfg.family
+    drawn = make_family(family).sample(split, seed, tasks)
+    bench = _Bench(drawn, seed, measure_episodes, max(episodes), threads)
+    with simulator_threads():
+        curves = _stack([bench.curve(p, episodes) for p in policies])
+        floor = _stack([bench.curve(p, (0,)) for p in dr])[0]
+        ceiling = _stack([bench.curve(p, (0,)) for p in oracle])[0]
+        chance = _stack([[bench.random()]])[0]
+    rng = np.random.default_rng(seed)
+    start = bench.unadapted(policies) if 0 not in episodes else curves[0]
+    named = {"random": chance, "dr": floor, "oracle": ceiling}
+    return Evaluation(
+        family=family,
+        split=split,
+        seed=seed,
+        tasks=tasks,
+        measure_episodes=measure_episodes,
+        curve=tuple(
+            _point(k, curves[k], start, floor, ceiling, rng) for k in sorted(curves)
+        ),
+        baselines={
+            name: (
+                estimate([m.returns], mean, rng),
+                estimate([m.success], mean, rng),
+            )
+            for name, m in named.items()
+        },
+        admission=estimate(
+            [ceiling.returns, floor.returns, chance.returns],
+            lambda top, low, bottom: 1 - share_of_gap(low, bottom, top),
+            rng,
+        ),
+        ledger=bench.ledger,
+        policies={
+            name: [_source(t) for t in group]
+            for name, group in (("policy", policies), ("dr", dr), ("oracle", oracle))
+        },
+    )
+
+
+class _Bench:
+    """Fixed tasks and random numbers on which any policy is measured."""
+
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        seed: int,
+        measure_episodes: int,
+        adapt_episodes: int,
+        threads: int,
+    ) -> None:
+        self.seed = seed
+        self.measure_episodes = measure_episodes
+        self.threads = threads
+        self.ledger = Ledger()
+        # the same parts for every method: each part has its own random numbers
+        size = max(1, MAX_WORLDS // max(adapt_episodes, measure_episodes))
+        self.parts = [(i, tasks[i : i + size]) for i in range(0, len(tasks), size)]
+
+    def curve(
+        self, trained: Trained, episodes: Sequence[int]
+    ) -> list[tuple[int, Tensor, Tensor]]:
+        """(k, returns, success) of each k, by task."""
+        learner, theta = trained.learner, trained.theta
+        adapts = learner.cfg.inner_steps > 0
+        most = max(episodes) if adapts else 0
+        found: dict[int, list[tuple[Tensor, Tensor]]] = {k: [] for k in episodes}
+        for index, part in self.parts:
+            measuring = self._env(trained, part, self.measure_episodes)
+            start = learner.begin(theta, len(part))
+            unadapted = None
+            if most:
+                env = self._env(trained, part, most)
+                rollout = collect(
+                    env, learner.act(theta, start), self._rng(ADAPT, index)
+                )
+                self.ledger.adapt += rollout.env_steps
+                unadapted = by_task(rollout, len(part))
+            for k in episodes:
+                adaptation = start
+                if k and unadapted is not None:
+                    limit = torch.full((len(part),), k)
+                    few = limit_episodes(unadapted, limit)
+                    adaptation = learner.adapt(theta, start, few)
+                found[k].append(
+                    self._measure(measuring, learner.act(theta, adaptation), index)
+                )
+        return [
+            (k, *(torch.cat(x) for x in zip(*found[k], strict=True))) for k in found
+        ]
+
+    def unadapted(self, policies: Sequence[Trained]) -> Measured:
+        """No adaptation, when the curve does not start there."""
+        with simulator_threads():
+            return _stack([self.curve(p, (0,)) for p in policies])[0]
+
+    def random(self) -> tuple[int, Tensor, Tensor]:
+        """Uniform actions."""
+        parts: list[tuple[Tensor, Tensor]] = []
+        for index, part in self.parts:
+            env = self._env(None, part, self.measure_episodes)
+            rng = self._rng(0, index)
+
+            def act(
+                obs: Tensor,
+                size: int = env.action_dim,
+                rng: torch.Generator = rng,
+            ) -> Gaussian:
+                action = 2 * torch.rand(len(obs), size, generator=rng) - 1
+                return Gaussian(action, torch.zeros_like(action))
+
+            parts.append(self._measure(env, act, index))
+        returns, success = (torch.cat(x) for x in zip(*parts, strict=True))
+        return 0, returns, success
+
+    def _measure(self, env: Env, act: Act, index: int) -> tuple[Tensor, Tensor]:
+        rollout: Rollout = collect(env, act, self._rng(MEASURE, index), explore=False)
+        self.ledger.measure += rollout.env_steps
+        self.ledger.faults += int(rollout.fault.sum())
+        shape = (-1, self.measure_episodes)
+        return (
+            rollout.returns.reshape(shape).mean(1),
+            rollout.success.float().reshape(shape).mean(1),
+        )
+
+    def _env(self, trained: Trained | None, part: Sequence[Task], each: int) -> Env:
+        env = Env(
+            make_family(part[0].family),
+            worlds=len(part) * each,
+            oracle=trained is not None and trained.cfg.method == "oracle",
+            threads=self.threads,
+        )
+        env.assign([task for task in part for _ in range(each)])
+        return env
+
+    def _rng(self, stream: int, index: int) -> torch.Generator:
+        entropy = [self.seed, stream, index]
+        state = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
+        return torch.Generator().manual_seed(int(state >> 1))
+
+
+def _stack(
+    curves: Sequence[Sequence[tuple[int, Tensor, Tensor]]],
+) -> dict[int, Measured]:
+    """Curves of several seeds, by k."""
+    return {
+        rows[0][0]: Measured(
+            returns=np.stack([row[1].double().numpy() for row in rows]),
+            success=np.stack([row[2].double().numpy() for row in rows]),
+        )
+        for rows in zip(*curves, strict=True)
+    }
+
+
+def _point(
+    k: int,
+    at: Measured,
+    start: Measured,
+    floor: Measured,
+    ceiling: Measured,
+    rng: np.random.Generator,
+) -> Point:
+    flat = np.sort(at.returns.ravel())
+    return Point(
+        episodes=k,
+        returns=estimate([at.returns], mean, rng),
+        success=estimate([at.success], mean, rng),
+        normalised=estimate(
+            [at.returns, floor.returns, ceiling.returns], share_of_gap, rng
+        ),
+        worst_decile=float(flat[: max(1, len(flat) // 10)].mean()),
+        harm_rate=float((at.returns < start.returns).mean()),
+    )
+
+
+def _check(
+    policies: Sequence[Trained],
+    dr: Sequence[Trained],
+    oracle: Sequence[Trained],
+    tasks: int,
+    episodes: Sequence[int],
+    measure_episodes: int,
+) -> None:
+    if not (policies and dr and oracle):
+        raise ValueError("need at least one policy, one DR and one oracle")
+    families = {t.cfg.family for t in (*policies, *dr, *oracle)}
+    if len(families) > 1:
+        raise ValueError(
+            f"policy and baselines are of different families: {', '.join(families)}"
+        )
+    for name, group in (("dr", dr), ("oracle", oracle)):
+        for trained in group:
+            if trained.cfg.method != name:
+                raise ValueError(
+                    f"{trained.source} was trained with method {trained.cfg.method!r}, "
+                    f"not as the {name} baseline"
+                )
+    if tasks < 1 or measure_episodes < 1:
+        raise ValueError(
+            "tasks and measured episodes must be at least 1, got "
+            f"{tasks} and {measure_episodes}"
+        )
+    if not episodes or min(episodes) < 0 or len(set(episodes)) < len(episodes):
+        given = ", ".join(map(str, episodes)) or "none"
+        raise ValueError(
+            f"episodes to adapt on must be different numbers >= 0, got {given}"
+        )
+
+
+def _source(trained: Trained) -> dict[str, str | int]:
+    return {
+        "source": trained.source,
+        "seed": trained.cfg.seed,
+        "iteration": trained.iteration,
+        "env_steps": trained.env_steps,
+    }
+
+
+def _flat(name: str, e: Estimate) -> dict[str, float]:
+    return {name: e.value, f"{name}_low": e.low, f"{name}_high": e.high}
+
+
+def _point_json(p: Point) -> dict[str, float]:
+    return (
+        {"episodes": p.episodes}
+        | _flat("return", p.returns)
+        | _flat("success", p.success)
+        | _flat("normalised", p.normalised)
+        | {"worst_decile": p.worst_decile, "harm_rate": p.harm_rate}
+    )
