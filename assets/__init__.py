@@ -3,6 +3,7 @@
 from pathlib import Path
 
 ROOT = Path(__file__).parent
+_CODE = (".py", ".pyc")
 
 
 def path(name: str) -> Path:
@@ -11,12 +12,8 @@ def path(name: str) -> Path:
     Raises:
         ValueError: if there is none, listing what is shipped.
     """
-    found = ROOT / name
-    if not found.is_file():
-        shipped = sorted(
-            str(p.relative_to(ROOT))
-            for p in ROOT.rglob("*")
-            if p.is_file() and p.suffix in (".xml", ".safetensors")
-        )
-        raise ValueError(f"no asset {name!r}; shipped: {', '.join(shipped) or 'none'}")
-    return found
+    files = (p for p in ROOT.rglob("*") if p.is_file() and p.suffix not in _CODE)
+    shipped = sorted(p.relative_to(ROOT).as_posix() for p in files)
+    if name not in shipped:
+        raise ValueError(f"no asset {name!r}; shipped: {', '.join(shipped)}")
+    return ROOT / name

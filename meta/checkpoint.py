@@ -158,6 +158,22 @@ def shipped_policies() -> list[str]:
     return sorted(path.stem for path in folder.glob("*.safetensors"))
 
 
+def shipped_baselines(family: str, method: str) -> list[str]:
+    """The shipped baselines of a family, one per training seed.
+
+    Raises:
+        ValueError: if none ships, saying how to train one.
+    """
+    first = f"{family}-{method}"
+    names = [n for n in shipped_policies() if n == first or f"{first}-seed" in n]
+    if not names:
+        raise ValueError(
+            f"no {method} baseline ships for {family}; train one with: "
+            f"pliant train {family} --method {method}, then give --{method} FOLDER"
+        )
+    return [f"{SHIPPED}{name}" for name in names]
+
+
 def _locate(spec: str) -> Path:
     if spec.startswith(SHIPPED):
         name = spec.removeprefix(SHIPPED)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from meta.trajectory import Recording
     from tasks.family import Family
     from tasks.parameters import Parameter
 
@@ -43,11 +44,10 @@ class List:
 class Evaluate:
     """Measure how return and success grow with the episodes a policy adapts on.
 
-    Random, DR, DR with fine-tuning and oracle are measured on the same tasks. A policy
-    is a run folder, a .safetensors file or shipped:NAME; several count as the seeds of
-    one method.
+    Random, DR and oracle are measured on the same tasks. A policy is a run folder, a
+    .safetensors file or shipped:NAME; several count as the seeds of one method.
 
-    Example: pliant evaluate shipped:strike-maml --split unseen-shapes --plot curve.png
+    Example: pliant evaluate shipped:strike --split unseen-shapes --plot curve.png
     """
 
     policies: tuple[str, ...]
@@ -64,21 +64,48 @@ class Evaluate:
     """Write the results here."""
     plot: Path | None = None
     """Draw the adaptation curves here."""
-    dr: str | None = None
-    """The DR baseline; shipped:FAMILY-dr by default."""
-    oracle: str | None = None
-    """The oracle; shipped:FAMILY-oracle by default."""
+    dr: tuple[str, ...] = ()
+    """The DR baseline, one per seed; those shipped for the family by default."""
+    oracle: tuple[str, ...] = ()
+    """The oracle, one per seed; those shipped for the family by default."""
+    threads: int = 0
+    """Simulator threads; 0 means one per CPU. Does not change the numbers."""
 
     def run(self) -> int:
         """Evaluate and print the table."""
-        raise ValueError("evaluation is not built yet")
+        from meta.checkpoint import load_trained, shipped_baselines, write_atomically
+        from meta.evaluate import evaluate
+        from meta.report import plot, print_table
+
+        policies = [load_trained(spec) for spec in self.policies]
+        family = policies[0].cfg.family
+        baselines = {
+            name: [load_trained(s) for s in given or shipped_baselines(family, name)]
+            for name, given in (("dr", self.dr), ("oracle", self.oracle))
+        }
+        result = evaluate(
+            policies,
+            dr=baselines["dr"],
+            oracle=baselines["oracle"],
+            split=self.split,
+            tasks=self.tasks,
+            episodes=_numbers(self.episodes),
+            seed=self.seed,
+            threads=self.threads,
+        )
+        print_table(result)
+        if self.json:
+            write_atomically(self.json, result.to_json().encode())
+        if self.plot:
+            plot(result, self.plot)
+        return 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
     """Run a policy on one task, before and after adapting, and keep the trajectory.
 
-    Example: pliant record shipped:strike-maml --seed 3 --out strike.json
+    Example: pliant record shipped:strike --split unseen-shapes --out blow.npz
     """
 
     policy: str
@@ -87,21 +114,34 @@ class Record:
     """Where the task comes from."""
     seed: int = 0
     """Decides the task and the episodes."""
-    adapt_episodes: int = 3
+    adapt_episodes: int = 5
     """Episodes to adapt on."""
     out: Path | None = None
     """The trajectory; named after family, split and seed by default."""
 
     def run(self) -> int:
         """Record."""
-        raise ValueError("recording is not built yet")
+        from meta.checkpoint import load_trained
+        from meta.trajectory import record
+
+        recording = record(
+            load_trained(self.policy),
+            split=self.split,
+            seed=self.seed,
+            adapt_episodes=self.adapt_episodes,
+        )
+        family = recording.task.family
+        out = self.out or Path(f"{family}-{self.split}-{self.seed}.npz")
+        recording.save(out)
+        print(f"recorded {out}: return {_returns(recording)}")
+        return 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Replay:
     """Watch a recorded trajectory in a viewer, or write it as a video.
 
-    Example: pliant replay strike.json --mp4 strike.mp4
+    Example: pliant replay blow.npz --mp4 blow.mp4
     """
 
     trajectory: Path
@@ -111,7 +151,19 @@ class Replay:
 
     def run(self) -> int:
         """Replay."""
-        raise ValueError("replaying is not built yet")
+        from meta.replay import show, verify, write_video
+        from meta.trajectory import load_recording
+
+        recording = load_recording(self.trajectory)
+        difference = verify(recording)
+        if difference:
+            print(f"replayed states differ by up to {difference:.1e}: other machine?")
+        if self.mp4:
+            write_video(recording, self.mp4)
+            print(f"wrote {self.mp4}: return {_returns(recording)}")
+        else:
+            show(recording)
+        return 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,3 +238,17 @@ def _show(family: dict[str, Any]) -> None:
 def _range(values: list[Any]) -> str:
     texts = [v if isinstance(v, str) else f"{v[0]:g} to {v[1]:g}" for v in values]
     return ", ".join(texts)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(
+            f"--episodes takes whole numbers such as 0,1,5, got {text!r}"
+        ) from None
+
+
+def _returns(recording: "Recording") -> str:
+    before, after = (float(t.rewards.sum()) for t in recording.episodes)
+    return f"{before:.3f} before adapting, {after:.3f} after"

@@ -11,46 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from meta.checkpoint import Trained
-from meta.maml import limit_episodes
-from meta.rollout import Act, Rollout, by_task, collect
-from meta.statistics import (
-    Estimate,
-    Scores,
-    estimate,
-    mean,
-    share_of_gap,
-)
+from meta.measure import Bench, Ledger, Measured, stack
+from meta.statistics import Estimate, admission, estimate, mean, share_of_gap
 from meta.train import simulator_threads
 from meta.versions import versions
-from policies.gaussian import Gaussian
-from tasks.env import Env
 from tasks.registry import make_family
-from tasks.task import Task
-
-MAX_WORLDS = 1000
-ADAPT, MEASURE = 1, 2  # streams of random numbers
-
-
-@dataclass(slots=True, kw_only=True)
-class Ledger:
-    """Env steps, those spent adapting and those spent measuring apart."""
-
-    adapt: int = 0
-    measure: int = 0
-    faults: int = 0
-    """Episodes that a fault ended; they count as they are."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """Mean return and success of every (seed, task)."""
-
-    returns: Scores
-    success: Scores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,14 +122,14 @@ def evaluate(
     _check(policies, dr, oracle, tasks, episodes, measure_episodes)
     family = policies[0].cfg.family
     drawn = make_family(family).sample(split, seed, tasks)
-    bench = _Bench(drawn, seed, measure_episodes, max(episodes), threads)
+    bench = Bench(drawn, seed, measure_episodes, max(episodes), threads)
     with simulator_threads():
-        curves = _stack([bench.curve(p, episodes) for p in policies])
-        floor = _stack([bench.curve(p, (0,)) for p in dr])[0]
-        ceiling = _stack([bench.curve(p, (0,)) for p in oracle])[0]
-        chance = _stack([[bench.random()]])[0]
+        # harm is measured against no adaptation, whether or not it was asked for
+        curves = stack([bench.curve(p, sorted({0, *episodes})) for p in policies])
+        floor = stack([bench.curve(p, (0,)) for p in dr])[0]
+        ceiling = stack([bench.curve(p, (0,)) for p in oracle])[0]
+        chance = stack([[bench.random()]])[0]
     rng = np.random.default_rng(seed)
-    start = bench.unadapted(policies) if 0 not in episodes else curves[0]
     named = {"random": chance, "dr": floor, "oracle": ceiling}
     return Evaluation(
         family=family,
@@ -171,7 +138,8 @@ def evaluate(
         tasks=tasks,
         measure_episodes=measure_episodes,
         curve=tuple(
-            _point(k, curves[k], start, floor, ceiling, rng) for k in sorted(curves)
+            _point(k, curves[k], curves[0], floor, ceiling, rng)
+            for k in sorted(episodes)
         ),
         baselines={
             name: (
@@ -181,9 +149,7 @@ def evaluate(
             for name, m in named.items()
         },
         admission=estimate(
-            [ceiling.returns, floor.returns, chance.returns],
-            lambda top, low, bottom: 1 - share_of_gap(low, bottom, top),
-            rng,
+            [ceiling.returns, floor.returns, chance.returns], admission, rng
         ),
         ledger=bench.ledger,
         policies={
@@ -191,120 +157,6 @@ def evaluate(
             for name, group in (("policy", policies), ("dr", dr), ("oracle", oracle))
         },
     )
-
-
-class _Bench:
-    """Fixed tasks and random numbers on which any policy is measured."""
-
-    def __init__(
-        self,
-        tasks: Sequence[Task],
-        seed: int,
-        measure_episodes: int,
-        adapt_episodes: int,
-        threads: int,
-    ) -> None:
-        self.seed = seed
-        self.measure_episodes = measure_episodes
-        self.threads = threads
-        self.ledger = Ledger()
-        # the same parts for every method: each part has its own random numbers
-        size = max(1, MAX_WORLDS // max(adapt_episodes, measure_episodes))
-        self.parts = [(i, tasks[i : i + size]) for i in range(0, len(tasks), size)]
-
-    def curve(
-        self, trained: Trained, episodes: Sequence[int]
-    ) -> list[tuple[int, Tensor, Tensor]]:
-        """(k, returns, success) of each k, by task."""
-        learner, theta = trained.learner, trained.theta
-        adapts = learner.cfg.inner_steps > 0
-        most = max(episodes) if adapts else 0
-        found: dict[int, list[tuple[Tensor, Tensor]]] = {k: [] for k in episodes}
-        for index, part in self.parts:
-            measuring = self._env(trained, part, self.measure_episodes)
-            start = learner.begin(theta, len(part))
-            unadapted = None
-            if most:
-                env = self._env(trained, part, most)
-                rollout = collect(
-                    env, learner.act(theta, start), self._rng(ADAPT, index)
-                )
-                self.ledger.adapt += rollout.env_steps
-                unadapted = by_task(rollout, len(part))
-            for k in episodes:
-                adaptation = start
-                if k and unadapted is not None:
-                    limit = torch.full((len(part),), k)
-                    few = limit_episodes(unadapted, limit)
-                    adaptation = learner.adapt(theta, start, few)
-                found[k].append(
-                    self._measure(measuring, learner.act(theta, adaptation), index)
-                )
-        return [
-            (k, *(torch.cat(x) for x in zip(*found[k], strict=True))) for k in found
-        ]
-
-    def unadapted(self, policies: Sequence[Trained]) -> Measured:
-        """No adaptation, when the curve does not start there."""
-        with simulator_threads():
-            return _stack([self.curve(p, (0,)) for p in policies])[0]
-
-    def random(self) -> tuple[int, Tensor, Tensor]:
-        """Uniform actions."""
-        parts: list[tuple[Tensor, Tensor]] = []
-        for index, part in self.parts:
-            env = self._env(None, part, self.measure_episodes)
-            rng = self._rng(0, index)
-
-            def act(
-                obs: Tensor,
-                size: int = env.action_dim,
-                rng: torch.Generator = rng,
-            ) -> Gaussian:
-                action = 2 * torch.rand(len(obs), size, generator=rng) - 1
-                return Gaussian(action, torch.zeros_like(action))
-
-            parts.append(self._measure(env, act, index))
-        returns, success = (torch.cat(x) for x in zip(*parts, strict=True))
-        return 0, returns, success
-
-    def _measure(self, env: Env, act: Act, index: int) -> tuple[Tensor, Tensor]:
-        rollout: Rollout = collect(env, act, self._rng(MEASURE, index), explore=False)
-        self.ledger.measure += rollout.env_steps
-        self.ledger.faults += int(rollout.fault.sum())
-        shape = (-1, self.measure_episodes)
-        return (
-            rollout.returns.reshape(shape).mean(1),
-            rollout.success.float().reshape(shape).mean(1),
-        )
-
-    def _env(self, trained: Trained | None, part: Sequence[Task], each: int) -> Env:
-        env = Env(
-            make_family(part[0].family),
-            worlds=len(part) * each,
-            oracle=trained is not None and trained.cfg.method == "oracle",
-            threads=self.threads,
-        )
-        env.assign([task for task in part for _ in range(each)])
-        return env
-
-    def _rng(self, stream: int, index: int) -> torch.Generator:
-        entropy = [self.seed, stream, index]
-        state = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
-        return torch.Generator().manual_seed(int(state >> 1))
-
-
-def _stack(
-    curves: Sequence[Sequence[tuple[int, Tensor, Tensor]]],
-) -> dict[int, Measured]:
-    """Curves of several seeds, by k."""
-    return {
-        rows[0][0]: Measured(
-            returns=np.stack([row[1].double().numpy() for row in rows]),
-            success=np.stack([row[2].double().numpy() for row in rows]),
-        )
-        for rows in zip(*curves, strict=True)
-    }
 
 
 def _point(
@@ -375,7 +227,7 @@ def _flat(name: str, e: Estimate) -> dict[str, float]:
     return {name: e.value, f"{name}_low": e.low, f"{name}_high": e.high}
 
 
-def _point_json(p: Point) -> dict[str, float]:
+def _point_json(p: Point) -> dict[str, float | int]:
     return (
         {"episodes": p.episodes}
         | _flat("return", p.returns)

@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -213,17 +214,17 @@ def _all_states(recording: Recording) -> np.ndarray:
 
 def _encode(path: Path, pages: Iterator[Image.Image], fps: float) -> None:
     """Write the pages as H.264 that every player takes."""
-    first = next(pages)
     partial = path.with_name(f".{path.name}.partial.mp4")
     rate: Any = fps  # any number will do, says ffmpeg
-    partial.touch()  # an error of ours, should it fail, not ffmpeg's pages of it
+    partial.touch()  # finds out before the drawing whether it can be written
     try:
+        first = next(pages)
         writer = imageio_ffmpeg.write_frames(
             str(partial), first.size, fps=rate, macro_block_size=2, quality=8
         )
         writer.send(None)
         try:
-            for page in (first, *pages):
+            for page in chain([first], pages):
                 writer.send(page.tobytes())
         finally:
             writer.close()

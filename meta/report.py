@@ -85,8 +85,8 @@ def _caption(e: Evaluation) -> str:
     last = max(e.curve, key=lambda p: p.episodes)
     reached = e.episodes_to_90
     return (
-        f"after {last.episodes} episodes {last.harm_rate:.0%} of the tasks are worse off "
-        f"than unadapted; 90 % of the gap after "
+        f"after {last.episodes} episodes {last.harm_rate:.0%} of the tasks are worse "
+        "off than unadapted; 90 % of the gap after "
         f"{'more' if reached is None else reached} episodes; "
         f"(oracle - DR) / (oracle - random) = {_text(e.admission)}; "
         f"env steps: {e.ledger.adapt:,} adapting, {e.ledger.measure:,} measuring; "

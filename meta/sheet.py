@@ -101,7 +101,7 @@ class Sheet:
                     continue
                 low = (corner[0] + 14 * scale, y + self.height - 14 * scale)
                 text = f"{instant * self.dt:.2f} s"
-                _pill(page, low, text, scale, anchor="lb", size=15)
+                _pill(page, low, text, scale, anchor="lb", size=15.0)
             last = ((count - 1) * (self.width + gap), y)
             self._outcome(page, last, i, scale)
         return page
@@ -251,7 +251,7 @@ def _pill(
     scale: float,
     *,
     anchor: str,
-    size: float = 18,
+    size: float = 18.0,
     fill: Colour = PAPER,
     dot: Colour | None = None,
 ) -> None:

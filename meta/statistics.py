@@ -17,8 +17,6 @@ from scipy.stats import trim_mean
 
 Scores = NDArray[np.float64]
 """Scores of one method, (seed, task)."""
-Aggregate = Callable[[NDArray[np.float64]], NDArray[np.float64]]
-"""Reduces the last two axes, tasks and seeds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +49,9 @@ def estimate(
     """A statistic of one or more methods on the same tasks, with its interval.
 
     Args:
-        methods: each method's scores, (seed, task); the tasks are common, the seeds and
-            their number are each method's own.
-        statistic: of one array (..., task, seed) per method, reducing the last two axes.
+        methods: each method's scores, (seed, task); the tasks are common, the seeds
+            and their number are each method's own.
+        statistic: of one array (..., task, seed) per method, reduces the last two axes.
         rng: draws the resamples.
         resamples: number of bootstrap resamples.
 
@@ -72,6 +70,15 @@ def estimate(
     low, high = np.quantile(statistic(*drawn), [0.025, 0.975])
     value = statistic(*(scores.T for scores in methods))
     return Estimate(value=float(value), low=float(low), high=float(high))
+
+
+def admission(
+    ceiling: Float[np.ndarray, "*batch task seed"],
+    floor: Float[np.ndarray, "*batch task other"],
+    chance: Float[np.ndarray, "*batch task another"],
+) -> Float[np.ndarray, "*batch"]:
+    """(ceiling - floor) / (ceiling - chance): how much it matters to know the task."""
+    return np.asarray((mean(ceiling) - mean(floor)) / (mean(ceiling) - mean(chance)))
 
 
 def share_of_gap(

@@ -252,7 +252,8 @@ def _adapted(trained: Trained, task: Task, seed: int, episodes: int) -> Params:
     adaptation = learner.begin(theta, 1)
     if not learner.cfg.inner_steps:
         return adaptation
-    env = Env(make_family(task.family), worlds=episodes, threads=1)
+    oracle = trained.cfg.method == "oracle"
+    env = Env(make_family(task.family), worlds=episodes, oracle=oracle, threads=1)
     env.assign([task] * episodes)
     # not the stream that the recorded episodes start from
     rng = torch.Generator().manual_seed(2**32 + seed)

@@ -1,6 +1,6 @@
 """The simulator against plain `mj_step`: equal bit for bit, whatever else happens."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import mujoco
 import numpy as np

@@ -135,7 +135,7 @@ def test_a_free_slide_is_v_squared_over_two_mu_g(friction: float, shape: str) ->
     qpos[:, 8] = 0.1  # clear of the paddle
     qvel = torch.zeros(1, family.model.nv)
     qvel[:, 8] = speed
-    env.sim.reset(qpos, torch.zeros_like(qvel))
+    readings = env.sim.reset(qpos, torch.zeros_like(qvel))
     for _ in range(5):
         readings = env.sim.step(torch.zeros(1, 7))  # settle on the table
     qpos = readings.qpos

@@ -1,0 +1,149 @@
+"""Policies measured on fixed tasks, from the same initial states."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from meta.checkpoint import Trained
+from meta.maml import limit_episodes
+from meta.rollout import Act, by_task, collect
+from meta.statistics import Scores
+from policies.gaussian import Gaussian
+from tasks.env import Env
+from tasks.registry import make_family
+from tasks.task import Task
+
+MAX_WORLDS = 1000
+ADAPT, MEASURE, CHANCE = 0, 1, 2
+"""Streams of random numbers."""
+Row = tuple[int, Tensor, Tensor]
+"""Episodes of adaptation, and return and success of each task."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Ledger:
+    """Env steps, those spent adapting and those spent measuring apart."""
+
+    adapt: int = 0
+    measure: int = 0
+    faults: int = 0
+    """Episodes that a fault ended; they count as they are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """Mean return and success of every (seed, task)."""
+
+    returns: Scores
+    success: Scores
+
+
+class Bench:
+    """Fixed tasks and random numbers on which any policy is measured."""
+
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        seed: int,
+        measure_episodes: int,
+        adapt_episodes: int,
+        threads: int,
+    ) -> None:
+        self.seed = seed
+        self.measure_episodes = measure_episodes
+        self.threads = threads
+        self.ledger = Ledger()
+        # the same parts for every method: each part has its own random numbers
+        size = max(1, MAX_WORLDS // max(adapt_episodes, measure_episodes))
+        self.parts = [(i, tasks[i : i + size]) for i in range(0, len(tasks), size)]
+
+    def curve(self, trained: Trained, episodes: Sequence[int]) -> list[Row]:
+        """(k, returns, success) of each k, by task."""
+        learner, theta = trained.learner, trained.theta
+        adapts = learner.cfg.inner_steps > 0
+        most = max(episodes) if adapts else 0
+        found: dict[int, list[tuple[Tensor, Tensor]]] = {k: [] for k in episodes}
+        for index, part in self.parts:
+            measuring = self._env(trained, part, self.measure_episodes)
+            start = learner.begin(theta, len(part))
+            unadapted = None
+            if most:
+                env = self._env(trained, part, most)
+                rollout = collect(
+                    env, learner.act(theta, start), self._rng(ADAPT, index)
+                )
+                self.ledger.adapt += rollout.env_steps
+                unadapted = by_task(rollout, len(part))
+            for k in episodes:
+                adaptation = start
+                if k and unadapted is not None:
+                    limit = torch.full((len(part),), k)
+                    few = limit_episodes(unadapted, limit)
+                    adaptation = learner.adapt(theta, start, few)
+                found[k].append(
+                    self._measure(measuring, learner.act(theta, adaptation), index)
+                )
+        return [(k, *_joined(parts)) for k, parts in found.items()]
+
+    def random(self) -> Row:
+        """Uniform actions."""
+        parts: list[tuple[Tensor, Tensor]] = []
+        for index, part in self.parts:
+            env = self._env(None, part, self.measure_episodes)
+            rng = self._rng(CHANCE, index)
+
+            def act(
+                obs: Tensor,
+                size: int = env.action_dim,
+                rng: torch.Generator = rng,
+            ) -> Gaussian:
+                action = 2 * torch.rand(len(obs), size, generator=rng) - 1
+                return Gaussian(action, torch.zeros_like(action))
+
+            parts.append(self._measure(env, act, index))
+        return 0, *_joined(parts)
+
+    def _measure(self, env: Env, act: Act, index: int) -> tuple[Tensor, Tensor]:
+        rollout = collect(env, act, self._rng(MEASURE, index), explore=False)
+        self.ledger.measure += rollout.env_steps
+        self.ledger.faults += int(rollout.fault.sum())
+        shape = (-1, self.measure_episodes)
+        return (
+            rollout.returns.reshape(shape).mean(1),
+            rollout.success.float().reshape(shape).mean(1),
+        )
+
+    def _env(self, trained: Trained | None, part: Sequence[Task], each: int) -> Env:
+        env = Env(
+            make_family(part[0].family),
+            worlds=len(part) * each,
+            oracle=trained is not None and trained.cfg.method == "oracle",
+            threads=self.threads,
+        )
+        env.assign([task for task in part for _ in range(each)])
+        return env
+
+    def _rng(self, stream: int, index: int) -> torch.Generator:
+        entropy = [self.seed, stream, index]
+        state = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
+        return torch.Generator().manual_seed(int(state >> 1))
+
+
+def stack(
+    curves: Sequence[Sequence[Row]],
+) -> dict[int, Measured]:
+    """Curves of several seeds, by k."""
+    return {
+        rows[0][0]: Measured(
+            returns=np.stack([row[1].double().numpy() for row in rows]),
+            success=np.stack([row[2].double().numpy() for row in rows]),
+        )
+        for rows in zip(*curves, strict=True)
+    }
+
+
+def _joined(parts: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    return torch.cat([r for r, _ in parts]), torch.cat([s for _, s in parts])
