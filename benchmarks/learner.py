@@ -6,8 +6,8 @@ from dataclasses import replace
 import torch
 
 from benchmarks.row import Row
+from meta.batch import Batch
 from meta.configs import make_config
-from meta.maml import Batch
 from meta.rollout import by_task, collect
 from meta.train import Trainer, make_trainer, simulator_threads
 from policies.gaussian import Gaussian
@@ -59,8 +59,8 @@ def batched_over_loop() -> Row:
         adaptation = learner.adapt(theta, adaptation, pre)
         post = by_task(collect(env, learner.act(theta, adaptation), rng), TASKS)
     batches = (
-        learner._batch(theta, pre, inner=True),
-        learner._batch(theta, post, inner=False),
+        learner.inner_batch(theta, pre),
+        learner.outer_batch(theta, post),
     )  # pyright: ignore
 
     def batched() -> None:

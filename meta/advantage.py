@@ -7,17 +7,28 @@ alone. Two things are added for adaptation from very few episodes:
 * the network also sees a summary of all the experience it adapts on, a mean over steps
   of learned features (Zaheer et al. 2017, arXiv 1703.06114), so that what a late step
   revealed can weigh an early one, and any number of episodes will do;
-* its output is affine in the exploration noise e = (a - mean) / std,
-  A = advantage + w_0 + w . e. The inner gradient sums A e grad(mean) / std, and the
-  expectation of e e' is the identity: w pushes the mean itself, where a weight that
-  ignores e would only scale noise of random sign.
+* beside a weight w_0 it gives a direction w in which to push the mean action. A weight
+  advantage + w_0 + w . e with the exploration noise e = (a - mean) / std would do the
+  same: its inner gradient has the expectation w grad(mean) / std over the noise. The
+  expectation is taken in closed form here, so that one episode's noise does not decide.
 """
+
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from policies.mlp import Mlp
+
+
+class Weights(NamedTuple):
+    """What each step of one task counts for in the inner step."""
+
+    advantage: Float[Tensor, "episode time"]
+    """Weighs the likelihood ratio."""
+    push: Float[Tensor, "episode time action"]
+    """Moves the mean action, in standard deviations."""
 
 
 class LearnedAdvantage(nn.Module):
@@ -47,11 +58,11 @@ class LearnedAdvantage(nn.Module):
         noise: Float[Tensor, "episode time action"],
         advantage: Float[Tensor, "episode time"],
         valid: Float[Tensor, "episode time"],
-    ) -> Float[Tensor, "episode time"]:
-        """The weight of each step; invalid steps change nothing."""
+    ) -> Weights:
+        """The weights of each step; invalid steps change nothing."""
         x = torch.cat([features, action, noise, advantage[..., None]], dim=-1)
-        weight = valid[..., None] / valid.sum().clamp(min=1)
-        summary = (self.summary(x).tanh() * weight).sum((0, 1))
+        share = valid[..., None] / valid.sum().clamp(min=1)
+        summary = (self.summary(x).tanh() * share).sum((0, 1))
         shared = summary.expand(*x.shape[:-1], -1)
         out = self.head(torch.cat([x, shared], dim=-1))
-        return advantage + out[..., 0] + (out[..., 1:] * noise).sum(-1)
+        return Weights(advantage + out[..., 0], out[..., 1:])

@@ -16,16 +16,17 @@ are observed.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
-from meta import returns
+from meta.advantage import Weights
+from meta.batch import Batch, fresh_scales, make_batch, refresh_scales
 from meta.losses import InnerLoss, clipped_surrogate, inner_loss, mean_valid
-from meta.moments import fresh_moments, standardised, update_moments
+from meta.moments import standardised
 from meta.rollout import Act, Experience
 from meta.theta import Params, Theta, group, module_params, prefixed
 from policies.gaussian import Gaussian
@@ -106,20 +107,6 @@ class MamlCfg:
             )
 
 
-class Batch(NamedTuple):
-    """Experience as the losses read it; leads with tasks until mapped over them."""
-
-    obs: Float[Tensor, "*task episode time obs"]
-    """Normalised."""
-    change: Float[Tensor, "*task episode time features"]
-    """Normalised change of the observation, and reward."""
-    action: Float[Tensor, "*task episode time action"]
-    old: Gaussian
-    old_log_prob: Float[Tensor, "*task episode time"]
-    advantage: Float[Tensor, "*task episode time"]
-    valid: Float[Tensor, "*task episode time"]
-
-
 class Maml:
     """The learner. It keeps no state: all that is learned is in `Theta`.
 
@@ -148,11 +135,7 @@ class Maml:
             theta |= prefixed("log_rate", rates)
         if self.advantage is not None:
             theta |= prefixed("advantage", module_params(self.advantage))
-        theta |= fresh_moments(2 * obs_dim + 1)
-        # weights of the pooled baseline, then the scale of its residual
-        theta["baseline/weights"] = torch.zeros(2 * obs_dim + 4, dtype=torch.float64)
-        theta["baseline/scale"] = torch.ones((), dtype=torch.float64)
-        return theta
+        return theta | fresh_scales(obs_dim)
 
     def trained(self, theta: Theta) -> list[Tensor]:
         """The tensors that the optimiser changes, as leaves that require gradients."""
@@ -187,7 +170,7 @@ class Maml:
 
     def adapt(self, theta: Theta, adaptation: Params, experience: Experience) -> Params:
         """One inner step on the experience that `adaptation` itself collected."""
-        batch = self._batch(theta, experience, inner=True)
+        batch = self.inner_batch(theta, experience)
         detached = {k: v.detach() for k, v in theta.items()}
         step = vmap(self._inner_step, in_dims=(None, 0, 0))
         return step(detached, adaptation, batch)[0]
@@ -203,8 +186,8 @@ class Maml:
         Changes the tensors of `theta` in place.
         """
         *pre, post = experiences
-        inner = [self._batch(theta, e, inner=True) for e in pre]
-        outer = self._batch(theta, post, inner=False)
+        inner = [self.inner_batch(theta, e) for e in pre]
+        outer = self.outer_batch(theta, post)
         leaves = [p for g in optimizer.param_groups for p in g["params"]]
         metrics: Metrics = {}
         parts: Mapping[str, Tensor] = {}
@@ -221,8 +204,19 @@ class Maml:
             if parts["outer_kl"] > self.cfg.max_kl:
                 break
         metrics |= {k: v.item() for k, v in parts.items()}
-        self._refresh(theta, experiences[0])
+        refresh_scales(theta, experiences[0], self.cfg.discount)
         return metrics
+
+    def inner_batch(self, theta: Theta, experience: Experience) -> Batch:
+        """Experience to adapt on."""
+        cfg = self.cfg
+        pooled = cfg.inner_baseline == "pooled"
+        return make_batch(theta, experience, cfg.discount, cfg.trace, pooled=pooled)
+
+    def outer_batch(self, theta: Theta, experience: Experience) -> Batch:
+        """Experience to measure on."""
+        cfg = self.cfg
+        return make_batch(theta, experience, cfg.discount, cfg.trace, pooled=False)
 
     def objective(
         self, theta: Theta, inner: Sequence[Batch], outer: Batch
@@ -260,16 +254,21 @@ class Maml:
         self, theta: Theta, params: Params, batch: Batch
     ) -> tuple[Params, Float[Tensor, ""]]:
         """One task's step, and KL(sampling policy || policy before the step)."""
-        weight = self._inner_advantage(theta, batch)
+        weights = self._inner_weights(theta, batch)
+        noise_scale = (-batch.old.log_std).exp()
 
         def loss(p: Params) -> tuple[Tensor, Tensor]:
             new = self._distribution(p, batch.obs)
             log_prob = new.log_prob(batch.action)
-            kl = mean_valid(batch.old.kl(new), batch.valid)
-            kind = self.cfg.inner_loss
-            return inner_loss(
-                kind, log_prob, batch.old_log_prob, weight, batch.valid
-            ), kl
+            moved = (new.mean - batch.old.mean) * noise_scale
+            total = inner_loss(
+                self.cfg.inner_loss,
+                log_prob,
+                batch.old_log_prob,
+                weights.advantage,
+                batch.valid,
+            ) - mean_valid((weights.push * moved).sum(-1), batch.valid)
+            return total, mean_valid(batch.old.kl(new), batch.valid)
 
         gradient, kl = grad(loss, has_aux=True)(params)
         if self.cfg.first_order:
@@ -278,11 +277,9 @@ class Maml:
         stepped = {k: v - rates[k].exp() * gradient[k] for k, v in params.items()}
         return stepped, kl
 
-    def _inner_advantage(
-        self, theta: Theta, batch: Batch
-    ) -> Float[Tensor, "episode time"]:
+    def _inner_weights(self, theta: Theta, batch: Batch) -> Weights:
         if self.advantage is None:
-            return batch.advantage
+            return Weights(batch.advantage, torch.zeros_like(batch.action))
         return functional_call(
             self.advantage,
             group(theta, "advantage"),
@@ -297,63 +294,3 @@ class Maml:
 
     def _distribution(self, params: Params, obs: Float[Tensor, "... obs"]) -> Gaussian:
         return functional_call(self.policy, params, (obs,))[0]
-
-    def _batch(self, theta: Theta, e: Experience, *, inner: bool) -> Batch:
-        n = e.obs.shape[-1]
-        scaled = standardised(theta, _features(e))
-        return Batch(
-            obs=scaled[..., :n],
-            change=scaled[..., n:],
-            action=e.action,
-            old=e.old,
-            old_log_prob=e.old.log_prob(e.action),
-            advantage=self._advantage(theta, scaled[..., :n], e, inner=inner),
-            valid=e.valid,
-        )
-
-    def _advantage(
-        self, theta: Theta, obs: Tensor, e: Experience, *, inner: bool
-    ) -> Float[Tensor, "task episode time"]:
-        cfg = self.cfg
-        x = returns.features(obs)
-        pooled = inner and cfg.inner_baseline == "pooled"
-        if pooled:
-            value = (x.double() @ theta["baseline/weights"]).to(obs.dtype)
-        else:
-            value = _fit_values(x, e, cfg.discount)
-        advantage = returns.gae(e.reward, value, e.valid, cfg.discount, cfg.trace)
-        if pooled:
-            return advantage * e.valid / theta["baseline/scale"].to(obs.dtype)
-        return returns.standardise(advantage, e.valid)
-
-    def _refresh(self, theta: Theta, e: Experience) -> None:
-        """Bring moments and pooled baseline up to date with unadapted experience."""
-        update_moments(theta, _features(e)[e.valid > 0])
-        x = returns.features(standardised(theta, e.obs)).flatten(0, -2)
-        target = returns.discounted(e.reward, e.valid, self.cfg.discount).flatten()
-        valid = e.valid.flatten()
-        weights = returns.fit_ridge(x, target, valid)
-        residual = (target.double() - x.double() @ weights)[valid > 0]
-        theta["baseline/weights"].copy_(weights)
-        theta["baseline/scale"].copy_(residual.std().clamp(min=1e-6))
-
-
-def limit_episodes(e: Experience, counts: Int[Tensor, "task"]) -> Experience:
-    """Experience in which each task has only its first `counts` episodes."""
-    index = torch.arange(e.valid.shape[1], device=e.valid.device)
-    keep = (index < counts[:, None]).to(e.valid.dtype)
-    return e._replace(valid=e.valid * keep[..., None])
-
-
-def _features(e: Experience) -> Float[Tensor, "task episode time features"]:
-    """Observation, its change over the step, and the reward."""
-    return torch.cat([e.obs, e.next_obs - e.obs, e.reward[..., None]], dim=-1)
-
-
-def _fit_values(
-    x: Float[Tensor, "task episode time features"], e: Experience, discount: float
-) -> Float[Tensor, "task episode time"]:
-    target = returns.discounted(e.reward, e.valid, discount)
-    weights = returns.fit_ridge(x.flatten(1, 2), target.flatten(1), e.valid.flatten(1))
-    value = x.double().flatten(1, 2) @ weights[..., None]
-    return value[..., 0].unflatten(1, target.shape[1:]).to(e.reward.dtype)

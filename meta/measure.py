@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from meta.batch import limit_episodes
 from meta.checkpoint import Trained
-from meta.maml import limit_episodes
 from meta.rollout import Act, by_task, collect
 from meta.statistics import Scores
 from policies.gaussian import Gaussian

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 
 from meta.advantage import LearnedAdvantage
+from meta.batch import limit_episodes
 from meta.configs import TrainCfg
-from meta.maml import Maml, Metrics, limit_episodes
+from meta.maml import Maml, Metrics
 from meta.rollout import Experience, Rollout, by_task, collect, concatenate
 from meta.theta import Theta
 from policies.mlp import MlpPolicy

@@ -26,6 +26,7 @@ from meta.train import simulator_threads
 from robots.sim.cpu import CpuSimulator
 from robots.sim.simulator import Readings, Simulator
 from tasks.env import Env
+from tasks.family import Family
 from tasks.registry import make_family
 from tasks.task import Task
 
@@ -175,7 +176,7 @@ def record(
     with simulator_threads():
         phases = [
             learner.begin(theta, 1),
-            _adapted(trained, task, seed, adapt_episodes),
+            _adapted(trained, env.family, task, seed, adapt_episodes),
         ]
         tape = _Tape(env.sim)
         env.sim = tape
@@ -247,13 +248,15 @@ class _Tape:
         return readings
 
 
-def _adapted(trained: Trained, task: Task, seed: int, episodes: int) -> Params:
+def _adapted(
+    trained: Trained, family: Family, task: Task, seed: int, episodes: int
+) -> Params:
     learner, theta = trained.learner, trained.theta
     adaptation = learner.begin(theta, 1)
     if not learner.cfg.inner_steps:
         return adaptation
     oracle = trained.cfg.method == "oracle"
-    env = Env(make_family(task.family), worlds=episodes, oracle=oracle, threads=1)
+    env = Env(family, worlds=episodes, oracle=oracle, threads=1)
     env.assign([task] * episodes)
     # not the stream that the recorded episodes start from
     rng = torch.Generator().manual_seed(2**32 + seed)

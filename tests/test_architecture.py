@@ -24,10 +24,13 @@ def modules() -> list[Path]:
 
 
 def functions(path: Path) -> Iterator[tuple[str, int]]:
-    """Each function's place, and its lines from `def` (without decorators)."""
+    """Each function's place, and its lines from `def`, without its docstring."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             lines = (node.end_lineno or 0) - node.lineno + 1
+            if ast.get_docstring(node):
+                first = node.body[0]
+                lines -= (first.end_lineno or 0) - first.lineno + 1
             yield f"{path.relative_to(ROOT)}:{node.lineno} {node.name}", lines
 
 

@@ -35,7 +35,7 @@ class PlantedEnv(Env):
     def assign(self, tasks: Sequence[Task]) -> None:
         assert len(tasks) == self.worlds
 
-    def reset(self, rng: torch.Generator) -> Tensor:
+    def reset(self, rng: torch.Generator, worlds: Tensor | None = None) -> Tensor:
         self.luck = torch.rand(self.worlds, generator=rng)
         self.time = 0
         return torch.zeros(self.worlds, 1)
@@ -65,8 +65,8 @@ class Planted(Maml):
     def begin(self, theta: Theta, tasks: int) -> Params:
         return {"p": torch.full((tasks,), self.p)}
 
-    def adapt(self, theta: Theta, adaptation: Params, e: Experience) -> Params:
-        episodes = (e.valid.sum(-1) > 0).float().sum(-1)
+    def adapt(self, theta: Theta, adaptation: Params, experience: Experience) -> Params:
+        episodes = (experience.valid.sum(-1) > 0).float().sum(-1)
         return {"p": adaptation["p"] + self.gain * episodes}
 
     def act(self, theta: Theta, adaptation: Params) -> Act:

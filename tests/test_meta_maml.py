@@ -11,8 +11,9 @@ from torch.func import functional_call
 
 from meta import returns
 from meta.advantage import LearnedAdvantage
+from meta.batch import Batch, limit_episodes
 from meta.losses import InnerLoss, clipped_surrogate, inner_loss
-from meta.maml import Batch, Maml, MamlCfg, limit_episodes
+from meta.maml import Maml, MamlCfg
 from meta.rollout import Act, Experience
 from meta.theta import Params, Theta, group
 from policies.gaussian import Gaussian
