@@ -126,11 +126,13 @@ def evaluate(
     with simulator_threads():
         # harm is measured against no adaptation, whether or not it was asked for
         curves = stack([bench.curve(p, sorted({0, *episodes})) for p in policies])
-        floor = stack([bench.curve(p, (0,)) for p in dr])[0]
-        ceiling = stack([bench.curve(p, (0,)) for p in oracle])[0]
-        chance = stack([[bench.random()]])[0]
+        levels = {
+            "random": stack([[bench.random()]])[0],
+            "dr": stack([bench.curve(p, (0,)) for p in dr])[0],
+            "oracle": stack([bench.curve(p, (0,)) for p in oracle])[0],
+        }
+    ranked = [levels[name].returns for name in ("oracle", "dr", "random")]
     rng = np.random.default_rng(seed)
-    named = {"random": chance, "dr": floor, "oracle": ceiling}
     return Evaluation(
         family=family,
         split=split,
@@ -138,33 +140,24 @@ def evaluate(
         tasks=tasks,
         measure_episodes=measure_episodes,
         curve=tuple(
-            _point(k, curves[k], curves[0], floor, ceiling, rng)
-            for k in sorted(episodes)
+            _point(k, curves[k], curves[0], levels, rng) for k in sorted(episodes)
         ),
-        baselines={
-            name: (
-                estimate([m.returns], mean, rng),
-                estimate([m.success], mean, rng),
-            )
-            for name, m in named.items()
-        },
-        admission=estimate(
-            [ceiling.returns, floor.returns, chance.returns], admission, rng
-        ),
+        baselines={name: _level(m, rng) for name, m in levels.items()},
+        admission=estimate(ranked, admission, rng),
         ledger=bench.ledger,
-        policies={
-            name: [_source(t) for t in group]
-            for name, group in (("policy", policies), ("dr", dr), ("oracle", oracle))
-        },
+        policies=_sources(policy=policies, dr=dr, oracle=oracle),
     )
+
+
+def _level(m: Measured, rng: np.random.Generator) -> tuple[Estimate, Estimate]:
+    return estimate([m.returns], mean, rng), estimate([m.success], mean, rng)
 
 
 def _point(
     k: int,
     at: Measured,
     start: Measured,
-    floor: Measured,
-    ceiling: Measured,
+    levels: Mapping[str, Measured],
     rng: np.random.Generator,
 ) -> Point:
     flat = np.sort(at.returns.ravel())
@@ -173,7 +166,9 @@ def _point(
         returns=estimate([at.returns], mean, rng),
         success=estimate([at.success], mean, rng),
         normalised=estimate(
-            [at.returns, floor.returns, ceiling.returns], share_of_gap, rng
+            [at.returns, levels["dr"].returns, levels["oracle"].returns],
+            share_of_gap,
+            rng,
         ),
         worst_decile=float(flat[: max(1, len(flat) // 10)].mean()),
         harm_rate=float((at.returns < start.returns).mean()),
@@ -214,12 +209,18 @@ def _check(
         )
 
 
-def _source(trained: Trained) -> dict[str, str | int]:
+def _sources(**groups: Sequence[Trained]) -> dict[str, list[dict[str, str | int]]]:
     return {
-        "source": trained.source,
-        "seed": trained.cfg.seed,
-        "iteration": trained.iteration,
-        "env_steps": trained.env_steps,
+        name: [
+            {
+                "source": t.source,
+                "seed": t.cfg.seed,
+                "iteration": t.iteration,
+                "env_steps": t.env_steps,
+            }
+            for t in group
+        ]
+        for name, group in groups.items()
     }
 
 

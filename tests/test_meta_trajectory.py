@@ -108,6 +108,18 @@ def test_episodes_are_those_of_the_environment(recording: Recording) -> None:
         assert step.success.item() == e.success
 
 
+def test_the_policy_acts_by_its_mean(recording: Recording) -> None:
+    trained = make_trained("strike")
+    act = trained.learner.act(trained.theta, trained.learner.begin(trained.theta, 1))
+    env = Env(make_family("strike"), worlds=1, threads=1)
+    env.assign([recording.task])
+    obs = env.reset(torch.Generator().manual_seed(recording.before.seed))
+    for action in recording.before.actions:
+        mean = act(obs).mean
+        assert np.array_equal(mean[0].detach().double().numpy(), action)
+        obs = env.step(mean.detach()).obs
+
+
 def test_before_and_after_differ_from_the_same_start(recording: Recording) -> None:
     before, after = recording.episodes
     assert np.array_equal(before.states[0], after.states[0])
