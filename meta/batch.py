@@ -25,8 +25,6 @@ class Batch(NamedTuple):
     old_log_prob: Float[Tensor, "*task episode time"]
     advantage: Float[Tensor, "*task episode time"]
     valid: Float[Tensor, "*task episode time"]
-    acting: Float[Tensor, "*task episode time"]
-    """The steps whose actions the losses are about."""
 
 
 def make_batch(
@@ -54,7 +52,7 @@ def make_batch(
     if pooled:
         advantage = advantage * e.valid / theta["baseline/scale"].to(x.dtype)
     else:
-        advantage = returns.standardise(advantage, e.acting)
+        advantage = returns.standardise(advantage, e.valid)
     return Batch(
         obs=scaled[..., :n],
         change=scaled[..., n:],
@@ -63,7 +61,6 @@ def make_batch(
         old_log_prob=e.old.log_prob(e.action),
         advantage=advantage,
         valid=e.valid,
-        acting=e.acting,
     )
 
 
@@ -71,8 +68,7 @@ def limit_episodes(e: Experience, counts: Int[Tensor, "task"]) -> Experience:
     """Experience in which each task has only its first `counts` episodes."""
     index = torch.arange(e.valid.shape[1], device=e.valid.device)
     keep = (index < counts[:, None]).to(e.valid.dtype)
-    kept = {name: getattr(e, name) * keep[..., None] for name in ("valid", "acting")}
-    return e._replace(**kept)
+    return e._replace(valid=e.valid * keep[..., None])
 
 
 def fresh_scales(obs_dim: int) -> Theta:

@@ -244,10 +244,10 @@ class Maml:
             new.log_prob(outer.action),
             outer.old_log_prob,
             outer.advantage,
-            outer.acting,
+            outer.valid,
             self.cfg.clip,
         )
-        outer_kl = mean_valid(outer.old.kl(new), outer.acting)
+        outer_kl = mean_valid(outer.old.kl(new), outer.valid)
         return surrogate, kl, outer_kl.detach()
 
     def _inner_step(
@@ -266,9 +266,9 @@ class Maml:
                 log_prob,
                 batch.old_log_prob,
                 weights.advantage,
-                batch.acting,
-            ) - mean_valid((weights.push * moved).sum(-1), batch.acting)
-            return total, mean_valid(batch.old.kl(new), batch.acting)
+                batch.valid,
+            ) - mean_valid((weights.push * moved).sum(-1), batch.valid)
+            return total, mean_valid(batch.old.kl(new), batch.valid)
 
         gradient, kl = grad(loss, has_aux=True)(params)
         if self.cfg.first_order:

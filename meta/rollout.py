@@ -27,8 +27,6 @@ class Rollout:
     log_std: Float[Tensor, "time world action"]
     reward: Float[Tensor, "time world"]
     valid: Bool[Tensor, "time world"]
-    acting: Bool[Tensor, "time world"]
-    """Valid steps in which the action had an effect."""
     success: Bool[Tensor, "world"]
     """At the episode's end."""
     fault: Bool[Tensor, "world"]
@@ -55,8 +53,6 @@ class Experience(NamedTuple):
     reward: Float[Tensor, "task episode time"]
     valid: Float[Tensor, "task episode time"]
     """1 where the step belongs to an episode, else 0."""
-    acting: Float[Tensor, "task episode time"]
-    """1 where moreover the action had an effect, else 0."""
 
 
 def collect(
@@ -76,7 +72,7 @@ def collect(
     success = torch.zeros_like(running)
     fault = torch.zeros_like(running)
     with torch.no_grad():
-        for t in range(env.horizon):
+        for _ in range(env.horizon):
             policy = act(obs)
             action = policy.sample(rng) if explore else policy.mean
             step = env.step(action)
@@ -88,7 +84,6 @@ def collect(
                 "log_std": policy.log_std.expand_as(policy.mean),
                 "reward": step.reward,
                 "valid": running,
-                "acting": running & (t < (env.acting_steps or env.horizon)),
             }
             for name, value in row.items():
                 rows.setdefault(name, []).append(value)
@@ -125,5 +120,4 @@ def by_task(rollout: Rollout, tasks: int) -> Experience:
         old=Gaussian(lay(rollout.mean), lay(rollout.log_std)),
         reward=lay(rollout.reward),
         valid=lay(rollout.valid).float(),
-        acting=lay(rollout.acting).float(),
     )

@@ -53,7 +53,6 @@ class Env:
         self.obs_dim = family.obs_dim + revealed
         self.action_dim = family.action_dim
         self.horizon = family.horizon
-        self.acting_steps = family.acting_steps
         self.sim: Simulator = CpuSimulator(
             family.model,
             worlds=worlds,

@@ -54,9 +54,6 @@ class Family(ABC):
     """Steps per episode."""
     substeps: ClassVar[int]
     """Physics steps per step."""
-    acting_steps: ClassVar[int | None] = None
-    """Steps at an episode's start in which actions have an effect; None: in all. What
-    is learned leaves the other actions alone: they would only add noise."""
     obs_dim: ClassVar[int]
     action_dim: ClassVar[int]
     parameters: ClassVar[tuple[Parameter, ...]]

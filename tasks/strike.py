@@ -26,7 +26,6 @@ from tasks.target import add_target
 PLACE = (0.60, -0.05)  # [m], middle of the face that the object shows to the paddle
 TARGET_Y = (0.52, 0.66)  # [m]; at x = 0.6 m that is beyond the arm's reach
 TOOL_Z = 0.045  # [m], height of the paddle's centre
-BLOW = 1  # steps (0.1 s)
 HEIGHT_GAIN = 8.0  # [1/s]
 SPEED = (1.4, 0.5)  # [m/s], of a full command along and across the blow
 INSERT_SHARE = 0.4  # of the object's mass sits in the insert that shifts its centre
@@ -40,7 +39,6 @@ class Strike(Family):
     summary = "strike an unknown object so that it slides to a target out of reach"
     horizon = 20
     substeps = 20
-    acting_steps = BLOW
     obs_dim = 14
     action_dim = 2
     splits = (*Family.splits, "unseen-shapes")
@@ -156,7 +154,7 @@ class Strike(Family):
         strikes again, knowing the friction.
         """
         height = HEIGHT_GAIN * (TOOL_Z - now.readings.sensors["tool_pos"][:, 2])
-        blow = (now.progress < BLOW / self.horizon).float()
+        blow = (now.progress == 0).float()
         along, across = (blow * v * a for v, a in zip(SPEED, action.mT, strict=True))
         return self._arm(now.readings, torch.stack([across, along, height], dim=-1))
 

@@ -31,7 +31,6 @@ class PlantedEnv(Env):
 
     def __init__(self, worlds: int) -> None:
         self.worlds, self.horizon, self.action_dim = worlds, HORIZON, 2
-        self.acting_steps = None
 
     def assign(self, tasks: Sequence[Task]) -> None:
         assert len(tasks) == self.worlds

@@ -68,7 +68,6 @@ def bandit_sensitivity(kind: InnerLoss) -> float:
         old_log_prob=unit.log_prob(action),
         advantage=reward - reward.mean(),
         valid=torch.ones(1, n, 1).double(),
-        acting=torch.ones(1, n, 1).double(),
     )
 
     def meta_gradient(*, first_order: bool) -> Tensor:
@@ -196,7 +195,6 @@ def make_batch(episodes: int, *, seed: int) -> Batch:
         old_log_prob=old.log_prob(action),
         advantage=draw(*shape, seed=seed + 5),
         valid=make_lengths(episodes, seed=seed + 6),
-        acting=make_lengths(episodes, seed=seed + 6),
     )
 
 
@@ -224,7 +222,6 @@ class World(NamedTuple):
             old=old,
             reward=(action * direction).sum(-1) - action.square().sum(-1),
             valid=make_lengths(episodes, seed=seed + 102),
-            acting=make_lengths(episodes, seed=seed + 102),
         )
 
     def run(self, *, episodes: int = EPISODES) -> list[Experience]:
@@ -571,7 +568,6 @@ def take(e: Experience, tasks: slice, episodes: slice = slice(None)) -> Experien
         old=Gaussian(cut(e.old.mean), cut(e.old.log_std)),
         reward=cut(e.reward),
         valid=cut(e.valid),
-        acting=cut(e.acting),
     )
 
 
@@ -706,7 +702,7 @@ def test_a_pooled_baseline_leaves_a_tasks_worth_in_the_advantage() -> None:
         learner, theta = world = make_world(cfg)
         adaptation = learner.begin(theta, TASKS)
         e = world.collect(detached(learner.act(theta, adaptation)), seed=0)
-        e = e._replace(valid=torch.ones_like(e.valid), acting=torch.ones_like(e.valid))
+        e = e._replace(valid=torch.ones_like(e.valid))
         plain = learner.adapt(theta, adaptation, e)
         last = torch.zeros_like(e.reward)
         last[..., -1] = 5.0

@@ -322,7 +322,6 @@ def number(time: int, tasks: int, episodes: int, base: int = 0) -> Rollout:
         log_std=column,
         reward=reward,
         valid=reward % 2 == 0,
-        acting=reward % 2 == 0,
         success=reward[0] % 20 == 0,
         fault=reward[0] < 0,
     )
