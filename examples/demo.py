@@ -14,18 +14,17 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from meta.evaluate import evaluate
-from meta.report import plot, print_table
 from rich.console import Console
 
-from meta.checkpoint import load_trained
+from meta.checkpoint import load_trained, shipped_baselines, shipped_policies
 from meta.configs import make_config
+from meta.evaluate import evaluate
 from meta.replay import write_strip, write_video
+from meta.report import plot, print_table
 from meta.run import train
 from meta.trajectory import record
 
 OUT = Path("runs/demo")
-SEEDS = (0, 1, 2)
 
 
 def main() -> None:
@@ -44,9 +43,16 @@ def main() -> None:
     train(cfg, OUT / "reach-rotated", overwrite=True)
 
     console.rule("2  strike: adapt to objects of shapes never met in training")
-    policies = [load_trained(f"shipped:strike-{seed}") for seed in SEEDS]
+    seeds = [n for n in shipped_policies() if n == "strike" or "strike-seed" in n]
+    policies = [load_trained(f"shipped:{name}") for name in seeds]
+    baselines = {
+        method: [load_trained(spec) for spec in shipped_baselines("strike", method)]
+        for method in ("dr", "oracle")
+    }
     result = evaluate(
         policies,
+        dr=baselines["dr"],
+        oracle=baselines["oracle"],
         split="unseen-shapes",
         tasks=args.tasks,
         episodes=(0, 1, 2, 3, 5, 10),

@@ -1,0 +1,39 @@
+"""What the README shows runs, and is what it shows."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from meta.checkpoint import load_trained, shipped_baselines, shipped_policies
+from tasks.registry import FAMILIES
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_readmes_example_is_the_one_that_runs() -> None:
+    source = (ROOT / "examples" / "adapt.py").read_text()
+    shown = (ROOT / "README.md").read_text().split("```python\n")[1].split("```")[0]
+    assert shown in source
+
+
+def test_the_example_adapts_to_an_object_it_has_never_met() -> None:
+    command = [sys.executable, str(ROOT / "examples" / "adapt.py")]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, cwd=ROOT, timeout=120
+    )
+    before, after = (float(line.split()[-1]) for line in done.stdout.splitlines())
+    assert after > before
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_ships_a_policy_with_its_floor_and_its_ceiling(
+    family: str,
+) -> None:
+    assert family in shipped_policies()
+    for method in ("dr", "oracle"):
+        for spec in shipped_baselines(family, method):
+            trained = load_trained(spec)
+            assert (trained.cfg.family, trained.cfg.method) == (family, method)
+    assert load_trained(f"shipped:{family}").cfg.method == "maml"
