@@ -38,7 +38,8 @@ from meta.versions import versions
 CONFIG, VERSIONS = "config.json", "versions.json"
 METRICS, TIMING = "metrics.jsonl", "timing.jsonl"
 RESUMABLE = ("iterations", "threads", "checkpoint_every")
-"""Settings that a run may be continued with other values of."""
+"""Settings that a run may be continued with other values of. The step size falls to 0
+at the last iteration, so more iterations go on with larger steps than before."""
 _OWN = (CONFIG, VERSIONS, METRICS, TIMING, CHECKPOINT)
 
 

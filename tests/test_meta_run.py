@@ -228,13 +228,25 @@ def test_run_killed_twice_and_resumed_equals_the_uninterrupted_one(
 
 @pytest.mark.usefixtures("short")
 @pytest.mark.parametrize("method", ["maml", "dr"])
-def test_resumed_anywhere_equals_uninterrupted(tmp_path: Path, method: str) -> None:
+def test_resumed_anywhere_equals_uninterrupted(
+    tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     inner = replace(TINY.learner, inner_steps=int(method == "maml"))
-    cfg = replace(TINY, method=method, learner=inner)
+    cfg = replace(TINY, method=method, learner=inner, checkpoint_every=1)
     run(cfg, tmp_path / "whole")
+    step = Trainer.step
     for stop in range(1, 5):
         folder = tmp_path / str(stop)
-        run(replace(cfg, iterations=stop), folder)
+
+        def fail(self: Trainer, stop: int = stop) -> Metrics:
+            if self.iteration == stop:
+                raise FloatingPointError("power cut")
+            return step(self)
+
+        monkeypatch.setattr(Trainer, "step", fail)
+        with pytest.raises(FloatingPointError):
+            run(cfg, folder)
+        monkeypatch.setattr(Trainer, "step", step)
         run(cfg, folder, resume=True)
         assert rows(folder) == rows(tmp_path / "whole")
         assert same_state(folder, tmp_path / "whole")
