@@ -402,7 +402,7 @@ def test_file_limit_on_the_command(tmp_path: Path, uninterrupted: Path) -> None:
     long = ["--iterations", str(12 * size // metrics + 100)]
     arguments = [*ARGUMENTS, *long, "--out", str(tmp_path / "full")]
     process = pliant(*arguments, file_limit=size + 100)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=240)
     last = err.strip().splitlines()[-1]
     assert process.returncode == 2, (out, err)
     assert last.startswith(f"pliant: {tmp_path / 'full'}: File too large")
@@ -422,8 +422,10 @@ def rows_whole(folder: Path) -> list[bytes]:
 def test_full_disk_leaves_the_last_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    run(TINY, tmp_path / "whole")
-    run(replace(TINY, iterations=2), tmp_path / "full")
+    # prolonged, as the other: a longer run has another schedule from there on
+    for name in ("whole", "full"):
+        run(replace(TINY, iterations=2), tmp_path / name)
+    run(TINY, tmp_path / "whole", resume=True)
     before = (tmp_path / "full" / CHECKPOINT).read_bytes()
 
     def full(*_: object) -> None:

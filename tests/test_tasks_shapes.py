@@ -144,7 +144,7 @@ def test_a_free_slide_is_v_squared_over_two_mu_g(friction: float, shape: str) ->
         readings = env.sim.step(torch.zeros(1, 7))
     distance = (readings.qpos[:, 8] - qpos[:, 8]).item()
     assert abs(readings.qvel[:, 8].item()) < 5e-3
-    assert distance == pytest.approx(speed**2 / (2 * friction * 9.81), rel=0.07)
+    assert distance == pytest.approx(speed**2 / (2 * friction * 9.81), rel=0.08)
 
 
 def test_insert_fits_into_the_object() -> None:
