@@ -40,7 +40,7 @@ def print_table(evaluation: Evaluation, console: Console | None = None) -> None:
 def plot(evaluation: Evaluation, path: Path) -> None:
     """Draw return and success against episodes of adaptation, as a PNG or PDF."""
     e = evaluation
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    figure = Figure(figsize=(9, 3.9), layout="constrained")
     for index, label in enumerate(("return", "success")):
         axes = figure.add_subplot(1, 2, index + 1)
         k = [p.episodes for p in e.curve]
@@ -68,8 +68,8 @@ def plot(evaluation: Evaluation, path: Path) -> None:
         axes.set_ylabel(label)
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", alpha=0.25)
-        if index == 0:
-            axes.legend(frameon=False, fontsize="small")
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
     figure.suptitle(
         f"{e.family}, {e.split}: {e.tasks} tasks x {len(e.policies['policy'])} seeds"
     )
