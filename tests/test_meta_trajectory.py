@@ -163,6 +163,8 @@ def test_an_episode_that_a_fault_ends_replays_too(
     assert 0 < steps < Diverging.horizon
     assert len(made.before.states) == steps + 1
     assert not made.before.success
+    # that of the last step too, though the frozen state has the one before
+    assert np.array_equal(made.before.controls, made.before.actions.clip(-1, 1))
     assert verify(made) == 0
 
 
