@@ -3,7 +3,9 @@
 Each imports what it needs when it runs, so that `--help` stays fast.
 """
 
+import errno
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
     from meta.trajectory import Recording
     from tasks.family import Family
     from tasks.parameters import Parameter
+
+PLOTS = (".png", ".pdf", ".svg")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +81,7 @@ class Evaluate:
         from meta.evaluate import evaluate
         from meta.report import plot, print_table
 
+        self._check()
         policies = [load_trained(spec) for spec in self.policies]
         family = policies[0].cfg.family
         baselines = {
@@ -99,6 +104,19 @@ class Evaluate:
         if self.plot:
             plot(result, self.plot)
         return 0
+
+    def _check(self) -> None:
+        """Refuse at once what would otherwise end minutes of measuring."""
+        if not self.policies:
+            raise ValueError("name at least one policy: pliant evaluate POLICY...")
+        if self.seed < 0 or self.threads < 0:
+            raise ValueError(
+                f"seed and threads must be >= 0, got {self.seed} and {self.threads}"
+            )
+        if self.plot and self.plot.suffix not in PLOTS:
+            raise ValueError(f"--plot takes {', '.join(PLOTS)}, got {self.plot}")
+        _check_can_be_written(self.json)
+        _check_can_be_written(self.plot)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +142,7 @@ class Record:
         from meta.checkpoint import load_trained
         from meta.trajectory import record
 
+        _check_can_be_written(self.out)
         recording = record(
             load_trained(self.policy),
             split=self.split,
@@ -238,6 +257,20 @@ def _show(family: dict[str, Any]) -> None:
 def _range(values: list[Any]) -> str:
     texts = [v if isinstance(v, str) else f"{v[0]:g} to {v[1]:g}" for v in values]
     return ", ".join(texts)
+
+
+def _check_can_be_written(path: Path | None) -> None:
+    if path is None:
+        return
+    code = 0
+    if path.is_dir():
+        code = errno.EISDIR
+    elif not path.parent.is_dir():
+        code = errno.ENOENT
+    elif not os.access(path.parent, os.W_OK):
+        code = errno.EACCES
+    if code:
+        raise OSError(code, os.strerror(code), str(path))
 
 
 def _numbers(text: str) -> tuple[int, ...]:

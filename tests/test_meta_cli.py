@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import meta.checkpoint
 import meta.cli
 import meta.doctor
 import meta.run
@@ -63,6 +64,7 @@ def complaint(said: Said) -> str:
     (line,) = said.err.splitlines()
     assert line.startswith("pliant: ")
     assert "Traceback" not in said.out
+    assert "helptext" not in line
     return line.removeprefix("pliant: ")
 
 
@@ -381,15 +383,18 @@ def test_out_of_memory(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_closed_pipe_is_no_error() -> None:
     root = str(Path(meta.cli.__file__).parents[1])
+    unread, written = os.pipe()
+    os.close(unread)
     done = subprocess.run(
-        f"{sys.executable} -m meta.cli list --json | head -c 1",
-        shell=True,
+        [sys.executable, "-m", "meta.cli", "list", "--json"],
         env=os.environ | {"PYTHONPATH": root},
-        capture_output=True,
+        stdout=written,
+        stderr=subprocess.PIPE,
         text=True,
         check=False,
     )
-    assert done.stdout == "{"
+    os.close(written)
+    assert done.returncode == 141
     assert "BrokenPipe" not in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -400,6 +405,100 @@ def test_a_traceback_can_be_asked_for(
     monkeypatch.setenv("PLIANT_TRACEBACK", "1")
     with pytest.raises(ValueError, match="unknown family"):
         call("train", "strik")
+
+
+# -- evaluate, record, replay --------------------------------------------------------
+
+
+@pytest.fixture
+def refused(call: Call, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """What `main` complains of, without having measured anything."""
+    import meta.evaluate
+    import meta.trajectory
+
+    def never(*_: object) -> None:
+        raise AssertionError("simulated in spite of the mistake")
+
+    monkeypatch.setattr(meta.evaluate, "Bench", never)
+    monkeypatch.setattr(meta.trajectory, "collect", never)
+    return lambda *argv: complaint(call(*argv))
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        ("evaluate", "name at least one policy: pliant evaluate POLICY..."),
+        ("evaluate shipped:x", "no shipped policy 'x'; shipped: cheetah-direction"),
+        ("evaluate x", "no policy at 'x': give a run folder"),
+        ("evaluate shipped:strike --dr shipped:reach-rotated-dr", "policy and baselin"),
+        ("evaluate shipped:strike --dr shipped:strike", "shipped:strike was trained"),
+        ("evaluate shipped:strike --split new", "family 'strike' has no split 'new'"),
+        ("evaluate shipped:strike --episodes -1", "episodes to adapt on must be"),
+        ("evaluate shipped:strike --episodes 1,b", "--episodes takes whole numbers"),
+        ("evaluate shipped:strike --tasks 0", "tasks and measured episodes must be"),
+        ("evaluate shipped:strike --seed -1", "seed and threads must be >= 0, got -1"),
+        ("evaluate shipped:strike --json no/x", "no/x: No such file or directory"),
+        ("evaluate shipped:strike --plot .png", "--plot takes .png, .pdf, .svg, got"),
+        ("evaluate shipped:strike --plot x.bmp", "--plot takes .png, .pdf, .svg, got"),
+        ("evaluate shipped:strike --plot no/x.png", "no/x.png: No such file or dir"),
+        ("record", "Missing from pliant record"),
+        ("record shipped:x", "no shipped policy 'x'"),
+        ("record shipped:strike --split new", "family 'strike' has no split 'new'"),
+        ("record shipped:strike --seed -1", "need seed >= 0 and adapt_episodes >= 1"),
+        ("record shipped:strike --out no/x", "no/x: No such file or directory"),
+        ("record shipped:strike --out .", ".: Is a directory"),
+        ("replay", "Missing from pliant replay"),
+        ("replay x.npz", "x.npz: No such file or directory"),
+    ],
+)
+def test_a_mistake_is_found_before_anything_is_measured(
+    refused: Callable[..., str], argv: str, expected: str
+) -> None:
+    assert refused(*argv.split()).startswith(expected)
+
+
+def test_a_family_without_shipped_baselines_says_how_to_train_them(
+    refused: Callable[..., str], policy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(meta.checkpoint, "shipped_policies", list)
+    assert refused("evaluate", policy) == (
+        f"no dr baseline ships for {CHEETAH}; train one with: "
+        f"pliant train {CHEETAH} --method dr, then give --dr FOLDER"
+    )
+
+
+def test_evaluate_a_run_beside_its_own_baselines(
+    call: Call, policy: Path, tmp_path: Path
+) -> None:
+    for method in ("dr", "oracle"):
+        assert call(*TRAIN, "--method", method, "--out", method).code == 0
+    sizes = ["--tasks", "2", "--episodes", "0,1", "--threads", "1"]
+    baselines = ["--dr", "dr", "--oracle", "oracle"]
+    files = ["--json", "curve.json", "--plot", "curve.png"]
+    said = call("evaluate", policy, *sizes, *baselines, *files)
+    assert (said.code, said.err) == (0, "")
+    for row in ("random", "DR", "after 1 episode", "oracle"):
+        assert row in said.out
+    result = json.loads((tmp_path / "curve.json").read_text())
+    assert [point["episodes"] for point in result["curve"]] == [0, 1]
+    for method in ("dr", "oracle"):
+        assert [p["source"] for p in result["policies"][method]] == [method]
+    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_record_and_replay(
+    call: Call, policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = call("record", policy, "--adapt-episodes", "2")
+    name = f"{CHEETAH}-held-out-0.npz"
+    assert said.code == 0
+    assert said.out.startswith(f"recorded {name}: return ")
+    for display in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(display, raising=False)
+    assert "no display" in complaint(call("replay", name))
+    content = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(content[: len(content) // 2])
+    assert complaint(call("replay", name)).startswith(f"{name} is truncated or no rec")
 
 
 # -- doctor --------------------------------------------------------------------------
