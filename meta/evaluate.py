@@ -7,31 +7,48 @@ methods and all k are measured from the same initial states.
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from meta.checkpoint import Trained
 from meta.measure import Bench, Ledger, Measured, stack
-from meta.statistics import Estimate, admission, estimate, mean, share_of_gap
+from meta.statistics import (
+    Estimate,
+    admission,
+    estimate,
+    harm,
+    iqm,
+    mean,
+    share_of_gap,
+)
 from meta.train import simulator_threads
 from meta.versions import versions
 from tasks.registry import make_family
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
+class Level:
+    """How well a method does on the tasks."""
+
+    returns: Estimate
+    iqm: Estimate
+    """Interquartile mean of the returns."""
+    success: Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point(Level):
     """One point of the adaptation curve."""
 
     episodes: int
-    returns: Estimate
-    success: Estimate
     normalised: Estimate
     """Share of the gap between DR and oracle."""
     worst_decile: float
     """Mean return over the tenth of all (seed, task) that went worst."""
-    harm_rate: float
+    harm_rate: Estimate
     """Share of (seed, task) with a return below that of no adaptation."""
 
 
@@ -45,12 +62,13 @@ class Evaluation:
     tasks: int
     measure_episodes: int
     curve: tuple[Point, ...]
-    baselines: Mapping[str, tuple[Estimate, Estimate]]
-    """Return and success of random, dr and oracle."""
+    baselines: Mapping[str, Level]
+    """Of random, dr and oracle."""
     admission: Estimate
     """(oracle - DR) / (oracle - random): how much knowing the task matters."""
     ledger: Ledger
-    policies: Mapping[str, list[dict[str, str | int]]] = field(default_factory=dict)
+    policies: Mapping[str, list[dict[str, str | int]]]
+    """What was measured as policy, dr and oracle, by training seed."""
 
     @property
     def episodes_to_90(self) -> int | None:
@@ -59,7 +77,7 @@ class Evaluation:
         return min(reached, default=None)
 
     def to_json(self) -> str:
-        """Everything, as JSON."""
+        """Everything, as JSON; what is not defined is null."""
         last = max(self.curve, key=lambda p: p.episodes)
         return json.dumps(
             {
@@ -69,13 +87,12 @@ class Evaluation:
                 "tasks": self.tasks,
                 "measure_episodes": self.measure_episodes,
                 "curve": [_point_json(p) for p in self.curve],
-                "baselines": {
-                    name: _flat("return", r) | _flat("success", s)
-                    for name, (r, s) in self.baselines.items()
+                "baselines": {n: _level_json(b) for n, b in self.baselines.items()},
+                "normalised": {
+                    str(p.episodes): _interval(p.normalised) for p in self.curve
                 },
-                "normalised": {str(p.episodes): p.normalised.value for p in self.curve},
-                "admission": asdict(self.admission),
-                "harm_rate": last.harm_rate,
+                "admission": _interval(self.admission),
+                **_flat("harm_rate", last.harm_rate),
                 "worst_decile": last.worst_decile,
                 "episodes_to_90": self.episodes_to_90,
                 "faults": self.ledger.faults,
@@ -87,6 +104,7 @@ class Evaluation:
                 "versions": versions(),
             },
             indent=1,
+            allow_nan=False,
         )
 
 
@@ -119,18 +137,15 @@ def evaluate(
         ValueError: for policies of different families or of the wrong method, or
             numbers that are not allowed.
     """
-    _check(policies, dr, oracle, tasks, episodes, measure_episodes)
+    _check_policies(policies, dr, oracle)
+    _check_numbers(tasks, episodes, seed, measure_episodes)
     family = policies[0].cfg.family
     drawn = make_family(family).sample(split, seed, tasks)
     bench = Bench(drawn, seed, measure_episodes, max(episodes), threads)
+    # harm is measured against no adaptation, whether or not it was asked for
     with simulator_threads():
-        # harm is measured against no adaptation, whether or not it was asked for
         curves = stack([bench.curve(p, sorted({0, *episodes})) for p in policies])
-        levels = {
-            "random": stack([[bench.random()]])[0],
-            "dr": stack([bench.curve(p, (0,)) for p in dr])[0],
-            "oracle": stack([bench.curve(p, (0,)) for p in oracle])[0],
-        }
+        levels = _levels(bench, dr, oracle)
     ranked = [levels[name].returns for name in ("oracle", "dr", "random")]
     rng = np.random.default_rng(seed)
     return Evaluation(
@@ -139,9 +154,7 @@ def evaluate(
         seed=seed,
         tasks=tasks,
         measure_episodes=measure_episodes,
-        curve=tuple(
-            _point(k, curves[k], curves[0], levels, rng) for k in sorted(episodes)
-        ),
+        curve=tuple(_point(k, curves, levels, rng) for k in sorted(episodes)),
         baselines={name: _level(m, rng) for name, m in levels.items()},
         admission=estimate(ranked, admission, rng),
         ledger=bench.ledger,
@@ -149,46 +162,64 @@ def evaluate(
     )
 
 
-def _level(m: Measured, rng: np.random.Generator) -> tuple[Estimate, Estimate]:
-    return estimate([m.returns], mean, rng), estimate([m.success], mean, rng)
+def _levels(
+    bench: Bench, dr: Sequence[Trained], oracle: Sequence[Trained]
+) -> dict[str, Measured]:
+    return {
+        "random": stack([[bench.random()]])[0],
+        "dr": stack([bench.curve(p, (0,)) for p in dr])[0],
+        "oracle": stack([bench.curve(p, (0,)) for p in oracle])[0],
+    }
+
+
+def _level(m: Measured, rng: np.random.Generator) -> Level:
+    return Level(
+        returns=estimate([m.returns], mean, rng),
+        success=estimate([m.success], mean, rng),
+        iqm=estimate([m.returns], iqm, rng.spawn(1)[0]),
+    )
 
 
 def _point(
     k: int,
-    at: Measured,
-    start: Measured,
+    curves: Mapping[int, Measured],
     levels: Mapping[str, Measured],
     rng: np.random.Generator,
 ) -> Point:
+    at, start = curves[k], curves[0]
     flat = np.sort(at.returns.ravel())
+    level = _level(at, rng)
     return Point(
         episodes=k,
-        returns=estimate([at.returns], mean, rng),
-        success=estimate([at.success], mean, rng),
+        returns=level.returns,
+        iqm=level.iqm,
+        success=level.success,
         normalised=estimate(
             [at.returns, levels["dr"].returns, levels["oracle"].returns],
             share_of_gap,
             rng,
         ),
         worst_decile=float(flat[: max(1, len(flat) // 10)].mean()),
-        harm_rate=float((at.returns < start.returns).mean()),
+        harm_rate=estimate([harm(at.returns, start.returns)], mean, rng.spawn(1)[0]),
     )
 
 
-def _check(
-    policies: Sequence[Trained],
-    dr: Sequence[Trained],
-    oracle: Sequence[Trained],
-    tasks: int,
-    episodes: Sequence[int],
-    measure_episodes: int,
+def _check_policies(
+    policies: Sequence[Trained], dr: Sequence[Trained], oracle: Sequence[Trained]
 ) -> None:
     if not (policies and dr and oracle):
         raise ValueError("need at least one policy, one DR and one oracle")
     families = {t.cfg.family for t in (*policies, *dr, *oracle)}
     if len(families) > 1:
         raise ValueError(
-            f"policy and baselines are of different families: {', '.join(families)}"
+            "policy and baselines are of different families: "
+            f"{', '.join(sorted(families))}"
+        )
+    methods = {t.cfg.method for t in policies}
+    if len(methods) > 1:
+        raise ValueError(
+            "policies are pooled as training seeds of one method, got "
+            f"{', '.join(sorted(methods))}"
         )
     for name, group in (("dr", dr), ("oracle", oracle)):
         for trained in group:
@@ -197,6 +228,13 @@ def _check(
                     f"{trained.source} was trained with method {trained.cfg.method!r}, "
                     f"not as the {name} baseline"
                 )
+
+
+def _check_numbers(
+    tasks: int, episodes: Sequence[int], seed: int, measure_episodes: int
+) -> None:
+    if seed < 0:
+        raise ValueError(f"seed must be >= 0, got {seed}")
     if tasks < 1 or measure_episodes < 1:
         raise ValueError(
             "tasks and measured episodes must be at least 1, got "
@@ -214,6 +252,7 @@ def _sources(**groups: Sequence[Trained]) -> dict[str, list[dict[str, str | int]
         name: [
             {
                 "source": t.source,
+                "method": t.cfg.method,
                 "seed": t.cfg.seed,
                 "iteration": t.iteration,
                 "env_steps": t.env_steps,
@@ -224,15 +263,29 @@ def _sources(**groups: Sequence[Trained]) -> dict[str, list[dict[str, str | int]
     }
 
 
-def _flat(name: str, e: Estimate) -> dict[str, float]:
-    return {name: e.value, f"{name}_low": e.low, f"{name}_high": e.high}
+def _interval(e: Estimate) -> dict[str, float | None]:
+    values = {"value": e.value, "low": e.low, "high": e.high}
+    return {k: v if math.isfinite(v) else None for k, v in values.items()}
 
 
-def _point_json(p: Point) -> dict[str, float | int]:
+def _flat(name: str, e: Estimate) -> dict[str, float | None]:
+    keys = {"value": name, "low": f"{name}_low", "high": f"{name}_high"}
+    return {keys[k]: v for k, v in _interval(e).items()}
+
+
+def _level_json(level: Level) -> dict[str, float | None]:
+    return (
+        _flat("return", level.returns)
+        | _flat("return_iqm", level.iqm)
+        | _flat("success", level.success)
+    )
+
+
+def _point_json(p: Point) -> dict[str, float | int | None]:
     return (
         {"episodes": p.episodes}
-        | _flat("return", p.returns)
-        | _flat("success", p.success)
+        | _level_json(p)
         | _flat("normalised", p.normalised)
-        | {"worst_decile": p.worst_decile, "harm_rate": p.harm_rate}
+        | _flat("harm_rate", p.harm_rate)
+        | {"worst_decile": p.worst_decile}
     )

@@ -30,7 +30,7 @@ class Ledger:
     adapt: int = 0
     measure: int = 0
     faults: int = 0
-    """Episodes that a fault ended; they count as they are."""
+    """Episodes that a fault ended, of both kinds; they count as they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +76,7 @@ class Bench:
                     env, learner.act(theta, start), self._rng(ADAPT, index)
                 )
                 self.ledger.adapt += rollout.env_steps
+                self.ledger.faults += int(rollout.fault.sum())
                 unadapted = by_task(rollout, len(part))
             for k in episodes:
                 adaptation = start

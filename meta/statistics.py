@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
-from scipy.stats import trim_mean
 
 Scores = NDArray[np.float64]
 """Scores of one method, (seed, task)."""
@@ -21,7 +20,7 @@ Scores = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """A number and its 95 % interval."""
+    """A number and its 95 % interval. Not finite where it is not defined."""
 
     value: float
     low: float
@@ -35,8 +34,18 @@ def mean(x: Float[np.ndarray, "*batch task seed"]) -> Float[np.ndarray, "*batch"
 
 def iqm(x: Float[np.ndarray, "*batch task seed"]) -> Float[np.ndarray, "*batch"]:
     """Mean of the middle half of all (task, seed) scores."""
-    flat = x.reshape(*x.shape[:-2], -1)
-    return np.asarray(trim_mean(flat, 0.25, axis=-1))
+    flat = np.sort(x.reshape(*x.shape[:-2], -1))
+    cut = flat.shape[-1] // 4
+    return np.asarray(flat[..., cut : flat.shape[-1] - cut].mean(axis=-1))
+
+
+def harm(adapted: Scores, unadapted: Scores) -> Scores:
+    """1 where a (seed, task) is worse off adapted than not; its mean is the harm rate.
+
+    Of the same seeds in the same order: harm is done to one policy, so that the two
+    cannot be resampled apart.
+    """
+    return (adapted < unadapted).astype(np.float64)
 
 
 def estimate(
@@ -47,6 +56,9 @@ def estimate(
     resamples: int = 2000,
 ) -> Estimate:
     """A statistic of one or more methods on the same tasks, with its interval.
+
+    Resamples in which the statistic is not defined (NaN) might be anything: they widen
+    the interval, and make it infinite when there are too many of them.
 
     Args:
         methods: each method's scores, (seed, task); the tasks are common, the seeds
@@ -67,7 +79,10 @@ def estimate(
     for scores in methods:
         seeds = rng.integers(len(scores), size=(resamples, tasks, len(scores)))
         drawn.append(scores[seeds, chosen[..., None]])
-    low, high = np.quantile(statistic(*drawn), [0.025, 0.975])
+    found = statistic(*drawn)
+    with np.errstate(invalid="ignore"):  # between two infinities
+        low = np.quantile(np.where(np.isnan(found), -np.inf, found), 0.025)
+        high = np.quantile(np.where(np.isnan(found), np.inf, found), 0.975)
     value = statistic(*(scores.T for scores in methods))
     return Estimate(value=float(value), low=float(low), high=float(high))
 
@@ -78,7 +93,8 @@ def admission(
     chance: Float[np.ndarray, "*batch task another"],
 ) -> Float[np.ndarray, "*batch"]:
     """(ceiling - floor) / (ceiling - chance): how much it matters to know the task."""
-    return np.asarray((mean(ceiling) - mean(floor)) / (mean(ceiling) - mean(chance)))
+    top = mean(ceiling)
+    return _share(top - mean(floor), top - mean(chance))
 
 
 def share_of_gap(
@@ -88,4 +104,11 @@ def share_of_gap(
 ) -> Float[np.ndarray, "*batch"]:
     """(scores - floor) / (ceiling - floor) of the means: 0 at floor, 1 at ceiling."""
     bottom = mean(floor)
-    return np.asarray((mean(scores) - bottom) / (mean(ceiling) - bottom))
+    return _share(mean(scores) - bottom, mean(ceiling) - bottom)
+
+
+def _share(
+    part: NDArray[np.float64] | np.float64, whole: NDArray[np.float64] | np.float64
+) -> NDArray[np.float64]:
+    """Of a whole that is nothing, or less, there is no share: NaN."""
+    return np.asarray(part / np.where(whole > 0, whole, np.nan))

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy.stats import trim_mean
 
-from meta.statistics import admission, estimate, iqm, mean, share_of_gap
+from meta.statistics import Scores, admission, estimate, harm, iqm, mean, share_of_gap
 
 
 def generator(seed: int = 0) -> np.random.Generator:
@@ -17,6 +18,15 @@ def test_interquartile_mean_drops_a_quarter_at_either_end() -> None:
     assert mean(scores) == pytest.approx(scores.mean())
 
 
+@pytest.mark.parametrize("tasks", [1, 2, 3, 5, 50])
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_interquartile_mean_is_the_one_of_rliable(tasks: int, seeds: int) -> None:
+    scores = generator().normal(size=(7, tasks, seeds))
+    # rliable.metrics.aggregate_iqm, for each batch
+    expected = [trim_mean(x, proportiontocut=0.25, axis=None) for x in scores]
+    assert iqm(scores) == pytest.approx(np.array(expected))
+
+
 def test_share_of_the_gap_and_admission_by_hand() -> None:
     floor, scores, ceiling = (
         np.full((5, n), v) for n, v in ((1, 2.0), (3, 5.0), (2, 6.0))
@@ -26,11 +36,62 @@ def test_share_of_the_gap_and_admission_by_hand() -> None:
     assert admission(ceiling, floor, chance) == pytest.approx(4 / 6)
 
 
+@pytest.mark.parametrize("ceiling", [2.0, 1.0])
+def test_of_a_gap_that_is_not_there_no_share_is_stated(ceiling: float) -> None:
+    floor, top = np.full((1, 5), 2.0), np.full((1, 5), ceiling)
+    found = estimate([floor + 1, floor, top], share_of_gap, generator())
+    assert np.isnan(found.value)
+    assert not np.isfinite([found.low, found.high]).any()
+
+
+def test_a_gap_that_may_not_be_there_has_an_unbounded_share() -> None:
+    # a gap of 0.1 +- 0.1: in one resample of six there is none
+    tasks = generator().normal(size=(1, 100))
+    gap = (tasks - tasks.mean()) / tasks.std() + 0.1
+    zero = np.zeros_like(gap)
+    found = estimate([zero + 0.05, zero, gap], share_of_gap, generator(1))
+    assert found.value == pytest.approx(0.5)
+    assert not np.isfinite([found.low, found.high]).any()
+
+
+def test_a_few_undefined_resamples_widen_the_interval() -> None:
+    def lame(x: Scores) -> Scores:
+        values = np.array(x.mean((-2, -1)))
+        return np.where(values > np.quantile(values, 0.99), np.nan, values)
+
+    def whole(x: Scores) -> Scores:
+        return np.array(x.mean((-2, -1)))
+
+    scores = generator().normal(size=(1, 40))
+    found = estimate([scores], lame, generator(1), resamples=1000)
+    expected = estimate([scores], whole, generator(1), resamples=1000)
+    # the lost hundredth might as well have been the lowest one
+    assert found.low < expected.low < expected.high <= found.high
+    assert np.isfinite([found.low, found.high]).all()
+
+
 def test_value_is_the_statistic_itself_and_lies_within() -> None:
     scores = generator().normal(size=(3, 50))
+    for statistic in (mean, iqm):
+        found = estimate([scores], statistic, generator(1))
+        assert found.value == pytest.approx(statistic(scores))
+        assert found.low < found.value < found.high
+
+
+def test_the_interval_is_that_of_the_normal_theory() -> None:
+    scores = generator().normal(size=(1, 2000))
+    found = estimate([scores], mean, generator(1), resamples=4000)
+    half = 1.96 * scores.std() / np.sqrt(2000)
+    assert found.low == pytest.approx(scores.mean() - half, abs=half / 20)
+    assert found.high == pytest.approx(scores.mean() + half, abs=half / 20)
+
+
+def test_seeds_are_resampled_within_their_task() -> None:
+    # all tasks alike: what is left to chance are the two seeds of each
+    scores = np.stack([np.zeros(50), np.ones(50)])
     found = estimate([scores], mean, generator(1))
-    assert found.value == pytest.approx(scores.mean())
-    assert found.low < found.value < found.high
+    half = 1.96 * 0.5 / np.sqrt(100)
+    assert found.high - found.low == pytest.approx(2 * half, rel=0.1)
 
 
 def test_methods_are_resampled_with_the_same_tasks() -> None:
@@ -46,13 +107,58 @@ def test_methods_on_different_tasks_are_refused() -> None:
         estimate([np.zeros((1, 4)), np.zeros((1, 5))], share_of_gap, generator())
 
 
+def test_the_same_generator_gives_the_same_interval() -> None:
+    scores = generator().normal(size=(2, 30))
+    first, again, other = (
+        estimate([scores], mean, generator(seed)) for seed in (1, 1, 2)
+    )
+    assert first == again
+    assert first != other
+
+
+def test_harm_compares_a_policy_with_itself() -> None:
+    # each seed is better adapted, though seed 1 adapted is worse than seed 0 unadapted
+    unadapted = np.array([[5.0, 5.0], [0.0, 0.0]])
+    assert harm(unadapted + 1, unadapted).sum() == 0
+    assert harm(unadapted, unadapted).sum() == 0
+    assert np.array_equal(harm(np.array([[4.0, 6.0]]), unadapted[:1]), [[1.0, 0.0]])
+
+
+def test_harm_of_a_planted_rate_is_read_with_its_interval() -> None:
+    rng, truth, hits, trials = generator(4), 0.2, 0, 200
+    for _ in range(trials):
+        gain = np.where(rng.random((1, 100)) < truth, -1.0, 1.0)
+        start = rng.normal(size=(1, 100))
+        found = estimate([harm(start + gain, start)], mean, rng, resamples=400)
+        hits += found.low <= truth <= found.high
+    # 95 % +- 3 standard errors of 200 trials
+    assert hits / trials >= 0.9
+
+
+@pytest.mark.parametrize("statistic", [mean, iqm])
 @pytest.mark.parametrize("seeds", [1, 3])
-def test_intervals_cover_the_truth(seeds: int) -> None:
+def test_intervals_cover_the_truth(seeds: int, statistic) -> None:
     rng, truth, hits, trials = generator(2), 0.3, 0, 400
     for _ in range(trials):
         task = rng.normal(truth, 1.0, size=(1, 60))
         scores = task + rng.normal(0, 0.5, size=(seeds, 60))
-        found = estimate([scores], mean, rng, resamples=400)
+        found = estimate([scores], statistic, rng, resamples=400)
         hits += found.low <= truth <= found.high
     # 95 % +- 2.8 standard errors of 400 trials
     assert 0.92 <= hits / trials <= 0.98
+
+
+def test_the_interval_of_a_share_covers_the_truth_and_pairs_the_tasks() -> None:
+    rng, truth, hits, trials, width = generator(3), 0.7, 0, 300, 0.0
+    for _ in range(trials):
+        floor = rng.normal(0, 5.0, size=(1, 60))
+        noise = (rng.normal(0, 0.3, size=(n, 60)) for n in (3, 2, 2))
+        means = (truth, 0.0, 1.0)
+        methods = [floor + m + x for m, x in zip(means, noise, strict=True)]
+        found = estimate(methods, share_of_gap, rng, resamples=400)
+        hits += found.low <= truth <= found.high
+        width += (found.high - found.low) / trials
+    # noise of a seed within its task is counted twice, so a little above 95 %
+    assert 0.92 <= hits / trials <= 0.995
+    # the tasks differ by 5.0, five times the gap, and leave no trace
+    assert width < 0.3
