@@ -30,7 +30,7 @@ def step_over_bare(name: str, seconds: float) -> Row:
     actions = torch.rand(STEPS, WORLDS, env.action_dim, generator=rng) * 2 - 1
     bare = Batch(family.model, WORLDS)
     for field in family.fields:
-        values = family.model_fields(family.values(env.tasks, torch.device("cpu")))
+        values = family.model_fields(family.values(env.tasks))
         bare.expand(field)[:] = values[field].numpy()
     bare.set_const()
     state, controls = _recorded(env, actions)

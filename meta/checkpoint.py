@@ -20,7 +20,7 @@ from torch import Tensor
 import assets
 from meta.configs import TrainCfg
 from meta.maml import Maml, MamlCfg
-from meta.theta import Theta, group, prefixed
+from meta.theta import Theta, group, on_device, prefixed
 from meta.train import Trainer, make_learner, make_trainer
 from tasks.env import Env
 from tasks.registry import make_family
@@ -53,7 +53,7 @@ def save_checkpoint(path: Path, trainer: Trainer, *, resumable: bool = True) -> 
     tensors = prefixed("theta", trainer.theta)
     if resumable:
         tensors |= prefixed("adam", _adam_tensors(trainer.optimizer))
-    tensors = {k: v.detach().contiguous() for k, v in tensors.items()}
+    tensors = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
     metadata = {
         "format": FORMAT,
         "config": json.dumps(asdict(trainer.cfg)),
@@ -64,8 +64,10 @@ def save_checkpoint(path: Path, trainer: Trainer, *, resumable: bool = True) -> 
     write_atomically(path, save(tensors, metadata))
 
 
-def load_trained(spec: str) -> Trained:
-    """Load a policy from a run folder, a file, or `shipped:NAME`.
+def load_trained(spec: str, device: torch.device | str = "cpu") -> Trained:
+    """Load a policy from a run folder, a file, or `shipped:NAME`, onto a device.
+
+    It need not be the device that it was trained on.
 
     Raises:
         ValueError: if there is none, or the file is truncated, corrupt or of another
@@ -80,7 +82,7 @@ def load_trained(spec: str) -> Trained:
     return Trained(
         cfg=cfg,
         learner=learner,
-        theta=theta,
+        theta=on_device(theta, device),
         iteration=int(metadata["iteration"]),
         env_steps=int(metadata["env_steps"]),
         source=spec,

@@ -10,14 +10,14 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import tyro
 from tyro import conf
 
-from meta.commands import Doctor, Evaluate, List, Record, Replay
+from meta.commands import Device, Doctor, Evaluate, List, Record, Replay
 
 if TYPE_CHECKING:
     from meta.configs import Method, TrainCfg
@@ -136,7 +136,6 @@ class _Train(NamedTuple):
     out: Path | None
     resume: bool
     overwrite: bool
-    device: str
 
 
 def _train(argv: list[str]) -> int:
@@ -152,8 +151,6 @@ def _train(argv: list[str]) -> int:
             raise ValueError(f"the run in {folder} is of {stored.family}, not {family}")
         # what is not given again stays as it was
         asked = _parse_train(stored, rest)
-    if asked.device == "cuda":
-        raise ValueError("training on CUDA is not built yet; use --device cpu")
     done = train(asked.cfg, folder, resume=asked.resume, overwrite=asked.overwrite)
     if done.signal is not None:
         print(
@@ -191,9 +188,8 @@ def _method(argv: list[str]) -> "Method":
 
 def _parse_train(defaults: "TrainCfg", argv: list[str]) -> _Train:
     """Parse the options over a complete configuration."""
-    from typing import Literal
-
     from meta.configs import TrainCfg
+    from meta.train import pick_device
 
     @dataclass(frozen=True, kw_only=True)
     class Options(TrainCfg):
@@ -204,18 +200,18 @@ def _parse_train(defaults: "TrainCfg", argv: list[str]) -> _Train:
         """Continue the run in the folder; options not given again stay as they were."""
         overwrite: conf.FlagCreatePairsOff[bool] = False
         """Replace the run in the folder."""
-        device: Literal["auto", "cpu", "cuda"] = "auto"
-        """What simulates and learns."""
+        device: Device = "auto"
+        """What simulates and learns, cpu or cuda; auto is cuda where there is one."""
 
     def settings(cfg: TrainCfg) -> dict[str, Any]:
         return {f.name: getattr(cfg, f.name) for f in fields(TrainCfg)}
 
     Options.__doc__ = TRAIN.format(family=defaults.family, method=defaults.method)
     prog = f"pliant train {defaults.family}"
-    default = Options(**settings(defaults))
+    default = Options(**settings(replace(defaults, device="auto")))
     got = _parse(Options, argv, prog, (conf.OmitArgPrefixes,), default)
-    cfg = TrainCfg(**settings(got))
-    return _Train(cfg, got.out, got.resume, got.overwrite, got.device)
+    cfg = replace(TrainCfg(**settings(got)), device=pick_device(got.device))
+    return _Train(cfg, got.out, got.resume, got.overwrite)
 
 
 def _parse(

@@ -8,14 +8,14 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+Device = Literal["auto", "cpu", "cuda"]
 
 if TYPE_CHECKING:
     from meta.trajectory import Recording
     from tasks.family import Family
     from tasks.parameters import Parameter
-
-PLOTS = (".png", ".pdf", ".svg")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class Evaluate:
     Random, DR and oracle are measured on the same tasks. A policy is a run folder, a
     .safetensors file or shipped:NAME; several count as the seeds of one method.
 
-    Example: pliant evaluate shipped:strike --split unseen-shapes --plot curve.png
+    Example: pliant evaluate shipped:strike --split unseen-shapes --report results
     """
 
     policies: tuple[str, ...]
@@ -66,26 +66,33 @@ class Evaluate:
     """Decides the tasks and the episodes."""
     json: Path | None = None
     """Write the results here."""
-    plot: Path | None = None
-    """Draw the adaptation curves here."""
+    report: Path | None = None
+    """Write the table and draw the curves in this folder."""
     dr: tuple[str, ...] = ()
     """The DR baseline, one per seed; those shipped for the family by default."""
     oracle: tuple[str, ...] = ()
     """The oracle, one per seed; those shipped for the family by default."""
     threads: int = 0
     """Simulator threads; 0 means one per CPU. Does not change the numbers."""
+    device: Device = "auto"
+    """What simulates and adapts, cpu or cuda; auto is cuda where there is one."""
 
     def run(self) -> int:
         """Evaluate and print the table."""
         from meta.checkpoint import load_trained, shipped_baselines, write_atomically
         from meta.evaluate import evaluate
-        from meta.report import plot, print_table
+        from meta.report import print_table, write_report
+        from meta.train import pick_device
 
         self._check()
-        policies = [load_trained(spec) for spec in self.policies]
+        device = pick_device(self.device)
+        policies = [load_trained(spec, device) for spec in self.policies]
         family = policies[0].cfg.family
         baselines = {
-            name: [load_trained(s) for s in given or shipped_baselines(family, name)]
+            name: [
+                load_trained(spec, device)
+                for spec in given or shipped_baselines(family, name)
+            ]
             for name, given in (("dr", self.dr), ("oracle", self.oracle))
         }
         result = evaluate(
@@ -97,12 +104,13 @@ class Evaluate:
             episodes=_numbers(self.episodes),
             seed=self.seed,
             threads=self.threads,
+            device=device,
         )
         print_table(result)
         if self.json:
             write_atomically(self.json, result.to_json().encode())
-        if self.plot:
-            plot(result, self.plot)
+        if self.report:
+            write_report(result, self.report)
         return 0
 
     def _check(self) -> None:
@@ -113,10 +121,9 @@ class Evaluate:
             raise ValueError(
                 f"seed and threads must be >= 0, got {self.seed} and {self.threads}"
             )
-        if self.plot and self.plot.suffix not in PLOTS:
-            raise ValueError(f"--plot takes {', '.join(PLOTS)}, got {self.plot}")
         _check_can_be_written(self.json)
-        _check_can_be_written(self.plot)
+        if self.report and self.report.exists() and not self.report.is_dir():
+            raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(self.report))
 
 
 @dataclass(frozen=True, kw_only=True)

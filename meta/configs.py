@@ -35,6 +35,8 @@ class TrainCfg:
     seed: int = 0
     threads: int = 0
     """Simulator threads; 0 means one per CPU. Does not change the numbers."""
+    device: str = "cpu"
+    """What simulates and learns; another device draws other random numbers."""
     checkpoint_every: int = 20
     """Iterations."""
 
@@ -90,7 +92,7 @@ _STRIKE = TrainCfg(
     family="strike",
     method="maml",
     learner=_FEW,
-    iterations=200,
+    iterations=400,
     tasks=20,
     episodes=5,
     measure_rounds=2,

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from meta.checkpoint import Trained
 from meta.measure import Bench, Ledger, Measured, stack
@@ -119,6 +120,7 @@ def evaluate(
     seed: int = 0,
     measure_episodes: int = 5,
     threads: int = 0,
+    device: torch.device | str = "cpu",
 ) -> Evaluation:
     """Measure the adaptation curve of a method and its baselines.
 
@@ -132,6 +134,7 @@ def evaluate(
         seed: decides the tasks and every random number.
         measure_episodes: episodes measured per task, seed and k.
         threads: simulator threads; 0 means one per CPU.
+        device: what simulates; that of the policies.
 
     Raises:
         ValueError: for policies of different families or of the wrong method, or
@@ -141,7 +144,7 @@ def evaluate(
     _check_numbers(tasks, episodes, seed, measure_episodes)
     family = policies[0].cfg.family
     drawn = make_family(family).sample(split, seed, tasks)
-    bench = Bench(drawn, seed, measure_episodes, max(episodes), threads)
+    bench = Bench(drawn, seed, measure_episodes, max(episodes), threads, device)
     # harm is measured against no adaptation, whether or not it was asked for
     with simulator_threads():
         curves = stack([bench.curve(p, sorted({0, *episodes})) for p in policies])

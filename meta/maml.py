@@ -235,7 +235,7 @@ class Maml:
         self, theta: Theta, inner: tuple[Batch, ...], outer: Batch
     ) -> tuple[Tensor, Tensor, Tensor]:
         params = group(theta, "policy")
-        kl = torch.zeros(())
+        kl = torch.zeros((), device=outer.obs.device)
         for batch in inner:
             params, phase_kl = self._inner_step(theta, params, batch)
             kl = kl + phase_kl

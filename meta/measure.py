@@ -51,11 +51,14 @@ class Bench:
         measure_episodes: int,
         adapt_episodes: int,
         threads: int,
+        device: torch.device | str = "cpu",
     ) -> None:
         self.seed = seed
+        self.device = torch.device(device)
         self.measure_episodes = measure_episodes
         self.threads = threads
         self.ledger = Ledger()
+        self._envs: dict[tuple[int, bool], Env] = {}
         # the same parts for every method: each part has its own random numbers
         size = max(1, MAX_WORLDS // max(adapt_episodes, measure_episodes))
         self.parts = [(i, tasks[i : i + size]) for i in range(0, len(tasks), size)]
@@ -81,7 +84,7 @@ class Bench:
             for k in episodes:
                 adaptation = start
                 if k and unadapted is not None:
-                    limit = torch.full((len(part),), k)
+                    limit = torch.full((len(part),), k, device=self.device)
                     few = limit_episodes(unadapted, limit)
                     adaptation = learner.adapt(theta, start, few)
                 found[k].append(
@@ -101,7 +104,8 @@ class Bench:
                 size: int = env.action_dim,
                 rng: torch.Generator = rng,
             ) -> Gaussian:
-                action = 2 * torch.rand(len(obs), size, generator=rng) - 1
+                u = torch.rand(len(obs), size, generator=rng, device=obs.device)
+                action = 2 * u - 1
                 return Gaussian(action, torch.zeros_like(action))
 
             parts.append(self._measure(env, act, index))
@@ -113,24 +117,26 @@ class Bench:
         self.ledger.faults += int(rollout.fault.sum())
         shape = (-1, self.measure_episodes)
         return (
-            rollout.returns.reshape(shape).mean(1),
-            rollout.success.float().reshape(shape).mean(1),
+            rollout.returns.reshape(shape).mean(1).cpu(),
+            rollout.success.float().reshape(shape).mean(1).cpu(),
         )
 
     def _env(self, trained: Trained | None, part: Sequence[Task], each: int) -> Env:
-        env = Env(
-            make_family(part[0].family),
-            worlds=len(part) * each,
-            oracle=trained is not None and trained.cfg.method == "oracle",
-            threads=self.threads,
-        )
+        worlds = len(part) * each
+        oracle = trained is not None and trained.cfg.method == "oracle"
+        if (worlds, oracle) not in self._envs:
+            family = make_family(part[0].family, self.device)
+            self._envs[worlds, oracle] = Env(
+                family, worlds=worlds, oracle=oracle, threads=self.threads
+            )
+        env = self._envs[worlds, oracle]
         env.assign([task for task in part for _ in range(each)])
         return env
 
     def _rng(self, stream: int, index: int) -> torch.Generator:
         entropy = [self.seed, stream, index]
         state = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
-        return torch.Generator().manual_seed(int(state >> 1))
+        return torch.Generator(self.device).manual_seed(int(state >> 1))
 
 
 def stack(

@@ -27,11 +27,11 @@ def standardised(
 ) -> Float[Tensor, "*batch k"]:
     """The first k features, shifted and scaled by the moments, clipped to +-clip."""
     n = x.shape[-1]
+    count = theta["moments/count"]
     mean = theta["moments/mean"][:n].to(x.dtype)
-    if theta["moments/count"] == 0:
-        return x.clamp(-clip, clip)
-    variance = theta["moments/square"][:n] / theta["moments/count"]
-    std = variance.sqrt().clamp(min=_FLOOR).to(x.dtype)
+    variance = theta["moments/square"][:n] / count.clamp(min=1)
+    # a choice on the device: asking the host would stop every step of a rollout
+    std = torch.where(count > 0, variance.sqrt().clamp(min=_FLOOR), 1.0).to(x.dtype)
     return ((x - mean) / std).clamp(-clip, clip)
 
 

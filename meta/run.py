@@ -37,7 +37,7 @@ from meta.versions import versions
 
 CONFIG, VERSIONS = "config.json", "versions.json"
 METRICS, TIMING = "metrics.jsonl", "timing.jsonl"
-RESUMABLE = ("iterations", "threads", "checkpoint_every")
+RESUMABLE = ("iterations", "threads", "device", "checkpoint_every")
 """Settings that a run may be continued with other values of. The step size falls to 0
 at the last iteration, so more iterations go on with larger steps than before."""
 _OWN = (CONFIG, VERSIONS, METRICS, TIMING, CHECKPOINT)

@@ -22,6 +22,11 @@ def prefixed(name: str, tensors: Mapping[str, Tensor]) -> Theta:
     return {f"{name}/{k}": v for k, v in tensors.items()}
 
 
+def on_device(theta: Theta, device: torch.device | str) -> Theta:
+    """The same tensors on a device."""
+    return {k: v.to(device) for k, v in theta.items()}
+
+
 def module_params(module: torch.nn.Module) -> Params:
     """A module's initial parameters, detached copies."""
     return {k: v.detach().clone() for k, v in module.named_parameters()}

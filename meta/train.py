@@ -12,8 +12,9 @@ from meta.batch import limit_episodes
 from meta.configs import TrainCfg
 from meta.maml import Maml, Metrics
 from meta.rollout import Experience, Rollout, by_task, collect, concatenate
-from meta.theta import Theta
+from meta.theta import Theta, on_device
 from policies.mlp import MlpPolicy
+from robots.sim.simulator import check_device
 from tasks.env import Env
 from tasks.registry import make_family
 
@@ -39,7 +40,7 @@ class Trainer:
     def step(self) -> Metrics:
         """One meta-iteration: sample tasks, collect, adapt, collect, update."""
         cfg, learner, env = self.cfg, self.learner, self.env
-        rng = _generator(cfg.seed, "collect", self.iteration)
+        rng = _generator(cfg.seed, "collect", self.iteration, env.device)
         seed = _seed(cfg.seed, "tasks", self.iteration)
         tasks = env.family.sample("train", seed, cfg.tasks)
         env.assign([task for task in tasks for _ in range(cfg.episodes)])
@@ -65,16 +66,27 @@ class Trainer:
         return {"env_steps": float(self.env_steps)} | _summary(rollouts) | metrics
 
 
+def pick_device(name: str) -> str:
+    """The device that `auto` stands for: cuda where torch finds one, else cpu.
+
+    Raises:
+        ValueError: for a device that is not here.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return str(check_device(name))
+
+
 def make_trainer(cfg: TrainCfg) -> Trainer:
     """A run at its first iteration."""
     env = Env(
-        make_family(cfg.family),
+        make_family(cfg.family, cfg.device),
         worlds=cfg.worlds,
         oracle=cfg.method == "oracle",
         threads=cfg.threads,
     )
     learner = make_learner(cfg, env)
-    theta = learner.initial(env.obs_dim)
+    theta = on_device(learner.initial(env.obs_dim), env.device)
     optimizer = torch.optim.Adam(learner.trained(theta), lr=cfg.learner.rate)
     return Trainer(cfg=cfg, env=env, learner=learner, theta=theta, optimizer=optimizer)
 
@@ -112,10 +124,12 @@ def simulator_threads() -> Generator[None]:
 
 
 def _limited(e: Experience, cfg: TrainCfg, rng: torch.Generator) -> Experience:
-    counts = torch.tensor(cfg.learner.adapt_episodes)
+    counts = torch.tensor(cfg.learner.adapt_episodes, device=e.valid.device)
     if not len(counts):
         return e
-    drawn = torch.randint(len(counts), (cfg.tasks,), generator=rng)
+    drawn = torch.randint(
+        len(counts), (cfg.tasks,), generator=rng, device=counts.device
+    )
     return limit_episodes(e, counts[drawn])
 
 
@@ -136,5 +150,7 @@ def _seed(seed: int, stream: str, iteration: int) -> int:
     return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> 1)
 
 
-def _generator(seed: int, stream: str, iteration: int) -> torch.Generator:
-    return torch.Generator().manual_seed(_seed(seed, stream, iteration))
+def _generator(
+    seed: int, stream: str, iteration: int, device: torch.device | str = "cpu"
+) -> torch.Generator:
+    return torch.Generator(device).manual_seed(_seed(seed, stream, iteration))

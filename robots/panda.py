@@ -174,6 +174,7 @@ class StartTable:
         x: extent of the rectangle in the world frame, least and greatest [m].
         y: as x [m].
         z: height of the tool's centre [m].
+        device: where the places and the angles live.
 
     Raises:
         ValueError: if an extent is reversed or the arm cannot hold the tool there.
@@ -182,7 +183,12 @@ class StartTable:
     _PITCH = 0.02
 
     def __init__(
-        self, *, x: tuple[float, float], y: tuple[float, float], z: float
+        self,
+        *,
+        x: tuple[float, float],
+        y: tuple[float, float],
+        z: float,
+        device: torch.device | str = "cpu",
     ) -> None:
         if x[1] < x[0] or y[1] < y[0]:
             raise ValueError(f"extents run from least to greatest, got x={x}, y={y}")
@@ -192,8 +198,8 @@ class StartTable:
         for i, px in enumerate(np.linspace(*x, nx)):
             for j, py in enumerate(np.linspace(*y, ny)):
                 grid[i, j] = arm.solve(np.array([px, py, z]), np.array(NEUTRAL))
-        self._grid = torch.from_numpy(grid).float()
-        self._cells = torch.tensor([nx - 1.0, ny - 1.0])
+        self._grid = torch.from_numpy(grid).float().to(device)
+        self._cells = torch.tensor([nx - 1.0, ny - 1.0], device=device)
 
     def __call__(self, u: Float[Tensor, "world 2"]) -> Float[Tensor, "world 7"]:
         """Look up joint angles.

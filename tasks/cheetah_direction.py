@@ -19,7 +19,6 @@ from tasks.family import Family, Instant, Outcome, Values
 from tasks.parameters import Choice, Parameter, Scalar
 
 _DT = 0.05  # [s], five physics steps of 10 ms
-_SIGN = torch.tensor([1.0, -1.0])
 _ASSETS = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets"
 
 
@@ -41,6 +40,10 @@ class CheetahDirection(Family):
     fields = ("body_mass", "body_inertia")
     weights: ClassVar[Mapping[str, float]] = {"velocity": 1.0, "control": -0.05}
 
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        super().__init__(device)
+        self._sign = torch.tensor([1.0, -1.0], device=device)
+
     def compile(self) -> mujoco.MjModel:
         """Gymnasium's own model file."""
         return mujoco.MjModel.from_xml_path(str(_ASSETS / "half_cheetah.xml"))
@@ -60,8 +63,8 @@ class CheetahDirection(Family):
     ) -> tuple[Float[Tensor, "world nq"], Float[Tensor, "world nv"]]:
         """Gymnasium's reset: positions +-0.1 uniform, velocities 0.1 normal."""
         worlds, nq = len(values["mass"]), self.model.nq
-        qpos = torch.rand(worlds, nq, generator=rng) * 0.2 - 0.1
-        qvel = torch.randn(worlds, nq, generator=rng) * 0.1
+        qpos = torch.rand(worlds, nq, generator=rng, device=self.device) * 0.2 - 0.1
+        qvel = torch.randn(worlds, nq, generator=rng, device=self.device) * 0.1
         return qpos, qvel
 
     def control(
@@ -78,7 +81,7 @@ class CheetahDirection(Family):
         self, before: Instant, now: Instant, action: Float[Tensor, "world action"]
     ) -> Outcome:
         """Velocity along the direction over the step, and squared controls."""
-        sign = _SIGN[now.values["direction"].long()]
+        sign = self._sign[now.values["direction"].long()]
         run = now.readings.qpos[:, 0] - before.readings.qpos[:, 0]
         velocity = sign * run / _DT
         return Outcome(

@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from robots.sim.cpu import CpuSimulator
 from robots.sim.simulator import Readings, Simulator
 from tasks.family import Family, Instant, Values
+from tasks.simulators import make_simulator
 from tasks.task import Task
 
 
@@ -37,14 +37,21 @@ class Env:
     silently.
 
     Args:
-        family: the family.
+        family: the family; its device is that of the worlds.
         worlds: number of worlds W.
         oracle: whether observations end with the hidden parameters.
-        threads: simulator threads; 0 means one per CPU.
+        threads: simulator threads on the CPU; 0 means one per CPU.
+        simulator: W worlds of the family's model; made for its device if not given.
     """
 
     def __init__(
-        self, family: Family, *, worlds: int, oracle: bool = False, threads: int = 0
+        self,
+        family: Family,
+        *,
+        worlds: int,
+        oracle: bool = False,
+        threads: int = 0,
+        simulator: Simulator | None = None,
     ) -> None:
         self.family = family
         self.worlds = worlds
@@ -53,17 +60,12 @@ class Env:
         self.obs_dim = family.obs_dim + revealed
         self.action_dim = family.action_dim
         self.horizon = family.horizon
-        self.sim: Simulator = CpuSimulator(
-            family.model,
-            worlds=worlds,
-            substeps=family.substeps,
-            fields=family.fields,
-            threads=threads,
-        )
+        self.device = family.device
+        self.sim = simulator or make_simulator(family, worlds, threads)
         self.tasks: tuple[Task, ...] = ()
         self._values: Values = {}
-        self._revealed = torch.empty(worlds, 0)
-        self._steps = torch.zeros(worlds)
+        self._revealed = torch.empty(worlds, 0, device=self.device)
+        self._steps = torch.zeros(worlds, device=self.device)
 
     def assign(self, tasks: Sequence[Task]) -> None:
         """Give each world its task; a reset must follow.
@@ -81,11 +83,12 @@ class Env:
                 f"tasks of {', '.join(sorted(strange))} in worlds of {self.family.name}"
             )
         self.tasks = tuple(tasks)
-        self._values = self.family.values(tasks, self.sim.device)
+        values = self.family.values(tasks)
         if self.family.fields:
-            self.sim.assign(self.family.model_fields(self._values))
+            self.sim.assign(self.family.model_fields(values))
         if self.oracle:
-            self._revealed = self.family.reveal(self._values)
+            self._revealed = self.family.reveal(values).to(self.device)
+        self._values = {name: v.to(self.device) for name, v in values.items()}
 
     def reset(
         self, rng: torch.Generator, worlds: Int[Tensor, "n"] | None = None
@@ -109,7 +112,7 @@ class Env:
         self._steps += 1
         self._now = self._instant(readings)
         outcome = self.family.judge(before, self._now, action)
-        reward = torch.zeros(self.worlds, device=self.sim.device)
+        reward = torch.zeros(self.worlds, device=self.device)
         for name, term in outcome.terms.items():
             reward += self.family.weights[name] * term
         return Step(

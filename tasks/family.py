@@ -46,6 +46,9 @@ class Family(ABC):
 
     Subclasses state the class attributes and the abstract methods, and override
     nothing else. They keep no state that changes with the worlds.
+
+    Args:
+        device: where the tensors of `start`, `control`, `observe` and `judge` live.
     """
 
     name: ClassVar[str]
@@ -63,7 +66,8 @@ class Family(ABC):
     """Weight of each reward term."""
     splits: ClassVar[tuple[str, ...]] = SPLITS[:4]
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        self.device = torch.device(device)
         self.model = self.compile()
 
     @abstractmethod
@@ -72,7 +76,7 @@ class Family(ABC):
 
     @abstractmethod
     def model_fields(self, values: Values) -> Mapping[str, Float[Tensor, "world ..."]]:
-        """The values of `fields` for each world, SI units."""
+        """The values of `fields` for each world, SI units; computed on the CPU."""
 
     @abstractmethod
     def start(
@@ -119,13 +123,12 @@ class Family(ABC):
         """Read a task of this family from its JSON; see `parse_task`."""
         return parse_task(text, self.name, self.parameters)
 
-    def values(self, tasks: Sequence[Task], device: torch.device) -> Values:
-        """The parameters of one task a world, as numbers on a device."""
+    def values(self, tasks: Sequence[Task]) -> Values:
+        """The parameters of one task a world, as numbers, on the CPU."""
         return {
             p.name: torch.tensor(
                 [p.number(task.parameters[p.name]) for task in tasks],
                 dtype=torch.float32,
-                device=device,
             )
             for p in self.parameters
         }

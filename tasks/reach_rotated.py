@@ -71,13 +71,14 @@ class ReachRotated(Family):
         "effort": -0.1 / horizon,
     }
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._arm = CartesianVelocity()
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        super().__init__(device)
+        self._arm = CartesianVelocity(device=device)
+        self._centre = torch.tensor(CENTRE, device=device)
         lows = [c - HALF for c in CENTRE]
         highs = [c + HALF for c in CENTRE]
         self._starts = StartTable(
-            x=(lows[0], highs[0]), y=(lows[1], highs[1]), z=TOOL_Z
+            x=(lows[0], highs[0]), y=(lows[1], highs[1]), z=TOOL_Z, device=device
         )
 
     def compile(self) -> mujoco.MjModel:
@@ -100,12 +101,10 @@ class ReachRotated(Family):
     ) -> tuple[Float[Tensor, "world nq"], Float[Tensor, "world nv"]]:
         """Hand and goal anywhere in the square."""
         worlds = len(values["rotation"])
-        u = torch.rand(worlds, 4, generator=rng)
-        qpos = torch.cat(
-            [self._starts(u[:, :2]), torch.tensor(CENTRE) + HALF * (2 * u[:, 2:] - 1)],
-            dim=-1,
-        )
-        return qpos, torch.zeros(worlds, self.model.nv)
+        u = torch.rand(worlds, 4, generator=rng, device=self.device)
+        goals = self._centre + HALF * (2 * u[:, 2:] - 1)
+        qpos = torch.cat([self._starts(u[:, :2]), goals], dim=-1)
+        return qpos, torch.zeros(worlds, self.model.nv, device=self.device)
 
     def control(
         self, now: Instant, action: Float[Tensor, "world action"]
@@ -132,7 +131,7 @@ class ReachRotated(Family):
         goal = now.readings.qpos[:, 7:9]
         return torch.cat(
             [
-                (tool - torch.tensor(CENTRE)) / HALF,
+                (tool - self._centre) / HALF,
                 (goal - tool) / HALF,
                 2 * now.progress[:, None] - 1,
             ],

@@ -1,27 +1,29 @@
 """Every task family by name. A new family is one file and one line here."""
 
-from collections.abc import Callable
+import torch
 
+from robots.sim.simulator import check_device
 from tasks.cheetah_direction import CheetahDirection
 from tasks.family import Family
 from tasks.reach_rotated import ReachRotated
 from tasks.strike import Strike
 
-FAMILIES: dict[str, Callable[[], Family]] = {
+FAMILIES: dict[str, type[Family]] = {
     Strike.name: Strike,
     ReachRotated.name: ReachRotated,
     CheetahDirection.name: CheetahDirection,
 }
 
 
-def make_family(name: str) -> Family:
-    """Build a family.
+def make_family(name: str, device: torch.device | str = "cpu") -> Family:
+    """Build a family whose worlds live on a device: MuJoCo's CPU, or CUDA with Warp.
 
     Raises:
-        ValueError: for an unknown name, listing the known ones.
+        ValueError: for an unknown name, listing the known ones, or a CUDA device where
+            there is none.
     """
     if name not in FAMILIES:
         raise ValueError(
             f"unknown family {name!r}; families: {', '.join(sorted(FAMILIES))}"
         )
-    return FAMILIES[name]()
+    return FAMILIES[name](check_device(device))

@@ -79,10 +79,14 @@ class Strike(Family):
         "effort": -0.1 / horizon,
     }
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._arm = CartesianVelocity()
-        self._starts = StartTable(x=(0.58, 0.62), y=(-0.08, -0.07), z=TOOL_Z)
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        super().__init__(device)
+        self._arm = CartesianVelocity(device=device)
+        self._starts = StartTable(
+            x=(0.58, 0.62), y=(-0.08, -0.07), z=TOOL_Z, device=device
+        )
+        self._place = torch.tensor(PLACE, device=device)
+        self._rest = torch.from_numpy(self.model.qpos0).float().to(device)
         self._body = self.model.body("object").id
         self._geoms = [self.model.geom(f"object_{s}").id for s in shapes.SLOTS]
 
@@ -134,15 +138,15 @@ class Strike(Family):
     ) -> tuple[Float[Tensor, "world nq"], Float[Tensor, "world nv"]]:
         """The paddle behind the object, a little off; the target anew each episode."""
         worlds = len(values["mass"])
-        u = torch.rand(worlds, 4, generator=rng)
-        qpos = torch.from_numpy(self.model.qpos0).float().repeat(worlds, 1)
+        u = torch.rand(worlds, 4, generator=rng, device=self.device)
+        qpos = self._rest.repeat(worlds, 1)
         qpos[:, :7] = self._starts(u[:, :2])
         qpos[:, 7] = PLACE[0] + 0.02 * (u[:, 2] - 0.5)
         qpos[:, 8] = PLACE[1]
         qpos[:, 9] = shapes.HALF_HEIGHT
         qpos[:, 10] = qpos[:, 13] = math.sqrt(0.5)  # its x axis along the blow
         qpos[:, 14] = TARGET_Y[0] + (TARGET_Y[1] - TARGET_Y[0]) * u[:, 3]
-        return qpos, torch.zeros(worlds, self.model.nv)
+        return qpos, torch.zeros(worlds, self.model.nv, device=self.device)
 
     def control(
         self, now: Instant, action: Float[Tensor, "world action"]
@@ -166,7 +170,7 @@ class Strike(Family):
         target = r.qpos[:, 14:15]
         return torch.cat(
             [
-                10 * (tool - torch.tensor(PLACE)),
+                10 * (tool - self._place),
                 r.sensors["tool_vel"][:, :2],
                 10 * (obj - tool),
                 5 * (obj[:, :1] - PLACE[0]),

@@ -93,7 +93,7 @@ def test_a_policy_without_optimiser_loads_but_does_not_resume(
 ) -> None:
     path = tmp_path / "policy.safetensors"
     save_checkpoint(path, trainer, resumable=False)
-    assert path.stat().st_size < len(whole) / 2
+    assert path.stat().st_size < 0.6 * len(whole)
     assert load_trained(str(path)).iteration == 1
     with pytest.raises(ValueError, match="holds a policy only and cannot be resumed"):
         resume_trainer(path)

@@ -282,7 +282,7 @@ def test_interrupt_outside_training(
         ([*TRAIN, "extra"], "Unrecognized options: extra"),
         ([*TRAIN, "--family", "strike"], "Unrecognized options: --family"),
         ([*TRAIN, "--method", "ppo"], "invalid choice 'ppo' for argument '--method'"),
-        ([*TRAIN, "--device", "cuda"], "training on CUDA is not built yet; use --dev"),
+        ([*TRAIN, "--device", "cuda"], "device cuda: torch finds no CUDA device here"),
         ([*TRAIN, "--resume"], "no run to resume: there is no folder runs/cheetah"),
         ([*TRAIN, "--resume", "--overwrite"], "resume and overwrite exclude each oth"),
         ([*TRAIN, "--out", "/dev/null"], "/dev/null: "),
@@ -438,9 +438,8 @@ def refused(call: Call, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
         ("evaluate shipped:strike --tasks 0", "tasks and measured episodes must be"),
         ("evaluate shipped:strike --seed -1", "seed and threads must be >= 0, got -1"),
         ("evaluate shipped:strike --json no/x", "no/x: No such file or directory"),
-        ("evaluate shipped:strike --plot .png", "--plot takes .png, .pdf, .svg, got"),
-        ("evaluate shipped:strike --plot x.bmp", "--plot takes .png, .pdf, .svg, got"),
-        ("evaluate shipped:strike --plot no/x.png", "no/x.png: No such file or dir"),
+        ("evaluate shipped:strike --report /dev/null", "/dev/null: Not a directory"),
+        ("evaluate shipped:strike --device cuda", "device cuda: torch finds no CUDA"),
         ("record", "Missing from pliant record"),
         ("record shipped:x", "no shipped policy 'x'"),
         ("record shipped:strike --split new", "family 'strike' has no split 'new'"),
@@ -474,7 +473,7 @@ def test_evaluate_a_run_beside_its_own_baselines(
         assert call(*TRAIN, "--method", method, "--out", method).code == 0
     sizes = ["--tasks", "2", "--episodes", "0,1", "--threads", "1"]
     baselines = ["--dr", "dr", "--oracle", "oracle"]
-    files = ["--json", "curve.json", "--plot", "curve.png"]
+    files = ["--json", "curve.json", "--report", "report"]
     said = call("evaluate", policy, *sizes, *baselines, *files)
     assert (said.code, said.err) == (0, "")
     for row in ("random", "DR", "after 1 episode", "oracle"):
@@ -483,7 +482,7 @@ def test_evaluate_a_run_beside_its_own_baselines(
     assert [point["episodes"] for point in result["curve"]] == [0, 1]
     for method in ("dr", "oracle"):
         assert [p["source"] for p in result["policies"][method]] == [method]
-    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "report/curve.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_record_and_replay(

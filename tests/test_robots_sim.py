@@ -1,6 +1,11 @@
-"""The simulator against plain `mj_step`: equal bit for bit, whatever else happens."""
+"""The simulators against plain `mj_step`, and what both promise whatever happens.
 
-from collections.abc import Sequence
+The CPU's is equal bit for bit. MuJoCo Warp, here on its CPU device, is held to single
+precision in `test_robots_parity.py`; kernels compile once, for about half a minute.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import mujoco
 import numpy as np
@@ -10,12 +15,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from robots.sim.cpu import CpuSimulator
-from robots.sim.simulator import Readings
+from robots.sim.gpu import WarpSimulator
+from robots.sim.simulator import Pools, Readings, Simulator
 
 SUBSTEPS = 5
 PERIODS = 40
 WORLDS = 4
 BODY_FIELDS = ("body_mass", "body_inertia", "body_ipos", "body_iquat")
+POOLS = Pools(contacts=32, constraints=64)
 FIELDS = (
     *BODY_FIELDS,
     "geom_size",
@@ -81,6 +88,23 @@ def make_simulator(
     )
 
 
+def make_warp(
+    *, worlds: int = WORLDS, fields: Sequence[str] = FIELDS, pools: Pools = POOLS
+) -> WarpSimulator:
+    return WarpSimulator(
+        make_model(),
+        worlds=worlds,
+        substeps=SUBSTEPS,
+        fields=fields,
+        pools=pools,
+        device="cpu",
+    )
+
+
+Make = Callable[..., CpuSimulator | WarpSimulator]
+both = pytest.mark.parametrize("make", [make_simulator, make_warp])
+
+
 def start_states(worlds: int = WORLDS) -> tuple[Tensor, Tensor]:
     """The box tilted above the floor beside the arm, differently in each world."""
     rng = torch.Generator().manual_seed(1)
@@ -111,7 +135,7 @@ def run_plainly(
     return np.stack(states).astype(np.float32), data
 
 
-def run(sim: CpuSimulator, controls: Tensor) -> list[Readings]:
+def run(sim: Simulator, controls: Tensor) -> list[Readings]:
     return [sim.step(ctrl) for ctrl in controls]
 
 
@@ -141,7 +165,7 @@ def test_trajectories_equal_mj_step(threads: int) -> None:
         assert data.ncon > 0  # the box ended up on something
 
 
-def assign_others(sim: CpuSimulator) -> list[mujoco.MjModel]:
+def assign_others(sim: Simulator) -> list[mujoco.MjModel]:
     """Give worlds 1 to 3 the values of models compiled with them; world 0 none."""
     compiled = [make_model(), *(make_model(**changed) for changed in OTHERS)]
     fields = {
@@ -198,8 +222,9 @@ def test_assigning_again_replaces_the_values() -> None:
         assert sim.model_of(w).body_subtreemass[1] == 2.0
 
 
-def test_readings_are_current_with_the_state() -> None:
-    sim = make_simulator()
+@both
+def test_readings_are_current_with_the_state(make: Make) -> None:
+    sim = make()
     qpos, qvel = start_states()
     readings = [sim.reset(qpos, qvel), *run(sim, draw_controls(periods=15))]
     model = make_model()
@@ -215,8 +240,9 @@ def test_readings_are_current_with_the_state() -> None:
                 )
 
 
-def test_time_advances_by_control_periods_and_restarts_at_reset() -> None:
-    sim = make_simulator()
+@both
+def test_time_advances_by_control_periods_and_restarts_at_reset(make: Make) -> None:
+    sim = make()
     sim.reset(*start_states())
     assert sim.control_dt == pytest.approx(SUBSTEPS * 0.004)
     time = run(sim, draw_controls(periods=3))[-1].time
@@ -224,8 +250,9 @@ def test_time_advances_by_control_periods_and_restarts_at_reset() -> None:
     assert not sim.reset(*start_states()).time.any()
 
 
-def test_a_reading_does_not_change_under_its_holder() -> None:
-    sim = make_simulator()
+@both
+def test_a_reading_does_not_change_under_its_holder(make: Make) -> None:
+    sim = make()
     before = sim.reset(*start_states())
     qpos, sensor = before.qpos.clone(), before.sensors["box_vel"].clone()
     run(sim, draw_controls(periods=2))
@@ -233,10 +260,11 @@ def test_a_reading_does_not_change_under_its_holder() -> None:
     assert torch.equal(before.sensors["box_vel"], sensor)
 
 
-def test_reset_of_some_worlds_leaves_the_others_bit_equal() -> None:
+@both
+def test_reset_of_some_worlds_leaves_the_others_bit_equal(make: Make) -> None:
     qpos, qvel = start_states()
     controls = draw_controls(periods=20)
-    sim, undisturbed = make_simulator(), make_simulator()
+    sim, undisturbed = make(), make()
     for s in (sim, undisturbed):
         s.reset(qpos, qvel)
         run(s, controls[:10])
@@ -248,10 +276,11 @@ def test_reset_of_some_worlds_leaves_the_others_bit_equal() -> None:
         assert (disturbed.qpos != expected.qpos)[[1, 3]].any(1).all()
 
 
-def test_a_reset_world_remembers_nothing() -> None:
+@both
+def test_a_reset_world_remembers_nothing(make: Make) -> None:
     qpos, qvel = start_states()
     controls = draw_controls(periods=20)
-    used, fresh = make_simulator(), make_simulator()
+    used, fresh = make(), make()
     used.reset(qpos.roll(1, 0), qvel.roll(1, 0))
     run(used, controls)
     for s in (used, fresh):
@@ -261,13 +290,13 @@ def test_a_reset_world_remembers_nothing() -> None:
 
 
 @pytest.mark.parametrize("spoil", ["velocity", "nan control", "huge control"])
-@pytest.mark.parametrize("threads", [1, 2])
-def test_a_diverging_world_faults_alone_until_its_reset(
-    spoil: str, threads: int
-) -> None:
+@pytest.mark.parametrize(
+    "make", [make_simulator, partial(make_simulator, threads=2), make_warp]
+)
+def test_a_diverging_world_faults_alone_until_its_reset(spoil: str, make: Make) -> None:
     qpos, qvel = start_states()
     controls = draw_controls(periods=20)
-    sim, healthy = make_simulator(threads=threads), make_simulator(threads=threads)
+    sim, healthy = make(), make()
     healthy.reset(qpos, qvel)
     wild, spoiled, first = qvel.clone(), controls.clone(), 0
     if spoil == "velocity":
@@ -298,8 +327,9 @@ def test_a_diverging_world_faults_alone_until_its_reset(
         assert_bit_equal(sim.step(ctrl), healthy.step(ctrl), range(WORLDS))
 
 
-def test_worlds_that_have_all_diverged_stay_frozen() -> None:
-    sim = make_simulator()
+@both
+def test_worlds_that_have_all_diverged_stay_frozen(make: Make) -> None:
+    sim = make()
     qpos, qvel = start_states()
     sim.reset(qpos, qvel + 1e12)
     first = run(sim, draw_controls(periods=1))[0]
@@ -316,8 +346,9 @@ def test_wrong_counts_are_refused() -> None:
         CpuSimulator(make_model(), worlds=1, substeps=0)
 
 
-def test_wrong_fields_are_refused_with_what_is_allowed() -> None:
-    sim = make_simulator(fields=("geom_size", "body_mass"))
+@both
+def test_wrong_fields_are_refused_with_what_is_allowed(make: Make) -> None:
+    sim = make(fields=("geom_size", "body_mass"))
     friction = torch.ones(WORLDS, 3, 3)
     with pytest.raises(
         ValueError, match=r"'geom_friction'.*declared: body_mass, geom_size"
@@ -327,8 +358,8 @@ def test_wrong_fields_are_refused_with_what_is_allowed() -> None:
         sim.assign({"body_mass": torch.ones(WORLDS, 2)})
     with pytest.raises(ValueError, match=r"'body_mass'.*\(4, 3\), got \(1, 3\)"):
         sim.assign({"body_mass": torch.ones(1, 3)})
-    with pytest.raises(ValueError, match="body_weight is not an expandable"):
-        make_simulator(fields=("body_weight",))
+    with pytest.raises(ValueError, match=r"body_weight.* is not an? (expand|batch)"):
+        make(fields=("body_weight",))
 
 
 def test_a_simple_body_refuses_another_centre_of_mass() -> None:
@@ -341,8 +372,9 @@ def test_a_simple_body_refuses_another_centre_of_mass() -> None:
         sim.assign({"body_ipos": torch.full((2, 2, 3), 0.01)})
 
 
-def test_wrong_states_and_controls_are_refused() -> None:
-    sim = make_simulator()
+@both
+def test_wrong_states_and_controls_are_refused(make: Make) -> None:
+    sim = make()
     qpos, qvel = start_states()
     with pytest.raises(ValueError, match=r"qpos takes values of shape \(4, 8\)"):
         sim.reset(qpos[:1], qvel[:1])
@@ -369,3 +401,52 @@ def test_a_run_continues_bit_for_bit_from_a_kept_state() -> None:
     assert_bit_equal(run(sim, controls[10:])[-1], expected[-1], range(WORLDS))
     with pytest.raises(ValueError, match=r"state takes values of shape \(4, "):
         sim.set_state(kept[:1])
+
+
+def test_constants_are_those_of_models_compiled_with_the_values() -> None:
+    sim = make_warp()
+    compiled = assign_others(sim)
+    names = (
+        "body_subtreemass",
+        "body_invweight0",
+        "dof_invweight0",
+        "geom_rbound",
+        "geom_aabb",
+        "actuator_acc0",
+        "body_ipos",
+        "geom_size",
+    )
+    for world, model in enumerate(compiled):
+        for name in names:
+            got = sim._targets[name][world].numpy().ravel()
+            np.testing.assert_allclose(
+                got, getattr(model, name).ravel(), rtol=1e-6, err_msg=name
+            )
+    assert len(compiled) == 1 + len(OTHERS)
+
+
+def test_assigning_one_field_keeps_the_others() -> None:
+    sim = make_warp()
+    compiled = assign_others(sim)
+    mass = torch.from_numpy(compiled[0].body_mass)[None]
+    sim.assign({"body_mass": 2 * mass}, torch.tensor([2]))
+    inertia = sim._targets["body_inertia"][2].numpy()
+    np.testing.assert_allclose(inertia, compiled[2].body_inertia, rtol=1e-6)
+    assert sim._targets["body_subtreemass"][:, 1].tolist() == [1.0, 2.5, 2.0, 1.0]
+
+
+def test_a_world_without_room_for_its_contacts_has_a_fault() -> None:
+    sim = make_warp(worlds=2, pools=Pools(contacts=32, constraints=3))
+    qpos = torch.tensor([[0, 0.3, 0.1, 1, 0, 0, 0, 0], [0, 0.3, 5.0, 1, 0, 0, 0, 0]])
+    sim.reset(qpos, torch.zeros(2, 7))
+    assert sim.step(torch.zeros(2, 2)).fault.tolist() == [True, False]
+
+
+def test_models_that_warp_cannot_run_are_refused() -> None:
+    model = make_model()
+    model.opt.solver = mujoco.mjtSolver.mjSOL_PGS
+    pools = Pools(contacts=8, constraints=8)
+    with pytest.raises(ValueError, match="cannot run this model: mjSOL_PGS"):
+        WarpSimulator(model, worlds=1, substeps=1, pools=pools, device="cpu")
+    with pytest.raises(ValueError, match=r"at least 1, got worlds=0"):
+        make_warp(worlds=0)

@@ -192,7 +192,7 @@ def test_the_first_observation_tells_no_hidden_parameter(name: str) -> None:
     tasks = family.sample("train", 6, worlds)
     env = make_env(name, tasks)
     obs = env.reset(seeded(7)).double()
-    hidden = family.reveal(family.values(tasks, env.sim.device)).double()
+    hidden = family.reveal(family.values(tasks)).double()
     x = torch.cat([(obs - obs.mean(0)) / (obs.std(0) + 1e-6), torch.ones(worlds, 1)], 1)
     gram = x[:training].T @ x[:training] + 1e-3 * torch.eye(x.shape[1])
     weights = torch.linalg.solve(gram, x[:training].T @ hidden[:training])

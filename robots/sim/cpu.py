@@ -10,7 +10,7 @@ from mujoco.batch import Batch, SimulationError
 from numpy.typing import NDArray
 from torch import Tensor
 
-from robots.sim.simulator import Readings
+from robots.sim.simulator import Pools, Readings
 
 _SENSED = mujoco.mjtStage.mjSTAGE_VEL.value
 """The last stage that positions and velocities decide; makes their sensors current."""
@@ -54,6 +54,7 @@ class CpuSimulator:
         self._batch = Batch(model, worlds, threads)
         self._state = {n: self._batch.bind(n) for n in ("time", "qpos", "qvel", "ctrl")}
         self._sensordata = self._batch.bind("sensordata")
+        self._ncon, self._nefc = self._batch.bind("ncon"), self._batch.bind("nefc")
         self._fields = {name: self._batch.expand(name) for name in fields}
         self._columns = {
             model.sensor(i).name: slice(adr, adr + dim)
@@ -143,6 +144,10 @@ class CpuSimulator:
         self._fault[:] = False
         self._batch.forward(stage=_SENSED)
         return self._read()
+
+    def crowding(self) -> Pools:
+        """The most contacts and constraint rows that any world has now."""
+        return Pools(contacts=int(self._ncon.max()), constraints=int(self._nefc.max()))
 
     def model_of(self, world: int) -> mujoco.MjModel:
         """A copy of the model with the fields of one world, to render or inspect."""

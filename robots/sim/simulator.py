@@ -30,6 +30,16 @@ class Readings:
     """Worlds whose state went non-finite or for which the engine raised a warning."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pools:
+    """Contacts and constraints: how many there are, or how many there is room for."""
+
+    contacts: int
+    """Per world; on the GPU all worlds share the room for them."""
+    constraints: int
+    """Constraint rows, per world."""
+
+
 @runtime_checkable
 class Simulator(Protocol):
     """W worlds of one compiled model, different in the declared fields only.
@@ -81,3 +91,15 @@ class Simulator(Protocol):
             ValueError: for a wrong shape.
         """
         ...
+
+
+def check_device(device: torch.device | str) -> torch.device:
+    """A device that worlds can live on.
+
+    Raises:
+        ValueError: for CUDA where there is none.
+    """
+    device = torch.device(device)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device {device}: torch finds no CUDA device here; use cpu")
+    return device
