@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from meta import returns
+from meta.distributed import summed
 from meta.moments import fresh_moments, standardised, update_moments
 from meta.rollout import Experience
 from meta.theta import Theta
@@ -86,10 +87,13 @@ def refresh_scales(theta: Theta, e: Experience, discount: float) -> None:
     x = returns.features(standardised(theta, e.obs)).flatten(0, -2)
     target = returns.discounted(e.reward, e.valid, discount).flatten()
     valid = e.valid.flatten()
-    weights = returns.fit_ridge(x, target, valid)
-    residual = (target.double() - x.double() @ weights)[valid > 0]
+    weights = returns.fit_ridge(x, target, valid, everywhere=True)
+    residual = (target.double() - x.double() @ weights) * valid
+    count = summed(valid.double().sum())
+    mean = summed(residual.sum()) / count
+    variance = summed(((residual - mean) * valid).square().sum()) / (count - 1)
     theta["baseline/weights"].copy_(weights)
-    theta["baseline/scale"].copy_(residual.std().clamp(min=1e-6))
+    theta["baseline/scale"].copy_(variance.sqrt().clamp(min=1e-6))
 
 
 def _features(e: Experience) -> Float[Tensor, "task episode time features"]:

@@ -140,6 +140,7 @@ class _Train(NamedTuple):
 
 def _train(argv: list[str]) -> int:
     from meta.configs import make_config
+    from meta.distributed import joined, share
     from meta.run import CHECKPOINT, CONFIG, default_folder, read_config, train
 
     family, rest = _family_first(argv)
@@ -151,7 +152,11 @@ def _train(argv: list[str]) -> int:
             raise ValueError(f"the run in {folder} is of {stored.family}, not {family}")
         # what is not given again stays as it was
         asked = _parse_train(stored, rest)
-    done = train(asked.cfg, folder, resume=asked.resume, overwrite=asked.overwrite)
+    with joined(asked.cfg.device):
+        done = train(asked.cfg, folder, resume=asked.resume, overwrite=asked.overwrite)
+        first = share().rank == 0
+    if not first:
+        return 0
     if done.signal is not None:
         print(
             f"stopped at iteration {done.iteration} of {asked.cfg.iterations}; go on "

@@ -74,7 +74,7 @@ _CHEETAH = TrainCfg(
     family="cheetah-direction",
     method="maml",
     learner=MamlCfg(rate=2e-3),
-    iterations=150,
+    iterations=300,
     tasks=20,
     episodes=10,
 )
@@ -98,7 +98,7 @@ _STRIKE = TrainCfg(
     measure_rounds=2,
     min_std=0.15,
 )
-_REACH = replace(_STRIKE, family="reach-rotated")
+_REACH = replace(_STRIKE, family="reach-rotated", iterations=200)
 _CONFIGS = {c.family: c for c in (_CHEETAH, _STRIKE, _REACH)}
 
 

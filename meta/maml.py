@@ -25,6 +25,7 @@ from torch.func import functional_call, grad, vmap
 
 from meta.advantage import Weights
 from meta.batch import Batch, fresh_scales, make_batch, refresh_scales
+from meta.distributed import average_gradients, averaged
 from meta.losses import InnerLoss, clipped_surrogate, inner_loss, mean_valid
 from meta.moments import standardised
 from meta.rollout import Act, Experience
@@ -195,6 +196,8 @@ class Maml:
             loss, parts = self.objective(theta, inner, outer)
             optimizer.zero_grad()
             loss.backward()
+            average_gradients(leaves)
+            parts = {k: averaged(v) for k, v in parts.items()}
             norm = nn.utils.clip_grad_norm_(leaves, self.cfg.max_grad_norm)
             if not torch.isfinite(norm):
                 raise FloatingPointError(f"the meta-gradient's norm is {norm.item()}")

@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from meta.distributed import summed
 from meta.theta import Theta, prefixed
 
 _FLOOR = 1e-2
@@ -36,11 +37,12 @@ def standardised(
 
 
 def update_moments(theta: Theta, x: Float[Tensor, "sample features"]) -> None:
-    """Add samples, in place (Chan et al. 1983, the pairwise update)."""
+    """Add every process's samples, in place (Chan et al. 1983, the pairwise update)."""
     x = x.double()
     count, mean, square = (theta[f"moments/{k}"] for k in ("count", "mean", "square"))
-    total = count + len(x)
-    delta = x.mean(0) - mean
-    square += (x - x.mean(0)).square().sum(0) + delta**2 * count * len(x) / total
-    mean += delta * len(x) / total
-    count += len(x)
+    more = summed(torch.full_like(count, len(x)))
+    centre = summed(x.sum(0)) / more
+    delta, total = centre - mean, count + more
+    square += summed((x - centre).square().sum(0)) + delta**2 * count * more / total
+    mean += delta * more / total
+    count += more

@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from meta.distributed import summed
+
 _RIDGE = 1e-5
 _CLIP = 10.0
 
@@ -39,14 +41,19 @@ def fit_ridge(
     x: Float[Tensor, "*batch sample features"],
     y: Float[Tensor, "*batch sample"],
     valid: Float[Tensor, "*batch sample"],
+    *,
+    everywhere: bool = False,
 ) -> Float[Tensor, "*batch features"]:
     """Least squares over the valid samples, in float64.
 
     The ridge is relative to the features' mean square, so that it keeps the normal
-    matrix regular (constant or unused features) whatever the features' scale.
+    matrix regular (constant or unused features) whatever the features' scale. The fit
+    is to every process's samples if `everywhere`.
     """
     x = x.double() * valid[..., None]
     gram, moment = x.mT @ x, x.mT @ (y.double() * valid)[..., None]
+    if everywhere:
+        gram, moment = summed(gram), summed(moment)
     scale = gram.diagonal(dim1=-2, dim2=-1).mean(-1)[..., None, None].clamp(min=1e-12)
     ridge = _RIDGE * scale * torch.eye(x.shape[-1], dtype=x.dtype, device=x.device)
     return torch.linalg.solve(gram + ridge, moment)[..., 0]

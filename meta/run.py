@@ -29,6 +29,7 @@ from meta.checkpoint import (
     write_atomically,
 )
 from meta.configs import TrainCfg
+from meta.distributed import anywhere, share
 from meta.events import EventFile
 from meta.maml import Metrics
 from meta.progress import Progress, Stop
@@ -85,12 +86,16 @@ def train(
             checkpoint is then intact.
         FloatingPointError: if training diverges.
     """
+    if share().rank:
+        return _follow(cfg, folder, resume=resume)
     _check_folder(folder, resume=resume, overwrite=overwrite)
     with _located(folder), Run(folder, cfg, resume=resume) as run:
         trainer = run.trainer
         progress = Progress(cfg, trainer.iteration, console)
         with progress, Stop(progress.say) as stop:
-            while trainer.iteration < cfg.iterations and stop.signal is None:
+            while trainer.iteration < cfg.iterations and not anywhere(
+                stop.signal is not None
+            ):
                 before, start = trainer.env_steps, time.perf_counter()
                 metrics = trainer.step()
                 seconds = time.perf_counter() - start
@@ -102,6 +107,19 @@ def train(
                 progress.show(trainer.iteration, metrics, rate, milestone=due)
             run.save()
         return Finished(iteration=trainer.iteration, signal=stop.signal)
+
+
+def _follow(cfg: TrainCfg, folder: Path, *, resume: bool) -> Finished:
+    """Take part in a run whose folder the first process keeps."""
+    path = folder / CHECKPOINT
+    going_on = resume and path.exists()
+    trainer = resume_trainer(path, cfg) if going_on else make_trainer(cfg)
+    with Stop(lambda _: None) as stop:
+        while trainer.iteration < cfg.iterations and not anywhere(
+            stop.signal is not None
+        ):
+            trainer.step()
+    return Finished(iteration=trainer.iteration, signal=stop.signal)
 
 
 class Run:

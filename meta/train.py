@@ -10,6 +10,7 @@ import torch
 from meta.advantage import LearnedAdvantage
 from meta.batch import limit_episodes
 from meta.configs import TrainCfg
+from meta.distributed import averaged, local_threads, share
 from meta.maml import Maml, Metrics
 from meta.rollout import Experience, Rollout, by_task, collect, concatenate
 from meta.theta import Theta, on_device
@@ -40,29 +41,31 @@ class Trainer:
     def step(self) -> Metrics:
         """One meta-iteration: sample tasks, collect, adapt, collect, update."""
         cfg, learner, env = self.cfg, self.learner, self.env
-        rng = _generator(cfg.seed, "collect", self.iteration, env.device)
+        rank, size = share()
+        rng = _generator(cfg.seed, "collect", self.iteration, env.device, rank)
         seed = _seed(cfg.seed, "tasks", self.iteration)
-        tasks = env.family.sample("train", seed, cfg.tasks)
+        count = cfg.tasks // size
+        tasks = env.family.sample("train", seed, cfg.tasks)[rank * count :][:count]
         env.assign([task for task in tasks for _ in range(cfg.episodes)])
-        adaptation = learner.begin(self.theta, cfg.tasks)
+        adaptation = learner.begin(self.theta, count)
         rollouts: list[Rollout] = []
         experiences: list[Experience] = []
         with simulator_threads():
             for _ in range(cfg.learner.inner_steps):
                 rollouts.append(collect(env, learner.act(self.theta, adaptation), rng))
-                experience = by_task(rollouts[-1], cfg.tasks)
+                experience = by_task(rollouts[-1], count)
                 experiences.append(_limited(experience, cfg, rng))
                 adaptation = learner.adapt(self.theta, adaptation, experiences[-1])
             act = learner.act(self.theta, adaptation)
             rounds = [collect(env, act, rng) for _ in range(cfg.measure_rounds)]
-        rollouts.append(concatenate(rounds, cfg.tasks))
-        experiences.append(by_task(rollouts[-1], cfg.tasks))
+        rollouts.append(concatenate(rounds, count))
+        experiences.append(by_task(rollouts[-1], count))
         for entry in self.optimizer.param_groups:
             left = max(0.0, 1 - self.iteration / cfg.iterations)
             entry["lr"] = cfg.learner.rate * left
         metrics = learner.update(self.theta, self.optimizer, experiences)
         self.iteration += 1
-        self.env_steps += sum(r.env_steps for r in rollouts)
+        self.env_steps += size * sum(r.env_steps for r in rollouts)
         return {"env_steps": float(self.env_steps)} | _summary(rollouts) | metrics
 
 
@@ -78,12 +81,22 @@ def pick_device(name: str) -> str:
 
 
 def make_trainer(cfg: TrainCfg) -> Trainer:
-    """A run at its first iteration."""
+    """A run at its first iteration, or this process's share of it.
+
+    Raises:
+        ValueError: for tasks that cannot be shared out equally, or a device that is not
+            here.
+    """
+    size = share().size
+    if cfg.tasks % size:
+        raise ValueError(
+            f"{cfg.tasks} tasks cannot be shared equally by {size} processes"
+        )
     env = Env(
         make_family(cfg.family, cfg.device),
-        worlds=cfg.worlds,
+        worlds=cfg.worlds // size,
         oracle=cfg.method == "oracle",
-        threads=cfg.threads,
+        threads=cfg.threads or local_threads(),
     )
     learner = make_learner(cfg, env)
     theta = on_device(learner.initial(env.obs_dim), env.device)
@@ -128,29 +141,35 @@ def _limited(e: Experience, cfg: TrainCfg, rng: torch.Generator) -> Experience:
     if not len(counts):
         return e
     drawn = torch.randint(
-        len(counts), (cfg.tasks,), generator=rng, device=counts.device
+        len(counts), (len(e.valid),), generator=rng, device=counts.device
     )
     return limit_episodes(e, counts[drawn])
 
 
 def _summary(rollouts: list[Rollout]) -> Metrics:
     pre, post = rollouts[0], rollouts[-1]
-    return {
-        "return_pre": pre.returns.mean().item(),
-        "return_post": post.returns.mean().item(),
-        "success_pre": pre.success.float().mean().item(),
-        "success_post": post.success.float().mean().item(),
-        "faults": float(sum(r.fault.sum().item() for r in rollouts)),
-        "std": post.log_std.exp().mean().item(),
+    faults = torch.stack([r.fault.sum() for r in rollouts]).sum().float()
+    means = {
+        "return_pre": pre.returns.mean(),
+        "return_post": post.returns.mean(),
+        "success_pre": pre.success.float().mean(),
+        "success_post": post.success.float().mean(),
+        "faults": faults * share().size,
+        "std": post.log_std.exp().mean(),
     }
+    return {name: averaged(value).item() for name, value in means.items()}
 
 
-def _seed(seed: int, stream: str, iteration: int) -> int:
-    entropy = [seed, _STREAMS[stream], iteration]
+def _seed(seed: int, stream: str, iteration: int, rank: int = 0) -> int:
+    entropy = [seed, _STREAMS[stream], iteration, *([rank] if rank else [])]
     return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> 1)
 
 
 def _generator(
-    seed: int, stream: str, iteration: int, device: torch.device | str = "cpu"
+    seed: int,
+    stream: str,
+    iteration: int,
+    device: torch.device | str = "cpu",
+    rank: int = 0,
 ) -> torch.Generator:
-    return torch.Generator(device).manual_seed(_seed(seed, stream, iteration))
+    return torch.Generator(device).manual_seed(_seed(seed, stream, iteration, rank))
