@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 import tyro
 from tyro import conf
 
-from meta.commands import Device, Doctor, Evaluate, List, Record, Replay
+from meta.commands import Bench, Device, Doctor, Evaluate, Record, Replay
+from meta.listing import List
 
 if TYPE_CHECKING:
     from meta.configs import Method, TrainCfg
@@ -37,6 +38,7 @@ commands:
   record    run a policy before and after adapting and keep what happened
   replay    watch a recording, or turn it into a video
   doctor    check this machine, and say how to cure what is wrong
+  bench     how fast a GPU simulates and learns
 
   pliant COMMAND --help    what a command does, with an example
   pliant --version
@@ -79,6 +81,7 @@ COMMANDS: dict[str, type[Command]] = {
     "record": Record,
     "replay": Replay,
     "doctor": Doctor,
+    "bench": Bench,
 }
 
 

@@ -1,47 +1,18 @@
-"""The commands of `pliant` but train: their options, and what they do.
+"""The commands of `pliant` but train and list: their options, and what they do.
 
 Each imports what it needs when it runs, so that `--help` stays fast.
 """
 
 import errno
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 Device = Literal["auto", "cpu", "cuda"]
 
 if TYPE_CHECKING:
     from meta.trajectory import Recording
-    from tasks.family import Family
-    from tasks.parameters import Parameter
-
-
-@dataclass(frozen=True, kw_only=True)
-class List:
-    """Show the task families, their parameters and ranges, and the shipped policies.
-
-    Example: pliant list --json
-    """
-
-    json: bool = False
-    """Print JSON."""
-
-    def run(self) -> int:
-        """Print the list."""
-        from meta.checkpoint import SHIPPED, shipped_policies
-        from tasks.registry import FAMILIES, make_family
-
-        families = [_describe(make_family(name)) for name in FAMILIES]
-        policies = [f"{SHIPPED}{name}" for name in shipped_policies()]
-        if self.json:
-            print(json.dumps({"families": families, "policies": policies}, indent=1))
-            return 0
-        for family in families:
-            _show(family)
-        print(f"shipped policies: {', '.join(policies) or 'none'}")
-        return 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +72,7 @@ class Evaluate:
             oracle=baselines["oracle"],
             split=self.split,
             tasks=self.tasks,
-            episodes=_numbers(self.episodes),
+            episodes=_numbers(self.episodes, "--episodes"),
             seed=self.seed,
             threads=self.threads,
             device=device,
@@ -193,6 +164,46 @@ class Replay:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Bench:
+    """Measure how fast a GPU simulates and learns, beside the CPU and the bare physics.
+
+    The first build compiles kernels, which takes a minute or two; Warp keeps them.
+
+    Example: pliant bench gpu --families strike --worlds 512,4096 --json speed.json
+    """
+
+    what: Literal["gpu"]
+    """What to measure."""
+    families: str = ""
+    """Names, with commas between; all by default."""
+    worlds: str = "512,2048,8192,32768"
+    """Numbers of worlds."""
+    seconds: float = 3.0
+    """For each figure."""
+    device: Literal["cuda", "cpu"] = "cuda"
+    """Where Warp runs; its CPU device is serial, and only there to try the command."""
+    json: Path | None = None
+    """Write the figures here."""
+
+    def run(self) -> int:
+        """Measure and print the table."""
+        from meta.checkpoint import write_atomically
+        from robots.sim.simulator import check_device
+        from tasks.registry import FAMILIES
+
+        check_device(self.device)
+        _check_can_be_written(self.json)
+        from meta.bench_gpu import bench
+
+        names = self.families.split(",") if self.families else sorted(FAMILIES)
+        sizes = _numbers(self.worlds, "--worlds")
+        text = bench(names, sizes, self.device, seconds=self.seconds)
+        if self.json:
+            write_atomically(self.json, text.encode())
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Doctor:
     """Check versions, devices, rendering, the runs folder and the speed.
 
@@ -209,63 +220,6 @@ class Doctor:
         return examine()
 
 
-def _describe(family: "Family") -> dict[str, Any]:
-    return {
-        "name": family.name,
-        "summary": family.summary,
-        "splits": list(family.splits),
-        "horizon": family.horizon,
-        "observation": family.obs_dim,
-        "action": family.action_dim,
-        "parameters": [_parameter(p, family.splits) for p in family.parameters],
-    }
-
-
-def _parameter(parameter: "Parameter", splits: tuple[str, ...]) -> dict[str, Any]:
-    """A parameter's own fields, and what it is drawn from in each split."""
-    from tasks.parameters import Choice, Scalar
-
-    row: dict[str, Any] = {"name": parameter.name, "hidden": parameter.hidden}
-    match parameter:
-        case Scalar():
-            ranges = {s: [list(i) for i in parameter.intervals(s)] for s in splits}
-            row |= {"unit": parameter.unit, "log": parameter.log, "ranges": ranges}
-        case Choice():
-            row["unit"] = None
-            row["ranges"] = {
-                s: list(
-                    parameter.unseen
-                    if s == "unseen-shapes" and parameter.unseen
-                    else parameter.options
-                )
-                for s in splits
-            }
-        case _:
-            pass
-    return row
-
-
-def _show(family: dict[str, Any]) -> None:
-    print(f"{family['name']}: {family['summary']}")
-    for row in family["parameters"]:
-        ranges: dict[str, list[Any]] = row.get("ranges", {})
-        train = ranges.get("train", [])
-        other = [
-            f"{split} {_range(values)}"
-            for split, values in ranges.items()
-            if values != train and split != "held-out"
-        ]
-        unit = f" [{row['unit']}]" if row.get("unit") else ""
-        seen = "hidden" if row["hidden"] else "observed"
-        print(f"  {row['name']}{unit}, {seen}: {'; '.join([_range(train), *other])}")
-    print(f"  splits: {', '.join(family['splits'])}\n")
-
-
-def _range(values: list[Any]) -> str:
-    texts = [v if isinstance(v, str) else f"{v[0]:g} to {v[1]:g}" for v in values]
-    return ", ".join(texts)
-
-
 def _check_can_be_written(path: Path | None) -> None:
     if path is None:
         return
@@ -280,12 +234,12 @@ def _check_can_be_written(path: Path | None) -> None:
         raise OSError(code, os.strerror(code), str(path))
 
 
-def _numbers(text: str) -> tuple[int, ...]:
+def _numbers(text: str, option: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
         raise ValueError(
-            f"--episodes takes whole numbers such as 0,1,5, got {text!r}"
+            f"{option} takes whole numbers such as 0,1,5, got {text!r}"
         ) from None
 
 

@@ -83,12 +83,17 @@ class Env:
                 f"tasks of {', '.join(sorted(strange))} in worlds of {self.family.name}"
             )
         self.tasks = tuple(tasks)
-        values = self.family.values(tasks)
+        # what a task means is worked out once, however many worlds have it
+        distinct = {id(task): task for task in tasks}
+        place = {key: i for i, key in enumerate(distinct)}
+        rows = torch.tensor([place[id(task)] for task in tasks])
+        values = self.family.values(list(distinct.values()))
         if self.family.fields:
-            self.sim.assign(self.family.model_fields(values))
+            fields = self.family.model_fields(values)
+            self.sim.assign({name: v[rows] for name, v in fields.items()})
         if self.oracle:
-            self._revealed = self.family.reveal(values).to(self.device)
-        self._values = {name: v.to(self.device) for name, v in values.items()}
+            self._revealed = self.family.reveal(values)[rows].to(self.device)
+        self._values = {name: v[rows].to(self.device) for name, v in values.items()}
 
     def reset(
         self, rng: torch.Generator, worlds: Int[Tensor, "n"] | None = None

@@ -258,7 +258,7 @@ def test_interrupt_outside_training(
 @pytest.mark.parametrize(
     ("argv", "expected"),
     [
-        ([], "no command given; commands: doctor, evaluate, list"),
+        ([], "no command given; commands: bench, doctor, eval"),
         (["trian"], "unknown command 'trian'; commands: "),
         (["list", "--yaml"], "Unrecognized options: --yaml"),
         (["train"], "name the family first: pliant train FAMILY"),

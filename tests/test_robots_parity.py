@@ -4,6 +4,7 @@ Both start from the same recorded states, with another shape, mass, centre of ma
 friction in each world, and one runs in single precision.
 """
 
+import json
 from functools import cache
 from typing import NamedTuple
 
@@ -12,20 +13,20 @@ import pytest
 import torch
 import warp as wp
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from meta.bench_gpu import bench
 from meta.checkpoint import load_trained
 from meta.rollout import collect
 from robots.sim.cpu import CpuSimulator
 from robots.sim.gpu import WarpSimulator
 from robots.sim.warp import find_device
 from tasks.env import Env
-from tasks.family import Family
+from tasks.family import Family, Instant
 from tasks.registry import FAMILIES, make_family
 from tasks.simulators import make_simulator, probe_pools
 
 WORLDS = 60
-PERIODS = 6
-"""From which states are taken; with 60 worlds, 360 of them."""
 OUTPUTS = ("sensordata", "site_xpos", "qacc", "qfrc_bias", "qfrc_constraint")
 BODIES = ("xpos", "xquat", "xipos", "cvel")
 """Outputs by body; the world itself, the first one, never moves."""
@@ -41,21 +42,32 @@ class Recorded(NamedTuple):
 
 @cache
 def recorded(name: str) -> Recorded:
+    """Episodes of random actions, looked at four times a control period."""
     family = make_family(name)
     tasks = [t for s in family.splits for t in family.sample(s, 1, WORLDS)]
-    env = Env(family, worlds=WORLDS, threads=1)
-    env.assign(tasks[:: len(family.splits)][:WORLDS])
+    tasks = tasks[:: len(family.splits)][:WORLDS]
+    sim = CpuSimulator(
+        family.model,
+        worlds=WORLDS,
+        substeps=max(1, family.substeps // 4),
+        fields=family.fields,
+        threads=1,
+    )
+    values = family.values(tasks)
+    fields = dict(family.model_fields(values))
+    sim.assign(fields)
     rng = torch.Generator().manual_seed(0)
-    env.reset(rng)
+    readings = sim.reset(*family.start(values, rng))
     rows: list[tuple[Tensor, Tensor, Tensor]] = []
-    for _ in range(family.horizon):
-        now = env._now
+    for step in range(family.horizon):
+        progress = torch.full((WORLDS,), step / family.horizon)
+        now = Instant(readings=readings, progress=progress, values=values)
         action = 2 * torch.rand(WORLDS, family.action_dim, generator=rng) - 1
         control = family.control(now, action)
-        rows.append((now.readings.qpos, now.readings.qvel, control))
-        env.step(action)
-    fields = dict(family.model_fields(family.values(env.tasks)))
-    return Recorded(family, fields, rows[:: family.horizon // PERIODS][:PERIODS])
+        for _ in range(4):
+            rows.append((readings.qpos, readings.qvel, control))
+            readings = sim.step(control)
+    return Recorded(family, fields, [rows[i] for i in (0, 2, 3, 4, 8, 20, -1)])
 
 
 def make_pair(name: str, substeps: int) -> tuple[CpuSimulator, WarpSimulator]:
@@ -103,14 +115,14 @@ def deviations(name: str, substeps: int) -> tuple[Tensor, Tensor]:
 
 
 STEP = {  # median and greatest deviation, [m], [rad], [m/s] or [rad/s]
-    "strike": (2e-4, 2e-2),
+    "strike": (1e-4, 4e-2),
     "reach-rotated": (1e-6, 1e-5),
     "cheetah-direction": (2e-5, 1e-3),
 }
 PERIOD = {  # median and 95th percentile
     # strike's first period holds the blow, in which MuJoCo's own answer to a change of
     # 1e-6 in the state is 0.4 rad/s in half the worlds
-    "strike": (5e-3, 1.0),
+    "strike": (1e-3, 0.2),
     "reach-rotated": (1e-6, 1e-5),
     "cheetah-direction": (5e-5, 1e-3),
 }
@@ -207,6 +219,44 @@ def test_families_take_every_tensor_from_their_device(name: str) -> None:
         assert tensor.device.type == "meta"
 
 
+class NoQuestions(TorchDispatchMode):
+    """Refuses what would make the host wait for a device."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        asks = ("_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "item")
+        assert func.overloadpacket.__name__ not in asks, func
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("name", ["strike", "reach-rotated"])
+def test_no_step_of_a_rollout_asks_the_device_anything(name: str) -> None:
+    family = recorded(name).family
+    trained = load_trained(f"shipped:{name}")
+    _, sim = make_pair(name, family.substeps)
+    env = Env(family, worlds=WORLDS, simulator=sim)
+    env.assign(family.sample("train", 0, WORLDS))
+    rng = torch.Generator().manual_seed(0)
+    obs, fault = env.reset(rng), torch.zeros(1)
+    adaptation = trained.learner.begin(trained.theta, WORLDS)
+    with torch.no_grad(), NoQuestions():
+        act = trained.learner.act(trained.theta, adaptation)
+        for _ in range(2):
+            step = env.step(act(obs).sample(rng))
+            obs, fault = step.obs, step.fault
+    with pytest.raises(AssertionError, match="_local_scalar_dense"), NoQuestions():
+        fault.any().item()
+
+
 def test_the_cpu_gets_mujoco_itself() -> None:
     sim = make_simulator(make_family("reach-rotated"), worlds=1, threads=1)
     assert isinstance(sim, CpuSimulator)
+
+
+def test_the_benchmark_measures_what_it_says() -> None:
+    found = json.loads(bench(["reach-rotated"], [10], "cpu", seconds=0.01))
+    [speed] = found["speeds"]
+    assert (speed["family"], speed["worlds"]) == ("reach-rotated", 10)
+    rates = [speed[n] for n in ("bare", "bare_alike", "env", "policy", "maml")]
+    assert min(rates) > 0
+    # the CPU backend is not Warp's serial CPU device
+    assert speed["cpu_env"] > 2 * speed["env"]

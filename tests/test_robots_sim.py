@@ -425,6 +425,13 @@ def test_constants_are_those_of_models_compiled_with_the_values() -> None:
     assert len(compiled) == 1 + len(OTHERS)
 
 
+def test_alike_neighbours_get_the_constants_of_their_own_values() -> None:
+    sim = make_warp()
+    mass = torch.from_numpy(make_model().body_mass)
+    sim.assign({"body_mass": mass * torch.tensor([[2.0], [2.0], [3.0], [2.0]])})
+    assert sim._targets["body_subtreemass"][:, 1].tolist() == [2.0, 2.0, 3.0, 2.0]
+
+
 def test_assigning_one_field_keeps_the_others() -> None:
     sim = make_warp()
     compiled = assign_others(sim)

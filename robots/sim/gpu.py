@@ -214,10 +214,18 @@ class WarpSimulator:
         }
 
     def _constants(self, fields: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The derived constants of worlds with these fields, from MuJoCo itself."""
+        """The derived constants of worlds with these fields, from MuJoCo itself.
+
+        Neighbours that are alike, the worlds of one task, are worked out once.
+        """
         if not self._derived:
             return {}
-        count = len(next(iter(fields.values())))
+        flat = torch.cat([v.flatten(1).double() for v in fields.values()], dim=1)
+        starts = torch.ones(len(flat), dtype=torch.bool)
+        starts[1:] = (flat[1:] != flat[:-1]).any(1)
+        fields = {name: values[starts] for name, values in fields.items()}
+        group = starts.cumsum(0) - 1
+        count = int(starts.sum())
         batch = Batch(self.model, count)
         for name, values in fields.items():
             target = batch.expand(name)
@@ -231,17 +239,16 @@ class WarpSimulator:
             values = batch.expanded(name)
             if values is None:
                 values = np.repeat(getattr(self.model, name)[None], count, axis=0)
-            found[name] = torch.from_numpy(np.array(values))
+            found[name] = torch.from_numpy(np.array(values))[group]
         return found
 
     def _read(self) -> Readings:
         # copies: a reading does not change under its holder
-        views = {name: view.clone() for name, view in self._views.items()}
-        sensors = views["sensordata"]
+        sensors = self._views["sensordata"].clone()
         return Readings(
-            time=views["time"],
-            qpos=views["qpos"],
-            qvel=views["qvel"],
+            time=self._views["time"].clone(),
+            qpos=self._views["qpos"].clone(),
+            qvel=self._views["qvel"].clone(),
             sensors={n: sensors[:, columns] for n, columns in self._columns.items()},
             fault=self._fault.clone(),
         )
