@@ -19,7 +19,8 @@ from torch import Tensor
 
 import assets
 from meta.configs import TrainCfg
-from meta.maml import Maml, MamlCfg
+from meta.maml import Maml
+from meta.maml_cfg import MamlCfg
 from meta.theta import Theta, group, on_device, prefixed
 from meta.train import Trainer, make_learner, make_trainer
 from tasks.env import Env

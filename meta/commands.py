@@ -151,6 +151,9 @@ class Replay:
         from meta.replay import show, verify, write_video
         from meta.trajectory import load_recording
 
+        if self.mp4 and self.mp4.suffix != ".mp4":
+            raise ValueError(f"--mp4 takes a file name ending in .mp4, got {self.mp4}")
+        _check_can_be_written(self.mp4)
         recording = load_recording(self.trajectory)
         difference = verify(recording)
         if difference:

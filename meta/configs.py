@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from meta.maml import MamlCfg
+from meta.maml_cfg import MamlCfg
 from tasks.registry import FAMILIES, make_family
 
 Method = Literal["maml", "dr", "oracle"]
@@ -20,6 +20,7 @@ class TrainCfg:
     the hidden parameters."""
     learner: MamlCfg = field(default_factory=MamlCfg)
     iterations: int
+    """Meta-iterations; the step size falls to 0 at the last."""
     tasks: int
     """Tasks per iteration."""
     episodes: int
@@ -32,7 +33,9 @@ class TrainCfg:
     initial_std: float = 0.5
     """Of a fresh policy's actions, which span [-1, 1]."""
     min_std: float = 0.1
+    """Floor under it."""
     seed: int = 0
+    """Decides every random number."""
     threads: int = 0
     """Simulator threads; 0 means one per CPU. Does not change the numbers."""
     device: str = "cpu"

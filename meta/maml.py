@@ -15,8 +15,6 @@ are observed.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
@@ -26,86 +24,15 @@ from torch.func import functional_call, grad, vmap
 from meta.advantage import Weights
 from meta.batch import Batch, fresh_scales, make_batch, refresh_scales
 from meta.distributed import average_gradients, averaged
-from meta.losses import InnerLoss, clipped_surrogate, inner_loss, mean_valid
+from meta.losses import clipped_surrogate, inner_loss, mean_valid
+from meta.maml_cfg import MamlCfg
 from meta.moments import standardised
 from meta.rollout import Act, Experience
 from meta.theta import Params, Theta, group, module_params, prefixed
 from policies.gaussian import Gaussian
 
 Metrics = dict[str, float]
-InnerBaseline = Literal["task", "pooled"]
 _TRAINED = ("policy", "log_rate", "advantage")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MamlCfg:
-    """How the learner adapts and how it is meta-trained."""
-
-    inner_steps: int = 1
-    """Gradient steps of adaptation; 0 is PPO."""
-    inner_rate: float = 0.1
-    """Step size, the initial one if it is learned."""
-    learn_rates: bool = True
-    inner_loss: InnerLoss = "ratio"
-    first_order: bool = False
-    """Drop the second derivatives (FOMAML)."""
-    learned_advantage: bool = False
-    inner_baseline: InnerBaseline = "task"
-    """`task`: fitted to the adapting episodes themselves. `pooled`: fitted to all tasks
-    of the iteration before, part of what is learned; for few episodes."""
-    adapt_episodes: tuple[int, ...] = ()
-    """Numbers of episodes to adapt on, one drawn per task; empty: all collected."""
-    rate: float = 1e-3
-    """Step size of Adam at the first iteration; it falls linearly to 0 at the last."""
-    epochs: int = 5
-    clip: float = 0.3
-    inner_kl: float = 5e-4
-    max_kl: float = 0.05
-    """An iteration's epochs end once the adapted policies have moved this far."""
-    max_grad_norm: float = 1.0
-    discount: float = 0.99
-    trace: float = 1.0
-    """lambda of generalised advantage estimation."""
-
-    def __post_init__(self) -> None:
-        """Refuse counts, rates and names that cannot work."""
-        if (
-            self.inner_steps < 0
-            or self.epochs < 1
-            or min(self.adapt_episodes, default=1) < 1
-        ):
-            raise ValueError(
-                "need inner_steps >= 0, epochs >= 1 and adapt_episodes >= 1, got "
-                f"{self.inner_steps}, {self.epochs}, {self.adapt_episodes}"
-            )
-        if not (0 < self.discount <= 1 and 0 <= self.trace <= 1 and self.clip > 0):
-            raise ValueError(
-                "need 0 < discount <= 1, 0 <= trace <= 1 and clip > 0, got "
-                f"{self.discount}, {self.trace}, {self.clip}"
-            )
-        if (
-            min(self.inner_rate, self.inner_kl) < 0
-            or min(self.rate, self.max_grad_norm) <= 0
-        ):
-            raise ValueError(
-                "need inner_rate >= 0, inner_kl >= 0, rate > 0 and max_grad_norm > 0, "
-                f"got {self.inner_rate}, {self.inner_kl}, {self.rate}, "
-                f"{self.max_grad_norm}"
-            )
-        for name, kinds in (
-            ("inner_loss", InnerLoss),
-            ("inner_baseline", InnerBaseline),
-        ):
-            if getattr(self, name) not in get_args(kinds):
-                raise ValueError(
-                    f"unknown {name} {getattr(self, name)!r}; known: "
-                    f"{', '.join(get_args(kinds))}"
-                )
-        if self.first_order and self.learned_advantage:
-            raise ValueError(
-                "a learned advantage is learned through the second derivatives that "
-                "first_order drops"
-            )
 
 
 class Maml:

@@ -103,7 +103,7 @@ def test_every_setting_can_be_overridden(call: Call) -> None:
     from dataclasses import fields
 
     from meta.configs import TrainCfg
-    from meta.maml import MamlCfg
+    from meta.maml_cfg import MamlCfg
 
     shown = call("train", CHEETAH, "--help").out
     names = {f.name for kind in (TrainCfg, MamlCfg) for f in fields(kind)}
@@ -448,6 +448,8 @@ def refused(call: Call, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
         ("record shipped:strike --out .", ".: Is a directory"),
         ("replay", "Missing from pliant replay"),
         ("replay x.npz", "x.npz: No such file or directory"),
+        ("replay x.npz --mp4 x.avi", "--mp4 takes a file name ending in .mp4, got x.a"),
+        ("replay x.npz --mp4 no/x.mp4", "no/x.mp4: No such file or directory"),
     ],
 )
 def test_a_mistake_is_found_before_anything_is_measured(

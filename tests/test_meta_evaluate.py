@@ -17,7 +17,8 @@ from meta import measure
 from meta.checkpoint import Trained
 from meta.configs import Method, make_config
 from meta.evaluate import Evaluation, evaluate
-from meta.maml import Maml, MamlCfg
+from meta.maml import Maml
+from meta.maml_cfg import MamlCfg
 from meta.measure import Bench
 from meta.report import plot, print_table, write_report
 from meta.rollout import Act, Experience

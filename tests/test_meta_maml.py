@@ -13,7 +13,8 @@ from meta import returns
 from meta.advantage import LearnedAdvantage
 from meta.batch import Batch, limit_episodes
 from meta.losses import InnerLoss, clipped_surrogate, inner_loss
-from meta.maml import Maml, MamlCfg
+from meta.maml import Maml
+from meta.maml_cfg import MamlCfg
 from meta.rollout import Act, Experience
 from meta.theta import Params, Theta, group
 from policies.gaussian import Gaussian

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from meta.configs import METHODS, TrainCfg, make_config
-from meta.maml import MamlCfg
+from meta.maml_cfg import MamlCfg
 from meta.rollout import Rollout, by_task, collect, concatenate
 from meta.train import Trainer, make_trainer
 from policies.gaussian import Gaussian

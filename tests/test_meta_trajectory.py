@@ -15,7 +15,7 @@ import torch
 
 from meta.checkpoint import Trained
 from meta.configs import TrainCfg
-from meta.maml import MamlCfg
+from meta.maml_cfg import MamlCfg
 from meta.replay import verify, world_of
 from meta.train import make_learner
 from meta.trajectory import Recording, load_recording, record
