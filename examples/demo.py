@@ -20,7 +20,7 @@ from meta.checkpoint import load_trained, shipped_baselines, shipped_policies
 from meta.configs import make_config
 from meta.evaluate import evaluate
 from meta.replay import write_strip, write_video
-from meta.report import plot, print_table
+from meta.report import print_table, write_report
 from meta.run import train
 from meta.trajectory import record
 
@@ -60,7 +60,7 @@ def main() -> None:
     )
     print_table(result, console)
     (OUT / "strike.json").write_text(result.to_json())
-    plot(result, OUT / "strike.png")
+    write_report(result, OUT)
 
     console.rule("3  film one of them")
     recording = record(policies[0], split="unseen-shapes", seed=3, adapt_episodes=5)
@@ -68,8 +68,8 @@ def main() -> None:
     write_video(recording, OUT / "strike.mp4")
     write_strip(recording, OUT / "strike-frames.png")
     console.print(
-        f"done in {time.monotonic() - start:.0f} s; see {OUT}/strike.png, "
-        f"{OUT}/strike.mp4 and {OUT}/strike.json"
+        f"done in {time.monotonic() - start:.0f} s; see {OUT}/curve.png, "
+        f"{OUT}/report.md and {OUT}/strike.mp4"
     )
 
 
