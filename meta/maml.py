@@ -33,6 +33,9 @@ from policies.gaussian import Gaussian
 
 Metrics = dict[str, float]
 _TRAINED = ("policy", "log_rate", "advantage")
+_CACHED_STEPS = 20_000
+"""Steps of measured experience worked on at once on a CPU; 1.1 to 1.2 times faster than
+80,000 with two hidden layers of 64."""
 
 
 class Maml:
@@ -152,7 +155,13 @@ class Maml:
         self, theta: Theta, inner: Sequence[Batch], outer: Batch
     ) -> tuple[Float[Tensor, ""], Mapping[str, Float[Tensor, ""]]]:
         """The meta-loss, mean over tasks, and its parts."""
-        mapped = vmap(self._task_loss, in_dims=(None, 0, 0))
+        # some tasks at a time, so that a CPU keeps what it works on in its cache
+        chunk = max(1, _CACHED_STEPS // outer.valid[0].numel())
+        mapped = vmap(
+            self._task_loss,
+            in_dims=(None, 0, 0),
+            chunk_size=chunk if outer.valid.device.type == "cpu" else None,
+        )
         surrogate, inner_kl, outer_kl = mapped(theta, tuple(inner), outer)
         loss = surrogate.mean() + self.cfg.inner_kl * inner_kl.mean()
         return loss, {
