@@ -103,7 +103,8 @@ class Maml:
         """One inner step on the experience that `adaptation` itself collected."""
         batch = self.inner_batch(theta, experience)
         detached = {k: v.detach() for k, v in theta.items()}
-        step = vmap(self._inner_step, in_dims=(None, 0, 0))
+        in_dims, chunk = (None, 0, 0), _chunk(batch)
+        step = vmap(self._inner_step, in_dims=in_dims, chunk_size=chunk)
         return step(detached, adaptation, batch)[0]
 
     def update(
@@ -155,13 +156,8 @@ class Maml:
         self, theta: Theta, inner: Sequence[Batch], outer: Batch
     ) -> tuple[Float[Tensor, ""], Mapping[str, Float[Tensor, ""]]]:
         """The meta-loss, mean over tasks, and its parts."""
-        # some tasks at a time, so that a CPU keeps what it works on in its cache
-        chunk = max(1, _CACHED_STEPS // outer.valid[0].numel())
-        mapped = vmap(
-            self._task_loss,
-            in_dims=(None, 0, 0),
-            chunk_size=chunk if outer.valid.device.type == "cpu" else None,
-        )
+        in_dims, chunk = (None, 0, 0), _chunk(outer)
+        mapped = vmap(self._task_loss, in_dims=in_dims, chunk_size=chunk)
         surrogate, inner_kl, outer_kl = mapped(theta, tuple(inner), outer)
         loss = surrogate.mean() + self.cfg.inner_kl * inner_kl.mean()
         return loss, {
@@ -233,3 +229,10 @@ class Maml:
 
     def _distribution(self, params: Params, obs: Float[Tensor, "... obs"]) -> Gaussian:
         return functional_call(self.policy, params, (obs,))[0]
+
+
+def _chunk(batch: Batch) -> int | None:
+    """Tasks to work on at once: on a CPU so few that they stay in its cache."""
+    if batch.valid.device.type != "cpu":
+        return None
+    return max(1, _CACHED_STEPS // batch.valid[0].numel())
