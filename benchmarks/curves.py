@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import tyro
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from tyro.conf import Positional
@@ -59,7 +60,13 @@ def main() -> None:
         axes.set_ylabel("return in training")
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.25)
-        axes.legend(frameon=False, fontsize="small")
+    entries: dict[str, Artist] = {}
+    for axes in figure.axes:
+        lines, texts = axes.get_legend_handles_labels()
+        entries |= dict(zip(texts, lines, strict=True))
+    figure.legend(
+        entries.values(), entries, loc="outside lower center", ncols=5, frameon=False
+    )
     figure.savefig(options.out, dpi=110)
     print(f"wrote {options.out}")
 
@@ -89,7 +96,7 @@ def _draw(axes: Axes, name: str, runs: list[Path]) -> None:
     axes.fill_between(
         steps, smooth.min(0), smooth.max(0), color=colour, alpha=0.2, lw=0
     )
-    axes.plot(steps, smooth.mean(0), color=colour, label=f"{label} ({len(runs)})")
+    axes.plot(steps, smooth.mean(0), color=colour, label=label)
 
 
 if __name__ == "__main__":
