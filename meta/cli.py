@@ -157,17 +157,22 @@ def _train(argv: list[str]) -> int:
         asked = _parse_train(stored, rest)
     with joined(asked.cfg.device):
         done = train(asked.cfg, folder, resume=asked.resume, overwrite=asked.overwrite)
-        first = share().rank == 0
-    if not first:
-        return 0
-    if done.signal is not None:
+        rank, size = share()
+    code = 0 if done.signal is None else 128 + done.signal
+    if not rank and code:
         print(
             f"stopped at iteration {done.iteration} of {asked.cfg.iterations}; go on "
             f"with: pliant train {family} --out {folder} --resume"
         )
-        return 128 + done.signal
-    print(f"{done.iteration} iterations in {folder}; next: pliant evaluate {folder}")
-    return 0
+    elif not rank:
+        print(
+            f"{done.iteration} iterations in {folder}; next: pliant evaluate {folder}"
+        )
+    if size > 1:
+        # gloo's threads can abort an interpreter that takes its time to exit
+        sys.stdout.flush()
+        os._exit(code)
+    return code
 
 
 def _family_first(argv: list[str]) -> tuple[str, list[str]]:

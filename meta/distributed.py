@@ -46,6 +46,7 @@ def joined(device: str) -> Generator[None]:
     dist.init_process_group("nccl" if cuda else "gloo")
     try:
         yield
+        dist.barrier()  # nobody leaves while another still talks
     except RuntimeError as error:
         # gloo has no type of its own for a connection that broke
         if not isinstance(error, dist.DistError) and "gloo" not in str(error):
