@@ -47,7 +47,7 @@ class Speed:
     policy: float
     """Env and policy: whole episodes."""
     maml: float
-    """Full MAML-PPO iterations."""
+    """Full MAML-PPO iterations; on a CPU by the CPU backend."""
     cpu_env: float
     """Env on the CPU backend, at up to 1024 worlds."""
 

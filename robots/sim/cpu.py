@@ -10,7 +10,13 @@ from mujoco.batch import Batch, SimulationError
 from numpy.typing import NDArray
 from torch import Tensor
 
-from robots.sim.simulator import Pools, Readings
+from robots.sim.simulator import (
+    Pools,
+    Readings,
+    check_declared,
+    check_shape,
+    sensor_columns,
+)
 
 _SENSED = mujoco.mjtStage.mjSTAGE_VEL.value
 """The last stage that positions and velocities decide; makes their sensors current."""
@@ -56,12 +62,7 @@ class CpuSimulator:
         self._sensordata = self._batch.bind("sensordata")
         self._ncon, self._nefc = self._batch.bind("ncon"), self._batch.bind("nefc")
         self._fields = {name: self._batch.expand(name) for name in fields}
-        self._columns = {
-            model.sensor(i).name: slice(adr, adr + dim)
-            for i, (adr, dim) in enumerate(
-                zip(model.sensor_adr, model.sensor_dim, strict=True)
-            )
-        }
+        self._columns = sensor_columns(model)
         self._before = np.empty_like(self._batch.state)
         self._fault = np.zeros(worlds, dtype=bool)
 
@@ -74,14 +75,10 @@ class CpuSimulator:
         ids = _ids(worlds)
         rows = slice(None) if ids is None else ids
         for name, values in fields.items():
-            if name not in self._fields:
-                raise ValueError(
-                    f"field {name!r} was not declared for this simulator; declared: "
-                    f"{', '.join(sorted(self._fields)) or 'none'}"
-                )
+            check_declared(name, self._fields)
             target = self._fields[name]
             count = self.worlds if ids is None else len(ids)
-            _check_shape(f"field {name!r}", values, (count, *target.shape[1:]))
+            check_shape(f"field {name!r}", values, (count, *target.shape[1:]))
             target[rows] = values.numpy()
         try:
             self._batch.set_const(ids)
@@ -99,7 +96,7 @@ class CpuSimulator:
         rows = slice(None) if ids is None else ids
         count = self.worlds if ids is None else len(ids)
         for name, values in (("qpos", qpos), ("qvel", qvel)):
-            _check_shape(name, values, (count, self._state[name].shape[1]))
+            check_shape(name, values, (count, self._state[name].shape[1]))
             if not values.isfinite().all():
                 raise ValueError(f"{name} to reset to must be finite")
         self._batch.reset(ids, stage=mujoco.mjtStage.mjSTAGE_NONE.value)
@@ -112,7 +109,7 @@ class CpuSimulator:
 
     def step(self, ctrl: Float[Tensor, "world nu"]) -> Readings:
         """See `Simulator.step`."""
-        _check_shape("ctrl", ctrl, self._state["ctrl"].shape)
+        check_shape("ctrl", ctrl, self._state["ctrl"].shape)
         self._state["ctrl"][:] = ctrl.numpy()
         np.copyto(self._before, self._batch.state)
         healthy = np.flatnonzero(~self._fault) if self._fault.any() else None
@@ -176,13 +173,6 @@ class CpuSimulator:
             **state,
             sensors={n: sensordata[:, columns] for n, columns in self._columns.items()},
             fault=torch.from_numpy(self._fault.copy()),
-        )
-
-
-def _check_shape(what: str, values: Tensor, shape: tuple[int, ...]) -> None:
-    if tuple(values.shape) != shape:
-        raise ValueError(
-            f"{what} takes values of shape {shape}, got {tuple(values.shape)}"
         )
 
 

@@ -17,7 +17,13 @@ from jaxtyping import Float, Int
 from mujoco.batch import Batch, SimulationError
 from torch import Tensor
 
-from robots.sim.simulator import Pools, Readings
+from robots.sim.simulator import (
+    Pools,
+    Readings,
+    check_declared,
+    check_shape,
+    sensor_columns,
+)
 from robots.sim.warp import captured, find_device, freeze
 
 _CHUNK = 1024  # worlds whose derived constants are computed at once
@@ -92,12 +98,7 @@ class WarpSimulator:
             raise MemoryError(
                 f"{self.device} has no room for {worlds} worlds of {pools}"
             ) from error
-        self._columns = {
-            model.sensor(i).name: slice(adr, adr + dim)
-            for i, (adr, dim) in enumerate(
-                zip(model.sensor_adr, model.sensor_dim, strict=True)
-            )
-        }
+        self._columns = sensor_columns(model)
 
     def assign(
         self,
@@ -108,13 +109,9 @@ class WarpSimulator:
         ids = slice(None) if worlds is None else worlds.to(self.device)
         count = self.worlds if worlds is None else len(worlds)
         for name, values in fields.items():
-            if name not in self._fields:
-                raise ValueError(
-                    f"field {name!r} was not declared for this simulator; declared: "
-                    f"{', '.join(sorted(self._fields)) or 'none'}"
-                )
+            check_declared(name, self._fields)
             shape = (count, *np.shape(getattr(self.model, name)))
-            _check_shape(f"field {name!r}", values, shape)
+            check_shape(f"field {name!r}", values, shape)
         fields = self._whole(fields, ids)
         for start in range(0, count, _CHUNK):
             part = {n: v[start : start + _CHUNK] for n, v in fields.items()}
@@ -134,7 +131,7 @@ class WarpSimulator:
         ids = slice(None) if worlds is None else worlds
         count = self.worlds if worlds is None else len(worlds)
         for name, values in (("qpos", qpos), ("qvel", qvel)):
-            _check_shape(name, values, (count, self._views[name].shape[1]))
+            check_shape(name, values, (count, self._views[name].shape[1]))
             if not values.isfinite().all():
                 raise ValueError(f"{name} to reset to must be finite")
         self._mask.fill_(worlds is None)
@@ -148,7 +145,7 @@ class WarpSimulator:
 
     def step(self, ctrl: Float[Tensor, "world nu"]) -> Readings:
         """See `Simulator.step`."""
-        _check_shape("ctrl", ctrl, tuple(self._views["ctrl"].shape))
+        check_shape("ctrl", ctrl, tuple(self._views["ctrl"].shape))
         self._views["ctrl"].copy_(ctrl)
         self._advance()
         return self._read()
@@ -261,10 +258,3 @@ def _derived(model: mujoco.MjModel, fields: Sequence[str]) -> tuple[str, ...]:
     inertial = {name for name in inputs if not name.startswith("geom_")}
     names = (_GEOMETRIC if geometric else ()) + (_INERTIAL if inertial else ())
     return tuple(n for n in names if n not in fields and getattr(model, n).size)
-
-
-def _check_shape(what: str, values: Tensor, shape: tuple[int, ...]) -> None:
-    if tuple(values.shape) != shape:
-        raise ValueError(
-            f"{what} takes values of shape {shape}, got {tuple(values.shape)}"
-        )

@@ -1,6 +1,6 @@
 """The contract between the physics and everything above it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -91,6 +91,33 @@ class Simulator(Protocol):
             ValueError: for a wrong shape.
         """
         ...
+
+
+def sensor_columns(model: mujoco.MjModel) -> dict[str, slice]:
+    """Where each named sensor's values lie among all sensor values."""
+    return {
+        model.sensor(i).name: slice(adr, adr + dim)
+        for i, (adr, dim) in enumerate(
+            zip(model.sensor_adr, model.sensor_dim, strict=True)
+        )
+    }
+
+
+def check_declared(name: str, declared: Collection[str]) -> None:
+    """Raise ValueError for a field that a simulator was not made to vary."""
+    if name not in declared:
+        raise ValueError(
+            f"field {name!r} was not declared for this simulator; declared: "
+            f"{', '.join(sorted(declared)) or 'none'}"
+        )
+
+
+def check_shape(what: str, values: Tensor, shape: tuple[int, ...]) -> None:
+    """Raise ValueError for values of another shape."""
+    if tuple(values.shape) != shape:
+        raise ValueError(
+            f"{what} takes values of shape {shape}, got {tuple(values.shape)}"
+        )
 
 
 def check_device(device: torch.device | str) -> torch.device:
