@@ -16,10 +16,10 @@ from torch import Tensor
 from meta import measure
 from meta.checkpoint import Trained
 from meta.configs import Method, make_config
-from meta.evaluate import Evaluation, evaluate
+from meta.evaluate import Evaluation, _level, evaluate
 from meta.maml import Maml
 from meta.maml_cfg import MamlCfg
-from meta.measure import Bench
+from meta.measure import Bench, Measured
 from meta.report import plot, print_table, write_report
 from meta.rollout import Act, Experience
 from meta.theta import Params, Theta
@@ -386,8 +386,11 @@ def test_table_plot_and_report_show_the_baselines(tmp_path: Path) -> None:
         assert f"{result.curve[1].returns.value:.3f} [" in text
         assert "2 training seeds" in text
         assert "1,200 adapting" in text
-    columns = {line.count("|") for line in report.splitlines() if line[:1] == "|"}
-    assert columns == {5}
+    rows = [line for line in report.splitlines() if line[:1] == "|"]
+    assert {row.count("|") for row in rows} == {5}
+    for place, name in ((2, "random"), (3, "DR"), (-1, "oracle")):
+        level = result.baselines[name.lower()]
+        assert rows[place].startswith(f"| {name} | {level.returns.value:.3f} [")
     assert "(curve.png)" in report
     assert (tmp_path / "new/curve.png").stat().st_size > 10_000
     plot(result, tmp_path / "curve.png")
@@ -408,6 +411,14 @@ def test_a_gap_that_is_not_there_is_said_to_be_undefined(tmp_path: Path) -> None
     assert "undefined" in console.export_text()
     write_report(result, tmp_path)
     assert "undefined" in (tmp_path / "report.md").read_text()
+
+
+def test_return_success_and_their_middle_half_are_told_apart() -> None:
+    returns = np.array([[1.0, 2.0, 3.0, 10.0]])
+    success = np.array([[0.0, 1.0, 1.0, 1.0]])
+    level = _level(Measured(returns=returns, success=success), np.random.default_rng(0))
+    found = level.returns.value, level.iqm.value, level.success.value
+    assert found == pytest.approx((4.0, 2.5, 0.75))
 
 
 # -- what is refused -----------------------------------------------------------------
