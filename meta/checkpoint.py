@@ -19,10 +19,11 @@ from torch import Tensor
 
 import assets
 from meta.configs import TrainCfg
-from meta.maml import Maml
+from meta.history import HistoryCfg
+from meta.learner import Learner, Training
 from meta.maml_cfg import MamlCfg
 from meta.theta import Theta, group, on_device, prefixed
-from meta.train import Trainer, make_learner, make_trainer
+from meta.train import make_learner, make_trainer
 from tasks.env import Env
 from tasks.registry import make_family
 
@@ -37,7 +38,7 @@ class Trained:
     """A policy that has been meta-trained, with all it needs to adapt."""
 
     cfg: TrainCfg
-    learner: Maml
+    learner: Learner
     theta: Theta
     iteration: int
     env_steps: int
@@ -45,7 +46,7 @@ class Trained:
     """Where it was loaded from, as the user named it."""
 
 
-def save_checkpoint(path: Path, trainer: Trainer, *, resumable: bool = True) -> None:
+def save_checkpoint(path: Path, trainer: Training, *, resumable: bool = True) -> None:
     """Write a run's state; without the optimiser if it need not be resumed.
 
     Raises:
@@ -77,9 +78,12 @@ def load_trained(spec: str, device: torch.device | str = "cpu") -> Trained:
     tensors, metadata = _read(_locate(spec))
     cfg = parse_config(metadata["config"])
     family = make_family(cfg.family)
-    env = Env(family, worlds=1, oracle=cfg.method == "oracle", threads=1)
+    env = Env(family, worlds=1, oracle=cfg.privileged, threads=1)
     learner = make_learner(cfg, env)
-    theta = _fitting(group(tensors, "theta"), learner.initial(env.obs_dim), spec)
+    saved = group(tensors, "theta")
+    # a value network is of no use to a policy that has been trained
+    saved = {k: v for k, v in saved.items() if not k.startswith("critic/")}
+    theta = _fitting(saved, learner.initial(env.obs_dim), spec)
     return Trained(
         cfg=cfg,
         learner=learner,
@@ -90,7 +94,7 @@ def load_trained(spec: str, device: torch.device | str = "cpu") -> Trained:
     )
 
 
-def resume_trainer(path: Path, cfg: TrainCfg | None = None) -> Trainer:
+def resume_trainer(path: Path, cfg: TrainCfg | None = None) -> Training:
     """Continue a run from its checkpoint.
 
     Args:
@@ -132,8 +136,12 @@ def parse_config(text: str) -> TrainCfg:
     """
     try:
         raw: dict[str, Any] = json.loads(text)
-        learner = _from_json(MamlCfg, raw["learner"])
-        return _from_json(TrainCfg, raw | {"learner": learner})
+        parts = {
+            "learner": _from_json(MamlCfg, raw["learner"]),
+            # files older than the adapters have none
+            "history": _from_json(HistoryCfg, raw.get("history", {})),
+        }
+        return _from_json(TrainCfg, raw | parts)
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"not a training configuration: {error}") from error
 
@@ -230,12 +238,12 @@ def _checksum(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str
     return digest.hexdigest()
 
 
-def _adam_tensors(optimizer: torch.optim.Adam) -> dict[str, Tensor]:
+def _adam_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     state = optimizer.state_dict()["state"]
     return {f"{i}.{k}": v for i, entry in state.items() for k, v in entry.items()}
 
 
-def _restore_adam(optimizer: torch.optim.Adam, saved: Mapping[str, Tensor]) -> None:
+def _restore_adam(optimizer: torch.optim.Optimizer, saved: Mapping[str, Tensor]) -> None:
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in saved.items():
         index, key = name.split(".")

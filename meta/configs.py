@@ -1,13 +1,16 @@
 """Complete training configurations, by family and method."""
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, get_args
 
+from meta.history import HistoryCfg
 from meta.maml_cfg import MamlCfg
 from tasks.registry import FAMILIES, make_family
 
-Method = Literal["maml", "dr", "oracle"]
-METHODS: tuple[Method, ...] = ("maml", "dr", "oracle")
+Method = Literal["maml", "maml-plain", "dr", "dr-sb3", "rma", "sysid", "oracle"]
+METHODS: tuple[Method, ...] = get_args(Method)
+HISTORY_METHODS = ("rma", "sysid")
+"""Those that learn from a teacher who observes the hidden parameters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,9 +19,11 @@ class TrainCfg:
 
     family: str
     method: Method
-    """`dr` and `oracle` are the same learner without adaptation; the oracle observes
-    the hidden parameters."""
+    """`maml-plain` adapts by estimated advantages alone. `dr` and `oracle` are the same
+    learner without adaptation; the oracle observes the hidden parameters. `dr-sb3` is
+    DR by Stable-Baselines3. `rma` and `sysid` infer what a teacher observes."""
     learner: MamlCfg = field(default_factory=MamlCfg)
+    history: HistoryCfg = field(default_factory=HistoryCfg)
     iterations: int
     """Meta-iterations; the step size falls to 0 at the last."""
     tasks: int
@@ -68,6 +73,16 @@ class TrainCfg:
             )
 
     @property
+    def privileged(self) -> bool:
+        """Whether the hidden parameters are observed in training."""
+        return self.method == "oracle" or self.method in HISTORY_METHODS
+
+    @property
+    def phases(self) -> int:
+        """Times that every world runs an episode in one iteration."""
+        return self.learner.inner_steps + self.measure_rounds
+
+    @property
     def worlds(self) -> int:
         """Worlds simulated at once."""
         return self.tasks * self.episodes
@@ -101,6 +116,8 @@ _STRIKE = TrainCfg(
     measure_rounds=2,
     min_std=0.15,
 )
+# few episodes are met by none of its phases but the default, all
+_PLAIN: dict[str, MamlCfg] = {}
 _REACH = replace(_STRIKE, family="reach-rotated", iterations=200)
 # longer, it is no better on shapes like those it knows and worse on unseen ones
 _ORACLE_ITERATIONS = {"strike": 200}
@@ -110,29 +127,31 @@ _CONFIGS = {c.family: c for c in (_CHEETAH, _STRIKE, _REACH)}
 def make_config(family: str, method: Method = "maml") -> TrainCfg:
     """The configuration that a family is trained with unless told otherwise.
 
-    DR and oracle take as many env steps an iteration: their one phase has as many
-    episodes as all phases of MAML together. They get as many iterations, but for the
-    oracle of strike.
+    Every method takes as many env steps an iteration: the one phase of those that do
+    not adapt has as many episodes as all phases of MAML together. They get as many
+    iterations, but for the oracle of strike.
 
     Raises:
         ValueError: for an unknown family or method.
     """
     if family not in _CONFIGS:
         make_family(family)
-    cfg = _CONFIGS[family]
+    cfg = replace(_CONFIGS[family], method=method)
     if method == "maml":
         return cfg
-    learner = replace(
-        cfg.learner, inner_steps=0, learned_advantage=False, adapt_episodes=()
+    plain = replace(cfg.learner, learned_advantage=False)
+    if method == "maml-plain":
+        return replace(cfg, learner=_PLAIN.get(family, plain))
+    cfg = replace(
+        cfg,
+        learner=replace(plain, inner_steps=0),
+        measure_rounds=cfg.learner.inner_steps + cfg.measure_rounds,
     )
-    rounds = cfg.learner.inner_steps + cfg.measure_rounds
+    if method in HISTORY_METHODS:
+        latent = 0 if method == "sysid" else cfg.history.latent
+        return replace(cfg, history=replace(cfg.history, latent=latent))
     iterations = cfg.iterations
     if method == "oracle":
         iterations = _ORACLE_ITERATIONS.get(family, iterations)
-    return replace(
-        cfg,
-        method=method,
-        learner=learner,
-        measure_rounds=rounds,
-        iterations=iterations,
-    )
+    learner = replace(cfg.learner, adapt_episodes=())
+    return replace(cfg, learner=learner, iterations=iterations)

@@ -14,7 +14,7 @@ it is PPO over all tasks: domain randomisation, or the oracle if the hidden para
 are observed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from jaxtyping import Float
@@ -24,14 +24,14 @@ from torch.func import functional_call, grad, vmap
 from meta.advantage import Weights
 from meta.batch import Batch, fresh_scales, make_batch, refresh_scales
 from meta.distributed import average_gradients, averaged
+from meta.learner import Metrics
 from meta.losses import clipped_surrogate, inner_loss, mean_valid
 from meta.maml_cfg import MamlCfg
 from meta.moments import standardised
-from meta.rollout import Act, Experience
+from meta.rollout import Experience
 from meta.theta import Params, Theta, group, module_params, prefixed
 from policies.gaussian import Gaussian
 
-Metrics = dict[str, float]
 _TRAINED = ("policy", "log_rate", "advantage")
 _CACHED_STEPS = 20_000
 """Steps of measured experience worked on at once on a CPU; 1.1 to 1.2 times faster than
@@ -55,6 +55,15 @@ class Maml:
         self.cfg = cfg
         self.policy = policy
         self.advantage = advantage
+
+    @property
+    def inner_steps(self) -> int:
+        """Gradient steps of adaptation."""
+        return self.cfg.inner_steps
+
+    def stage(self, progress: float) -> tuple["Maml", float]:
+        """Itself, all along."""
+        return self, 1 - progress
 
     def initial(self, obs_dim: int) -> Theta:
         """Untrained parameters, and the moments and baseline that updates refresh."""
@@ -85,7 +94,9 @@ class Maml:
             for k, v in group(theta, "policy").items()
         }
 
-    def act(self, theta: Theta, adaptation: Params) -> Act:
+    def act(
+        self, theta: Theta, adaptation: Params
+    ) -> Callable[[Float[Tensor, "world obs"]], Gaussian]:
         """How the adapted policies act, worlds grouped by task."""
         tasks = len(next(iter(adaptation.values())))
 

@@ -66,7 +66,7 @@ class Bench:
     def curve(self, trained: Trained, episodes: Sequence[int]) -> list[Row]:
         """(k, returns, success) of each k, by task."""
         learner, theta = trained.learner, trained.theta
-        adapts = learner.cfg.inner_steps > 0
+        adapts = learner.inner_steps > 0
         most = max(episodes) if adapts else 0
         found: dict[int, list[tuple[Tensor, Tensor]]] = {k: [] for k in episodes}
         for index, part in self.parts:

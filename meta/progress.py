@@ -9,7 +9,7 @@ import rich.progress
 from rich.console import Console
 
 from meta.configs import TrainCfg
-from meta.maml import Metrics
+from meta.learner import Metrics
 
 
 class Progress:

@@ -11,7 +11,30 @@ from torch import Tensor
 from policies.gaussian import Gaussian
 from tasks.env import Env
 
-Act = Callable[[Float[Tensor, "world obs"]], Gaussian]
+
+class Seen(NamedTuple):
+    """Steps as a policy that watches itself sees them."""
+
+    obs: Float[Tensor, "*batch obs"]
+    action: Float[Tensor, "*batch action"]
+    reward: Float[Tensor, "*batch"]
+    next_obs: Float[Tensor, "*batch obs"]
+    valid: Float[Tensor, "*batch"]
+    """1 where the step belongs to an episode, else 0."""
+
+
+class Attentive(NamedTuple):
+    """A policy that remembers the episode it is in, and what was before."""
+
+    memory: Float[Tensor, "task memory"]
+    """What it remembers at the start, one row for equally many worlds."""
+    policy: Callable[[Tensor, Tensor], Gaussian]
+    """Observations and memories to the distribution over each world's actions."""
+    watch: Callable[[Tensor, Seen], Tensor]
+    """The memories after a step."""
+
+
+Act = Callable[[Float[Tensor, "world obs"]], Gaussian] | Attentive
 """The distribution over each world's actions."""
 
 
@@ -71,9 +94,12 @@ def collect(
     running = torch.ones(env.worlds, dtype=torch.bool, device=obs.device)
     success = torch.zeros_like(running)
     fault = torch.zeros_like(running)
+    attentive = act if isinstance(act, Attentive) else _inattentive(act)
+    each = env.worlds // len(attentive.memory)
+    memory = attentive.memory.repeat_interleave(each, dim=0)
     with torch.no_grad():
         for _ in range(env.horizon):
-            policy = act(obs)
+            policy = attentive.policy(obs, memory)
             action = policy.sample(rng) if explore else policy.mean
             step = env.step(action)
             row = {
@@ -87,12 +113,23 @@ def collect(
             }
             for name, value in row.items():
                 rows.setdefault(name, []).append(value)
+            seen = Seen(obs, action, step.reward, step.obs, running.float())
+            memory = attentive.watch(memory, seen)
             success = torch.where(running, step.success, success)
             fault = fault | (running & step.fault)
             running = running & ~(step.terminated | step.truncated)
             obs = step.obs
     stacked = {name: torch.stack(values) for name, values in rows.items()}
     return Rollout(**stacked, success=success, fault=fault)
+
+
+def _inattentive(act: Callable[[Tensor], Gaussian]) -> Attentive:
+    """The same policy, with nothing to remember."""
+    return Attentive(
+        memory=torch.empty(1, 0),
+        policy=lambda obs, _: act(obs),
+        watch=lambda memory, _: memory,
+    )
 
 
 def concatenate(rollouts: list[Rollout], tasks: int) -> Rollout:

@@ -31,7 +31,7 @@ from meta.checkpoint import (
 from meta.configs import TrainCfg
 from meta.distributed import anywhere, share
 from meta.events import EventFile
-from meta.maml import Metrics
+from meta.learner import Metrics
 from meta.progress import Progress, Stop
 from meta.train import make_trainer
 from meta.versions import versions

@@ -9,12 +9,15 @@ import torch
 
 from meta.advantage import LearnedAdvantage
 from meta.batch import limit_episodes
-from meta.configs import TrainCfg
+from meta.configs import HISTORY_METHODS, TrainCfg
 from meta.distributed import averaged, local_threads, share
-from meta.maml import Maml, Metrics
+from meta.history import History
+from meta.learner import Learner, Metrics, Training
+from meta.maml import Maml
 from meta.rollout import Experience, Rollout, by_task, collect, concatenate
 from meta.theta import Theta, on_device
 from policies.mlp import MlpPolicy
+from policies.privileged import PrivilegedPolicy
 from robots.sim.simulator import check_device
 from tasks.env import Env
 from tasks.registry import make_family
@@ -32,7 +35,7 @@ class Trainer:
 
     cfg: TrainCfg
     env: Env
-    learner: Maml
+    learner: Learner
     theta: Theta
     optimizer: torch.optim.Adam
     iteration: int = 0
@@ -40,7 +43,8 @@ class Trainer:
 
     def step(self) -> Metrics:
         """One meta-iteration: sample tasks, collect, adapt, collect, update."""
-        cfg, learner, env = self.cfg, self.learner, self.env
+        cfg, env = self.cfg, self.env
+        learner, left = self.learner.stage(self.iteration / cfg.iterations)
         rank, size = share()
         rng = _generator(cfg.seed, "collect", self.iteration, env.device, rank)
         seed = _seed(cfg.seed, "tasks", self.iteration)
@@ -51,18 +55,18 @@ class Trainer:
         rollouts: list[Rollout] = []
         experiences: list[Experience] = []
         with simulator_threads():
-            for _ in range(cfg.learner.inner_steps):
+            for _ in range(learner.inner_steps):
                 rollouts.append(collect(env, learner.act(self.theta, adaptation), rng))
                 experience = by_task(rollouts[-1], count)
                 experiences.append(_limited(experience, cfg, rng))
                 adaptation = learner.adapt(self.theta, adaptation, experiences[-1])
             act = learner.act(self.theta, adaptation)
-            rounds = [collect(env, act, rng) for _ in range(cfg.measure_rounds)]
+            left_to_measure = cfg.phases - learner.inner_steps
+            rounds = [collect(env, act, rng) for _ in range(left_to_measure)]
         rollouts.append(concatenate(rounds, count))
         experiences.append(by_task(rollouts[-1], count))
         for entry in self.optimizer.param_groups:
-            left = max(0.0, 1 - self.iteration / cfg.iterations)
-            entry["lr"] = cfg.learner.rate * left
+            entry["lr"] = cfg.learner.rate * max(0.0, left)
         metrics = learner.update(self.theta, self.optimizer, experiences)
         self.iteration += 1
         self.env_steps += size * sum(r.env_steps for r in rollouts)
@@ -80,7 +84,7 @@ def pick_device(name: str) -> str:
     return str(check_device(name))
 
 
-def make_trainer(cfg: TrainCfg) -> Trainer:
+def make_trainer(cfg: TrainCfg) -> Training:
     """A run at its first iteration, or this process's share of it.
 
     Raises:
@@ -95,27 +99,57 @@ def make_trainer(cfg: TrainCfg) -> Trainer:
     env = Env(
         make_family(cfg.family, cfg.device),
         worlds=cfg.worlds // size,
-        oracle=cfg.method == "oracle",
+        oracle=cfg.privileged,
         threads=cfg.threads or local_threads(),
     )
     learner = make_learner(cfg, env)
+    if cfg.method == "dr-sb3":
+        return _by_sb3(cfg, env, learner)
     theta = on_device(learner.initial(env.obs_dim), env.device)
     optimizer = torch.optim.Adam(learner.trained(theta), lr=cfg.learner.rate)
     return Trainer(cfg=cfg, env=env, learner=learner, theta=theta, optimizer=optimizer)
 
 
-def make_learner(cfg: TrainCfg, env: Env) -> Maml:
+def _by_sb3(cfg: TrainCfg, env: Env, learner: Learner) -> Training:
+    if share().size > 1 or env.device.type != "cpu":
+        raise ValueError("dr-sb3 trains in one process, on the cpu")
+    try:
+        from meta.sb3 import Sb3Trainer
+    except ImportError as error:
+        raise ValueError(
+            "dr-sb3 needs Stable-Baselines3: pip install 'pliant[sb3]'"
+        ) from error
+    return Sb3Trainer(cfg, env, learner)
+
+
+def make_learner(cfg: TrainCfg, env: Env) -> Learner:
     """The learner of a configuration, with freshly drawn modules."""
     rng = _generator(cfg.seed, "initial", 0)
-    policy = MlpPolicy(
-        env.obs_dim,
-        env.action_dim,
-        hidden=cfg.hidden,
-        initial_std=cfg.initial_std,
-        min_std=cfg.min_std,
-        rng=rng,
-    )
+    shape = {
+        "hidden": cfg.hidden,
+        "initial_std": cfg.initial_std,
+        "min_std": cfg.min_std,
+        "rng": rng,
+    }
+    if cfg.method in HISTORY_METHODS:
+        visible = env.family.obs_dim
+        policy = PrivilegedPolicy(
+            visible,
+            env.obs_dim - visible,
+            env.action_dim,
+            latent=cfg.history.latent,
+            **shape,
+        )
+        return History(
+            cfg.history,
+            Maml(cfg.learner, policy),
+            policy,
+            action_dim=env.action_dim,
+            hidden=cfg.hidden[-1],
+            rng=rng,
+        )
     advantage = None
+    policy = MlpPolicy(env.obs_dim, env.action_dim, **shape)
     if cfg.learner.learned_advantage:
         # features: observation, its change, reward
         width = 2 * env.obs_dim + 1

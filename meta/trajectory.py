@@ -180,7 +180,7 @@ def record(
         ]
         tape = _Tape(env.sim)
         env.sim = tape
-        counts = (0, adapt_episodes if learner.cfg.inner_steps else 0)
+        counts = (0, adapt_episodes if learner.inner_steps else 0)
         before, after = (
             _run(env, tape, learner.act(theta, adaptation), seed, count)
             for adaptation, count in zip(phases, counts, strict=True)
@@ -253,7 +253,7 @@ def _adapted(
 ) -> Params:
     learner, theta = trained.learner, trained.theta
     adaptation = learner.begin(theta, 1)
-    if not learner.cfg.inner_steps:
+    if not learner.inner_steps:
         return adaptation
     oracle = trained.cfg.method == "oracle"
     env = Env(family, worlds=episodes, oracle=oracle, threads=1)

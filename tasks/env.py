@@ -1,14 +1,14 @@
 """The environment: a family's tasks on a simulator, one task a world."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from robots.sim.simulator import Readings, Simulator
-from tasks.family import Family, Instant, Values
+from tasks.family import Family, Instant
 from tasks.simulators import make_simulator
 from tasks.task import Task
 
@@ -63,26 +63,36 @@ class Env:
         self.device = family.device
         self.sim = simulator or make_simulator(family, worlds, threads)
         self.tasks: tuple[Task, ...] = ()
-        self._values: Values = {}
+        self._values: dict[str, Tensor] = {}
         self._revealed = torch.empty(worlds, 0, device=self.device)
+        self._now: Instant | None = None
         self._steps = torch.zeros(worlds, device=self.device)
 
-    def assign(self, tasks: Sequence[Task]) -> None:
-        """Give each world its task; a reset must follow.
+    def assign(
+        self, tasks: Sequence[Task], worlds: Int[Tensor, "n"] | None = None
+    ) -> None:
+        """Give some worlds (all by default) their tasks.
+
+        An episode that is under way goes on in the new task, unless it is reset.
+
+        Args:
+            tasks: one a world.
+            worlds: indices of the n worlds, ascending.
 
         Raises:
             ValueError: for another number of tasks than worlds, or another family.
+            RuntimeError: for some worlds before all have had a task.
         """
-        if len(tasks) != self.worlds:
-            raise ValueError(
-                f"{self.worlds} worlds take as many tasks, got {len(tasks)}"
-            )
+        count = self.worlds if worlds is None else len(worlds)
+        if len(tasks) != count:
+            raise ValueError(f"{count} worlds take as many tasks, got {len(tasks)}")
         strange = {task.family for task in tasks} - {self.family.name}
         if strange:
             raise ValueError(
                 f"tasks of {', '.join(sorted(strange))} in worlds of {self.family.name}"
             )
-        self.tasks = tuple(tasks)
+        if worlds is not None and not self.tasks:
+            raise RuntimeError("assign tasks to all worlds before some")
         # what a task means is worked out once, however many worlds have it
         distinct = {id(task): task for task in tasks}
         place = {key: i for i, key in enumerate(distinct)}
@@ -90,10 +100,22 @@ class Env:
         values = self.family.values(list(distinct.values()))
         if self.family.fields:
             fields = self.family.model_fields(values)
-            self.sim.assign({name: v[rows] for name, v in fields.items()})
+            self.sim.assign({name: v[rows] for name, v in fields.items()}, worlds)
+        own = {name: v[rows].to(self.device) for name, v in values.items()}
+        revealed = self._revealed
         if self.oracle:
-            self._revealed = self.family.reveal(values)[rows].to(self.device)
-        self._values = {name: v[rows].to(self.device) for name, v in values.items()}
+            revealed = self.family.reveal(values)[rows].to(self.device)
+        if worlds is None:
+            self.tasks = tuple(tasks)
+        else:
+            given = dict(zip(worlds.tolist(), tasks, strict=True))
+            self.tasks = tuple(given.get(w, t) for w, t in enumerate(self.tasks))
+            own = {k: self._values[k].index_copy(0, worlds, v) for k, v in own.items()}
+            if self.oracle:
+                revealed = self._revealed.index_copy(0, worlds, revealed)
+        self._values, self._revealed = own, revealed
+        if self._now is not None:
+            self._now = replace(self._now, values=own)
 
     def reset(
         self, rng: torch.Generator, worlds: Int[Tensor, "n"] | None = None
@@ -107,21 +129,23 @@ class Env:
         readings = self.sim.reset(qpos, qvel, worlds)
         self._steps[chosen] = 0
         self._now = self._instant(readings)
-        return self._observe()
+        return self._observe(self._now)
 
     def step(self, action: Float[Tensor, "world action"]) -> Step:
         """Advance every world by one control period."""
+        if self._now is None:
+            raise RuntimeError("the worlds have no state yet: call reset first")
         action = action.clamp(-1.0, 1.0)
         before = self._now
         readings = self.sim.step(self.family.control(before, action))
         self._steps += 1
-        self._now = self._instant(readings)
-        outcome = self.family.judge(before, self._now, action)
+        now = self._now = self._instant(readings)
+        outcome = self.family.judge(before, now, action)
         reward = torch.zeros(self.worlds, device=self.device)
         for name, term in outcome.terms.items():
             reward += self.family.weights[name] * term
         return Step(
-            obs=self._observe(),
+            obs=self._observe(now),
             reward=reward,
             terminated=outcome.terminated | readings.fault,
             truncated=self._steps >= self.horizon,
@@ -137,6 +161,6 @@ class Env:
             values=self._values,
         )
 
-    def _observe(self) -> Float[Tensor, "world obs"]:
-        obs = self.family.observe(self._now)
+    def _observe(self, now: Instant) -> Float[Tensor, "world obs"]:
+        obs = self.family.observe(now)
         return torch.cat([obs, self._revealed], dim=-1) if self.oracle else obs

@@ -19,7 +19,7 @@ import meta.run
 from meta.checkpoint import CHECKPOINT, load_trained
 from meta.cli import COMMANDS, main
 from meta.doctor import Finding, check_folder, check_rendering, check_speed
-from meta.maml import Metrics
+from meta.learner import Metrics
 from meta.run import CONFIG, METRICS
 from meta.train import Trainer
 from tasks.cheetah_direction import CheetahDirection

@@ -22,7 +22,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import meta.run
 from meta.checkpoint import CHECKPOINT, load_trained
 from meta.configs import TrainCfg
-from meta.maml import Metrics
+from meta.learner import Metrics
 from meta.progress import Progress, Stop
 from meta.run import CONFIG, METRICS, TIMING, VERSIONS, Run, default_folder, train
 from meta.train import Trainer

@@ -1,0 +1,79 @@
+"""What the training loop, the evaluation and deployment ask of a learner."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from meta.rollout import Act, Experience
+from meta.theta import Params, Theta
+
+if TYPE_CHECKING:
+    from meta.configs import TrainCfg
+
+Metrics = dict[str, float]
+
+
+@runtime_checkable
+class Learner(Protocol):
+    """It keeps no state: all that is learned is in theta, and what it has worked out
+    about its current tasks in the adaptation.
+    """
+
+    @property
+    def inner_steps(self) -> int:
+        """How often an iteration adapts; 0: it never does."""
+        ...
+
+    def stage(self, progress: float) -> tuple["Learner", float]:
+        """Who takes the iteration at a share of all, and how much of it is left."""
+        ...
+
+    def initial(self, obs_dim: int) -> Theta:
+        """Untrained parameters and fresh statistics."""
+        ...
+
+    def trained(self, theta: Theta) -> list[Tensor]:
+        """The tensors that the optimiser changes, as leaves that require gradients."""
+        ...
+
+    def begin(self, theta: Theta, tasks: int) -> Params:
+        """The adaptation before any experience, per task."""
+        ...
+
+    def act(self, theta: Theta, adaptation: Params) -> Act:
+        """How the adapted policies act, worlds grouped by task."""
+        ...
+
+    def adapt(self, theta: Theta, adaptation: Params, experience: Experience) -> Params:
+        """What the experience makes of the adaptation that collected it."""
+        ...
+
+    def update(
+        self,
+        theta: Theta,
+        optimizer: torch.optim.Optimizer,
+        experiences: Sequence[Experience],
+    ) -> Metrics:
+        """Learn from one experience per inner step and one to measure, in place."""
+        ...
+
+
+@runtime_checkable
+class Training(Protocol):
+    """A run's live state; between iterations it is theta and the optimiser alone."""
+
+    @property
+    def cfg(self) -> "TrainCfg":
+        """What is trained."""
+        ...
+
+    theta: Theta
+    optimizer: torch.optim.Optimizer
+    iteration: int
+    env_steps: int
+
+    def step(self) -> Metrics:
+        """One iteration."""
+        ...
