@@ -3,7 +3,7 @@
 1. Meta-trains `reach-rotated` for a minute or two: watch the return after adaptation
    leave the return before it behind.
 2. Evaluates the shipped `strike` policies on shapes never met in training, beside
-   random, DR and oracle, and draws the adaptation curve.
+   random, DR, fine-tuning and oracle, and draws the adaptation curve.
 3. Films one object before and after adaptation.
 
 Everything is written to runs/demo/.
@@ -16,9 +16,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from meta.checkpoint import load_trained, shipped_baselines, shipped_policies
+from meta.checkpoint import load_trained, shipped_policies
 from meta.configs import make_config
-from meta.evaluate import evaluate
+from meta.evaluate import evaluate, with_shipped
 from meta.replay import write_strip, write_video
 from meta.report import print_table, write_report
 from meta.run import train
@@ -43,16 +43,14 @@ def main() -> None:
     train(cfg, OUT / "reach-rotated", overwrite=True)
 
     console.rule("2  strike: adapt to objects of shapes never met in training")
-    seeds = [n for n in shipped_policies() if n == "strike" or "strike-seed" in n]
-    policies = [load_trained(f"shipped:{name}") for name in seeds]
-    baselines = {
-        method: [load_trained(spec) for spec in shipped_baselines("strike", method)]
-        for method in ("dr", "oracle")
-    }
+    policies = [
+        load_trained(f"shipped:{n}") for n in shipped_policies("strike", "maml")
+    ]
+    groups = with_shipped(policies[0], [])
     result = evaluate(
         policies,
-        dr=baselines["dr"],
-        oracle=baselines["oracle"],
+        dr=groups["dr"],
+        oracle=groups["oracle"],
         split="unseen-shapes",
         tasks=args.tasks,
         episodes=(0, 1, 2, 3, 5, 10),

@@ -7,6 +7,7 @@ the last whole one.
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -44,6 +45,8 @@ class Trained:
     env_steps: int
     source: str
     """Where it was loaded from, as the user named it."""
+    checksum: str = ""
+    """Of the file that it was loaded from."""
 
 
 def save_checkpoint(path: Path, trainer: Training, *, resumable: bool = True) -> None:
@@ -75,7 +78,7 @@ def load_trained(spec: str, device: torch.device | str = "cpu") -> Trained:
         ValueError: if there is none, or the file is truncated, corrupt or of another
             format.
     """
-    tensors, metadata = _read(_locate(spec))
+    tensors, metadata = _read(locate(spec))
     cfg = parse_config(metadata["config"])
     family = make_family(cfg.family)
     env = Env(family, worlds=1, oracle=cfg.privileged, threads=1)
@@ -91,6 +94,7 @@ def load_trained(spec: str, device: torch.device | str = "cpu") -> Trained:
         iteration=int(metadata["iteration"]),
         env_steps=int(metadata["env_steps"]),
         source=spec,
+        checksum=metadata["sha256"],
     )
 
 
@@ -128,6 +132,15 @@ def checkpoint_config(path: Path) -> TrainCfg:
     return parse_config(_read(path)[1]["config"])
 
 
+def checksum(path: Path) -> str:
+    """What tells a checkpoint from any other.
+
+    Raises:
+        ValueError: as `load_trained`.
+    """
+    return _read(path)[1]["sha256"]
+
+
 def parse_config(text: str) -> TrainCfg:
     """Read a configuration's JSON.
 
@@ -163,29 +176,22 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise
 
 
-def shipped_policies() -> list[str]:
-    """Names that `load_trained` takes after `shipped:`."""
+def shipped_policies(family: str = "", method: str = "") -> list[str]:
+    """Names that `load_trained` takes after `shipped:`, perhaps of one method only."""
     folder = assets.ROOT / "policies"
-    return sorted(path.stem for path in folder.glob("*.safetensors"))
+    names = sorted(path.stem for path in folder.glob("*.safetensors"))
+    if not method:
+        return names
+    first = family if method == "maml" else f"{family}-{method}"
+    return [n for n in names if re.fullmatch(rf"{re.escape(first)}(-seed\d+)?", n)]
 
 
-def shipped_baselines(family: str, method: str) -> list[str]:
-    """The shipped baselines of a family, one per training seed.
+def locate(spec: str) -> Path:
+    """The file of a policy: in a run folder, itself, or shipped.
 
     Raises:
-        ValueError: if none ships, saying how to train one.
+        ValueError: if there is none.
     """
-    first = f"{family}-{method}"
-    names = [n for n in shipped_policies() if n == first or f"{first}-seed" in n]
-    if not names:
-        raise ValueError(
-            f"no {method} baseline ships for {family}; train one with: "
-            f"pliant train {family} --method {method}, then give --{method} FOLDER"
-        )
-    return [f"{SHIPPED}{name}" for name in names]
-
-
-def _locate(spec: str) -> Path:
     if spec.startswith(SHIPPED):
         name = spec.removeprefix(SHIPPED)
         known = shipped_policies()
@@ -216,9 +222,10 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise ValueError(
             f"{path} has format {metadata.get('format')!r}, expected {FORMAT!r}"
         )
-    if metadata.pop("sha256", None) != _checksum(tensors, metadata):
+    said = metadata.pop("sha256", None)
+    if said != _checksum(tensors, metadata):
         raise ValueError(f"{path} is corrupt: its checksum does not match")
-    return tensors, metadata
+    return tensors, metadata | {"sha256": said}
 
 
 def _fitting(saved: Theta, expected: Theta, source: str) -> Theta:
@@ -243,7 +250,9 @@ def _adam_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     return {f"{i}.{k}": v for i, entry in state.items() for k, v in entry.items()}
 
 
-def _restore_adam(optimizer: torch.optim.Optimizer, saved: Mapping[str, Tensor]) -> None:
+def _restore_adam(
+    optimizer: torch.optim.Optimizer, saved: Mapping[str, Tensor]
+) -> None:
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in saved.items():
         index, key = name.split(".")

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 import tyro
 from tyro import conf
 
-from meta.commands import Bench, Device, Doctor, Evaluate, Record, Replay
+from meta.bench_commands import Bench, Suite
+from meta.commands import Device, Doctor, Evaluate, Record, Replay
 from meta.listing import List
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ commands:
   record    run a policy before and after adapting and keep what happened
   replay    watch a recording, or turn it into a video
   doctor    check this machine, and say how to cure what is wrong
-  bench     how fast a GPU simulates and learns
+  bench     gpu: how fast one simulates and learns; suite: every method on every family
 
   pliant COMMAND --help    what a command does, with an example
   pliant --version
@@ -48,7 +49,7 @@ from nothing to a number:
   pliant train cheetah-direction --method dr
   pliant train cheetah-direction --method oracle
   pliant evaluate runs/cheetah-direction-maml-seed0 \\
-      --dr runs/cheetah-direction-dr-seed0 --oracle runs/cheetah-direction-oracle-seed0
+      --beside runs/cheetah-direction-dr-seed0 runs/cheetah-direction-oracle-seed0
 
 Errors are one line and exit with code 2; PLIANT_TRACEBACK=1 shows where they arise.
 """
@@ -75,6 +76,7 @@ class Command(Protocol):
         ...
 
 
+CONFIG = (conf.PositionalRequiredArgs, conf.FlagCreatePairsOff, conf.DisallowNone)
 COMMANDS: dict[str, type[Command]] = {
     "list": List,
     "evaluate": Evaluate,
@@ -118,13 +120,10 @@ def _dispatch(argv: list[str]) -> int:
             print(USAGE, end="")
         case ["train", *rest]:
             return _train(rest)
+        case ["bench", "suite", *rest]:
+            return _parse(Suite, rest, "pliant bench suite", CONFIG).run()
         case [name, *rest] if name in COMMANDS:
-            config = (
-                conf.PositionalRequiredArgs,
-                conf.FlagCreatePairsOff,
-                conf.DisallowNone,
-            )
-            return _parse(COMMANDS[name], rest, f"pliant {name}", config).run()
+            return _parse(COMMANDS[name], rest, f"pliant {name}", CONFIG).run()
         case _:
             given = f"unknown command {argv[0]!r}" if argv else "no command given"
             known = ", ".join(sorted((*COMMANDS, "train")))

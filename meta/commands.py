@@ -12,14 +12,20 @@ from typing import TYPE_CHECKING, Literal
 Device = Literal["auto", "cpu", "cuda"]
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from meta.checkpoint import Trained
     from meta.trajectory import Recording
+
+    Groups = dict[str, list[Trained]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluate:
     """Measure how return and success grow with the episodes a policy adapts on.
 
-    Random, DR and oracle are measured on the same tasks. A policy is a run folder, a
+    Random, DR, DR fine-tuned, PPO from scratch and the oracle are measured on the same
+    tasks, and every other method that ships for the family. A policy is a run folder, a
     .safetensors file or shipped:NAME; several count as the seeds of one method.
 
     Example: pliant evaluate shipped:strike --split unseen-shapes --report results
@@ -39,49 +45,75 @@ class Evaluate:
     """Write the results here."""
     report: Path | None = None
     """Write the table and draw the curves in this folder."""
-    dr: tuple[str, ...] = ()
-    """The DR baseline, one per seed; those shipped for the family by default."""
-    oracle: tuple[str, ...] = ()
-    """The oracle, one per seed; those shipped for the family by default."""
+    beside: tuple[str, ...] = ()
+    """Baselines and rivals, one a seed, in place of those of their methods that ship
+    for the family."""
+    alone: bool = False
+    """Leave out the rivals; random, DR, fine-tuning and oracle always stay."""
     threads: int = 0
     """Simulator threads; 0 means one per CPU. Does not change the numbers."""
     device: Device = "auto"
     """What simulates and adapts, cpu or cuda; auto is cuda where there is one."""
 
+    change: bool = False
+    """Measure instead how soon the methods recover from another task in mid-episode."""
+
     def run(self) -> int:
         """Evaluate and print the table."""
-        from meta.checkpoint import load_trained, shipped_baselines, write_atomically
-        from meta.evaluate import evaluate
-        from meta.report import print_table, write_report
+        from meta.checkpoint import load_trained
+        from meta.evaluate import with_shipped
         from meta.train import pick_device
 
         self._check()
         device = pick_device(self.device)
         policies = [load_trained(spec, device) for spec in self.policies]
-        family = policies[0].cfg.family
-        baselines = {
-            name: [
-                load_trained(spec, device)
-                for spec in given or shipped_baselines(family, name)
-            ]
-            for name, given in (("dr", self.dr), ("oracle", self.oracle))
-        }
+        others = [load_trained(spec, device) for spec in self.beside]
+        groups = with_shipped(policies[0], others, device)
+        if self.alone:
+            groups = {name: groups[name] for name in ("dr", "oracle")}
+        return (self._recover if self.change else self._adapt)(policies, groups)
+
+    def _adapt(self, policies: "Sequence[Trained]", groups: "Groups") -> int:
+        from meta.checkpoint import write_atomically
+        from meta.evaluate import evaluate
+        from meta.report import print_table, write_report
+
+        dr, oracle = groups.pop("dr"), groups.pop("oracle")
         result = evaluate(
             policies,
-            dr=baselines["dr"],
-            oracle=baselines["oracle"],
+            dr=dr,
+            oracle=oracle,
+            rivals=[trained for group in groups.values() for trained in group],
             split=self.split,
             tasks=self.tasks,
-            episodes=_numbers(self.episodes, "--episodes"),
+            episodes=numbers(self.episodes, "--episodes"),
             seed=self.seed,
             threads=self.threads,
-            device=device,
+            device=policies[0].theta["moments/mean"].device,
         )
         print_table(result)
         if self.json:
             write_atomically(self.json, result.to_json().encode())
         if self.report:
             write_report(result, self.report)
+        return 0
+
+    def _recover(self, policies: "Sequence[Trained]", groups: "Groups") -> int:
+        from meta.change import recoveries
+        from meta.checkpoint import write_atomically
+        from meta.table import print_changed
+
+        results = recoveries(
+            policies,
+            groups,
+            split=self.split,
+            tasks=self.tasks,
+            seed=self.seed,
+            threads=self.threads,
+        )
+        print_changed(results)
+        if self.json:
+            write_atomically(self.json, results.to_json().encode())
         return 0
 
     def _check(self) -> None:
@@ -92,7 +124,9 @@ class Evaluate:
             raise ValueError(
                 f"seed and threads must be >= 0, got {self.seed} and {self.threads}"
             )
-        _check_can_be_written(self.json)
+        if self.change and self.report:
+            raise ValueError("--change has no report; --json keeps its figures")
+        check_can_be_written(self.json)
         if self.report and self.report.exists() and not self.report.is_dir():
             raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(self.report))
 
@@ -120,7 +154,7 @@ class Record:
         from meta.checkpoint import load_trained
         from meta.trajectory import record
 
-        _check_can_be_written(self.out)
+        check_can_be_written(self.out)
         recording = record(
             load_trained(self.policy),
             split=self.split,
@@ -153,7 +187,7 @@ class Replay:
 
         if self.mp4 and self.mp4.suffix != ".mp4":
             raise ValueError(f"--mp4 takes a file name ending in .mp4, got {self.mp4}")
-        _check_can_be_written(self.mp4)
+        check_can_be_written(self.mp4)
         recording = load_recording(self.trajectory)
         difference = verify(recording)
         if difference:
@@ -163,46 +197,6 @@ class Replay:
             print(f"wrote {self.mp4}: return {_returns(recording)}")
         else:
             show(recording)
-        return 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bench:
-    """Measure how fast a GPU simulates and learns, beside the CPU and the bare physics.
-
-    The first build compiles kernels, which takes a minute or two; Warp keeps them.
-
-    Example: pliant bench gpu --families strike --worlds 512,4096 --json speed.json
-    """
-
-    what: Literal["gpu"]
-    """What to measure."""
-    families: str = ""
-    """Names, with commas between; all by default."""
-    worlds: str = "512,2048,8192,32768"
-    """Numbers of worlds."""
-    seconds: float = 3.0
-    """For each figure."""
-    device: Literal["cuda", "cpu"] = "cuda"
-    """Where Warp runs; its CPU device is serial, and only there to try the command."""
-    json: Path | None = None
-    """Write the figures here."""
-
-    def run(self) -> int:
-        """Measure and print the table."""
-        from meta.checkpoint import write_atomically
-        from robots.sim.simulator import check_device
-        from tasks.registry import FAMILIES
-
-        check_device(self.device)
-        _check_can_be_written(self.json)
-        from meta.bench_gpu import bench
-
-        names = self.families.split(",") if self.families else sorted(FAMILIES)
-        sizes = _numbers(self.worlds, "--worlds")
-        text = bench(names, sizes, self.device, seconds=self.seconds)
-        if self.json:
-            write_atomically(self.json, text.encode())
         return 0
 
 
@@ -223,7 +217,8 @@ class Doctor:
         return examine()
 
 
-def _check_can_be_written(path: Path | None) -> None:
+def check_can_be_written(path: Path | None) -> None:
+    """Raise OSError for a file that could not be written; none is fine."""
     if path is None:
         return
     code = 0
@@ -237,7 +232,8 @@ def _check_can_be_written(path: Path | None) -> None:
         raise OSError(code, os.strerror(code), str(path))
 
 
-def _numbers(text: str, option: str) -> tuple[int, ...]:
+def numbers(text: str, option: str) -> tuple[int, ...]:
+    """The whole numbers that an option lists, or ValueError."""
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:

@@ -52,10 +52,7 @@ class TrainCfg:
         """Refuse what cannot run, with what is allowed."""
         if self.family not in FAMILIES:
             make_family(self.family)
-        if self.method not in METHODS:
-            raise ValueError(
-                f"unknown method {self.method!r}; methods: {', '.join(METHODS)}"
-            )
+        check_method(self.method)
         counts = ("iterations", "tasks", "episodes", "measure_rounds")
         for name in (*counts, "checkpoint_every"):
             if getattr(self, name) < 1:
@@ -86,6 +83,18 @@ class TrainCfg:
     def worlds(self) -> int:
         """Worlds simulated at once."""
         return self.tasks * self.episodes
+
+
+def check_method(name: str) -> Method:
+    """The method of that name.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    for method in METHODS:
+        if method == name:
+            return method
+    raise ValueError(f"unknown method {name!r}; methods: {', '.join(METHODS)}")
 
 
 _CHEETAH = TrainCfg(

@@ -1,4 +1,7 @@
-"""How well a policy adapts, beside random, DR and oracle on the same tasks.
+"""How well a policy adapts, beside its baselines on the same tasks.
+
+Random, DR, DR fine-tuned with the same episodes, PPO from scratch with them and the
+oracle are always there; other methods that adapt, rivals, where they are given.
 
 For each task and each k, the unadapted policy collects k episodes by sampling its
 actions, adapts once on all of them, and is then measured on a fixed number of other
@@ -6,107 +9,34 @@ episodes acting by its mean. The k episodes are the first k of one collection, a
 methods and all k are measured from the same initial states.
 """
 
-import json
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from meta.checkpoint import Trained
+from meta.checkpoint import SHIPPED, Trained, load_trained, shipped_policies
+from meta.configs import METHODS
+from meta.evaluation import THRESHOLDS, Evaluation, Level, Point
+from meta.finetune import tuned
+from meta.leak import probe_family
 from meta.measure import Bench, Ledger, Measured, stack
 from meta.statistics import (
-    Estimate,
+    Scores,
     admission,
+    bounded,
     estimate,
     harm,
     iqm,
     mean,
+    performance_profile,
+    probability_of_improvement,
     share_of_gap,
 )
 from meta.train import simulator_threads
-from meta.versions import versions
 from tasks.registry import make_family
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Level:
-    """How well a method does on the tasks."""
-
-    returns: Estimate
-    iqm: Estimate
-    """Interquartile mean of the returns."""
-    success: Estimate
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Point(Level):
-    """One point of the adaptation curve."""
-
-    episodes: int
-    normalised: Estimate
-    """Share of the gap between DR and oracle."""
-    worst_decile: float
-    """Mean return over the tenth of all (seed, task) that went worst."""
-    harm_rate: Estimate
-    """Share of (seed, task) with a return below that of no adaptation."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluation:
-    """An adaptation curve and what it must be seen beside."""
-
-    family: str
-    split: str
-    seed: int
-    tasks: int
-    measure_episodes: int
-    curve: tuple[Point, ...]
-    baselines: Mapping[str, Level]
-    """Of random, dr and oracle."""
-    admission: Estimate
-    """(oracle - DR) / (oracle - random): how much knowing the task matters."""
-    ledger: Ledger
-    policies: Mapping[str, list[dict[str, str | int]]]
-    """What was measured as policy, dr and oracle, by training seed."""
-
-    @property
-    def episodes_to_90(self) -> int | None:
-        """Fewest measured episodes that close 90 % of the gap, if any do."""
-        reached = [p.episodes for p in self.curve if p.normalised.value >= 0.9]
-        return min(reached, default=None)
-
-    def to_json(self) -> str:
-        """Everything, as JSON; what is not defined is null."""
-        last = max(self.curve, key=lambda p: p.episodes)
-        return json.dumps(
-            {
-                "family": self.family,
-                "split": self.split,
-                "seed": self.seed,
-                "tasks": self.tasks,
-                "measure_episodes": self.measure_episodes,
-                "curve": [_point_json(p) for p in self.curve],
-                "baselines": {n: _level_json(b) for n, b in self.baselines.items()},
-                "normalised": {
-                    str(p.episodes): _interval(p.normalised) for p in self.curve
-                },
-                "admission": _interval(self.admission),
-                **_flat("harm_rate", last.harm_rate),
-                "worst_decile": last.worst_decile,
-                "episodes_to_90": self.episodes_to_90,
-                "faults": self.ledger.faults,
-                "env_steps": {
-                    "adapt": self.ledger.adapt,
-                    "measure": self.ledger.measure,
-                },
-                "policies": dict(self.policies),
-                "versions": versions(),
-            },
-            indent=1,
-            allow_nan=False,
-        )
+POLICY, LEVELS = "policy", ("random", "dr", "oracle")
+"""What is evaluated; and what does not adapt, and is measured once."""
 
 
 def evaluate(
@@ -114,6 +44,7 @@ def evaluate(
     *,
     dr: Sequence[Trained],
     oracle: Sequence[Trained],
+    rivals: Sequence[Trained] = (),
     split: str,
     tasks: int,
     episodes: Sequence[int] = (0, 1, 2, 3, 5, 10),
@@ -122,12 +53,13 @@ def evaluate(
     threads: int = 0,
     device: torch.device | str = "cpu",
 ) -> Evaluation:
-    """Measure the adaptation curve of a method and its baselines.
+    """Measure the adaptation curve of a method, its baselines and its rivals.
 
     Args:
         policies: one per training seed.
-        dr: the robust baseline, one per training seed.
+        dr: the robust baseline, one per training seed; fine-tuned too.
         oracle: the ceiling, one per training seed.
+        rivals: other methods, one per method and training seed.
         split: where the tasks come from.
         tasks: number of tasks.
         episodes: the k of the curve.
@@ -140,45 +72,118 @@ def evaluate(
         ValueError: for policies of different families or of the wrong method, or
             numbers that are not allowed.
     """
-    _check_policies(policies, dr, oracle)
+    _check_policies(policies, dr, oracle, rivals)
     _check_numbers(tasks, episodes, seed, measure_episodes)
     family = policies[0].cfg.family
     drawn = make_family(family).sample(split, seed, tasks)
     bench = Bench(drawn, seed, measure_episodes, max(episodes), threads, device)
     # harm is measured against no adaptation, whether or not it was asked for
+    ks = sorted({0, *episodes})
+    groups = _methods(policies, dr, oracle, rivals, max(episodes), device)
     with simulator_threads():
-        curves = stack([bench.curve(p, sorted({0, *episodes})) for p in policies])
-        levels = _levels(bench, dr, oracle)
-    ranked = [levels[name].returns for name in ("oracle", "dr", "random")]
+        ledgers = {name: Ledger() for name in ("random", *groups)}
+        found = {
+            name: stack(
+                [
+                    bench.curve(p, (0,) if name in LEVELS else ks, ledgers[name])
+                    for p in group
+                ]
+            )
+            for name, group in groups.items()
+        }
+        found["random"] = stack([[bench.random(ledgers["random"])]])
     rng = np.random.default_rng(seed)
+    levels = {name: found[name][0] for name in LEVELS}
+    curves = {
+        name: tuple(_point(k, found[name], levels, rng) for k in sorted(episodes))
+        for name in groups
+        if name not in LEVELS
+    }
+    last = {name: m[max(m)].returns for name, m in found.items()}
+    ranked = [levels[name].returns for name in ("oracle", "dr", "random")]
     return Evaluation(
         family=family,
         split=split,
         seed=seed,
         tasks=tasks,
         measure_episodes=measure_episodes,
-        curve=tuple(_point(k, curves, levels, rng) for k in sorted(episodes)),
+        curve=curves.pop(POLICY),
+        rivals=curves,
         baselines={name: _level(m, rng) for name, m in levels.items()},
+        improvement={
+            name: estimate([last[POLICY], other], probability_of_improvement, rng)
+            for name, other in last.items()
+            if name != POLICY
+        },
+        profiles=_profiles(last),
         admission=estimate(ranked, admission, rng),
-        ledger=bench.ledger,
-        policies=_sources(policy=policies, dr=dr, oracle=oracle),
+        leaks=probe_family(family, split, seed),
+        ledgers=ledgers,
+        policies=sources(groups),
     )
 
 
-def _levels(
-    bench: Bench, dr: Sequence[Trained], oracle: Sequence[Trained]
-) -> dict[str, Measured]:
-    return {
-        "random": stack([[bench.random()]])[0],
-        "dr": stack([bench.curve(p, (0,)) for p in dr])[0],
-        "oracle": stack([bench.curve(p, (0,)) for p in oracle])[0],
-    }
+def with_shipped(
+    policy: Trained, others: Sequence[Trained], device: torch.device | str = "cpu"
+) -> dict[str, list[Trained]]:
+    """What a policy is measured beside, by method, one a training seed.
+
+    Args:
+        policy: what is evaluated; its own method is left out.
+        others: take the place of what ships of their methods for the policy's family.
+        device: what is loaded goes there.
+
+    Raises:
+        ValueError: if there is no DR or no oracle, saying how to train one.
+    """
+    family, groups = policy.cfg.family, dict[str, list[Trained]]()
+    for trained in others:
+        groups.setdefault(trained.cfg.method, []).append(trained)
+    own = {policy.cfg.method} - {"dr", "oracle"}
+    for method in METHODS:
+        if method in groups or method in own:
+            continue
+        names = shipped_policies(family, method)
+        if not names and method in ("dr", "oracle"):
+            raise ValueError(
+                f"no {method} baseline ships for {family}; train one with: pliant "
+                f"train {family} --method {method}, then give --beside FOLDER"
+            )
+        if names:
+            groups[method] = [load_trained(f"{SHIPPED}{n}", device) for n in names]
+    return groups
+
+
+def _methods(
+    policies: Sequence[Trained],
+    dr: Sequence[Trained],
+    oracle: Sequence[Trained],
+    rivals: Sequence[Trained],
+    episodes: int,
+    device: torch.device | str,
+) -> dict[str, Sequence[Trained]]:
+    """Everything that is measured, by method."""
+    groups: dict[str, list[Trained]] = {POLICY: list(policies), "dr": list(dr)}
+    if episodes:
+        groups["dr-finetune"], groups["scratch"] = tuned(dr, episodes, device)
+    for trained in rivals:
+        groups.setdefault(trained.cfg.method, []).append(trained)
+    return groups | {"oracle": list(oracle)}
+
+
+def _profiles(last: Mapping[str, Scores]) -> dict[str, list[float]]:
+    """Performance profiles of scores that are 0 at DR's mean and 1 at the oracle's."""
+    floor, ceiling = last["dr"].mean(), last["oracle"].mean()
+    if not ceiling > floor:
+        return {}
+    at = np.array([THRESHOLDS]) * (ceiling - floor) + floor
+    return {n: performance_profile(x, at).tolist() for n, x in last.items()}
 
 
 def _level(m: Measured, rng: np.random.Generator) -> Level:
     return Level(
         returns=estimate([m.returns], mean, rng),
-        success=estimate([m.success], mean, rng),
+        success=bounded(estimate([m.success], mean, rng)),
         iqm=estimate([m.returns], iqm, rng.spawn(1)[0]),
     )
 
@@ -203,16 +208,21 @@ def _point(
             rng,
         ),
         worst_decile=float(flat[: max(1, len(flat) // 10)].mean()),
-        harm_rate=estimate([harm(at.returns, start.returns)], mean, rng.spawn(1)[0]),
+        harm_rate=bounded(
+            estimate([harm(at.returns, start.returns)], mean, rng.spawn(1)[0])
+        ),
     )
 
 
 def _check_policies(
-    policies: Sequence[Trained], dr: Sequence[Trained], oracle: Sequence[Trained]
+    policies: Sequence[Trained],
+    dr: Sequence[Trained],
+    oracle: Sequence[Trained],
+    rivals: Sequence[Trained],
 ) -> None:
     if not (policies and dr and oracle):
         raise ValueError("need at least one policy, one DR and one oracle")
-    families = {t.cfg.family for t in (*policies, *dr, *oracle)}
+    families = {t.cfg.family for t in (*policies, *dr, *oracle, *rivals)}
     if len(families) > 1:
         raise ValueError(
             "policy and baselines are of different families: "
@@ -224,6 +234,13 @@ def _check_policies(
             "policies are pooled as training seeds of one method, got "
             f"{', '.join(sorted(methods))}"
         )
+    taken = methods | {"dr", "oracle"}
+    for trained in rivals:
+        if trained.cfg.method in taken:
+            raise ValueError(
+                f"{trained.source} was trained with method {trained.cfg.method!r}: it "
+                "is no rival of another method"
+            )
     for name, group in (("dr", dr), ("oracle", oracle)):
         for trained in group:
             if trained.cfg.method != name:
@@ -250,7 +267,10 @@ def _check_numbers(
         )
 
 
-def _sources(**groups: Sequence[Trained]) -> dict[str, list[dict[str, str | int]]]:
+def sources(
+    groups: Mapping[str, Sequence[Trained]],
+) -> dict[str, list[dict[str, str | int]]]:
+    """What was measured, by method and training seed."""
     return {
         name: [
             {
@@ -259,36 +279,9 @@ def _sources(**groups: Sequence[Trained]) -> dict[str, list[dict[str, str | int]
                 "seed": t.cfg.seed,
                 "iteration": t.iteration,
                 "env_steps": t.env_steps,
+                "checksum": t.checksum,
             }
             for t in group
         ]
         for name, group in groups.items()
     }
-
-
-def _interval(e: Estimate) -> dict[str, float | None]:
-    values = {"value": e.value, "low": e.low, "high": e.high}
-    return {k: v if math.isfinite(v) else None for k, v in values.items()}
-
-
-def _flat(name: str, e: Estimate) -> dict[str, float | None]:
-    keys = {"value": name, "low": f"{name}_low", "high": f"{name}_high"}
-    return {keys[k]: v for k, v in _interval(e).items()}
-
-
-def _level_json(level: Level) -> dict[str, float | None]:
-    return (
-        _flat("return", level.returns)
-        | _flat("return_iqm", level.iqm)
-        | _flat("success", level.success)
-    )
-
-
-def _point_json(p: Point) -> dict[str, float | int | None]:
-    return (
-        {"episodes": p.episodes}
-        | _level_json(p)
-        | _flat("normalised", p.normalised)
-        | _flat("harm_rate", p.harm_rate)
-        | {"worst_decile": p.worst_decile}
-    )

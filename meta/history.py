@@ -192,7 +192,7 @@ class History:
         return raw.tanh()
 
     def _summarise(self, theta: Theta, s: Seen) -> Float[Tensor, "*batch memory"]:
-        """A step's features and the number 1; nothing for a step that does not count."""
+        """A step's features and a 1; nothing for a step that does not count."""
         n, width = self.policy.obs_dim, (len(theta["moments/mean"]) - 1) // 2
         hidden = s.obs.new_zeros(*s.obs.shape[:-1], width - n)
         change = s.next_obs[..., :n] - s.obs[..., :n]

@@ -17,8 +17,10 @@ Metrics = dict[str, float]
 
 @runtime_checkable
 class Learner(Protocol):
-    """It keeps no state: all that is learned is in theta, and what it has worked out
-    about its current tasks in the adaptation.
+    """What adapts, and learns to.
+
+    It keeps no state: all that is learned is in theta, and what it has worked out about
+    its current tasks in the adaptation.
     """
 
     @property

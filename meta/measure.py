@@ -9,7 +9,7 @@ from torch import Tensor
 
 from meta.batch import limit_episodes
 from meta.checkpoint import Trained
-from meta.rollout import Act, by_task, collect
+from meta.rollout import Act, Rollout, by_task, collect
 from meta.statistics import Scores
 from policies.gaussian import Gaussian
 from tasks.env import Env
@@ -25,12 +25,31 @@ Row = tuple[int, Tensor, Tensor]
 
 @dataclass(slots=True, kw_only=True)
 class Ledger:
-    """Env steps, those spent adapting and those spent measuring apart."""
+    """What one method spent, adapting and measuring apart."""
 
     adapt: int = 0
+    """Env steps to adapt on."""
     measure: int = 0
+    """Env steps to measure."""
+    adapt_episodes: int = 0
+    measure_episodes: int = 0
     faults: int = 0
     """Episodes that a fault ended, of both kinds; they count as they are."""
+
+    def book(self, rollout: Rollout, *, adapting: bool) -> None:
+        """Enter a rollout."""
+        steps, episodes = rollout.env_steps, len(rollout.fault)
+        if adapting:
+            self.adapt, self.adapt_episodes = (
+                self.adapt + steps,
+                self.adapt_episodes + episodes,
+            )
+        else:
+            self.measure, self.measure_episodes = (
+                self.measure + steps,
+                self.measure_episodes + episodes,
+            )
+        self.faults += int(rollout.fault.sum())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,18 +76,19 @@ class Bench:
         self.device = torch.device(device)
         self.measure_episodes = measure_episodes
         self.threads = threads
-        self.ledger = Ledger()
         self._envs: dict[tuple[int, bool], Env] = {}
         # the same parts for every method: each part has its own random numbers
         size = max(1, MAX_WORLDS // max(adapt_episodes, measure_episodes))
         self.parts = [(i, tasks[i : i + size]) for i in range(0, len(tasks), size)]
 
-    def curve(self, trained: Trained, episodes: Sequence[int]) -> list[Row]:
+    def curve(
+        self, trained: Trained, episodes: Sequence[int], ledger: Ledger
+    ) -> list[Row]:
         """(k, returns, success) of each k, by task."""
         learner, theta = trained.learner, trained.theta
         adapts = learner.inner_steps > 0
         most = max(episodes) if adapts else 0
-        found: dict[int, list[tuple[Tensor, Tensor]]] = {k: [] for k in episodes}
+        found: dict[int, list[tuple[Tensor, Tensor]]] = {}
         for index, part in self.parts:
             measuring = self._env(trained, part, self.measure_episodes)
             start = learner.begin(theta, len(part))
@@ -78,21 +98,22 @@ class Bench:
                 rollout = collect(
                     env, learner.act(theta, start), self._rng(ADAPT, index)
                 )
-                self.ledger.adapt += rollout.env_steps
-                self.ledger.faults += int(rollout.fault.sum())
+                ledger.book(rollout, adapting=True)
                 unadapted = by_task(rollout, len(part))
-            for k in episodes:
+            for k in episodes if adapts else (0,):
                 adaptation = start
                 if k and unadapted is not None:
                     limit = torch.full((len(part),), k, device=self.device)
                     few = limit_episodes(unadapted, limit)
                     adaptation = learner.adapt(theta, start, few)
-                found[k].append(
-                    self._measure(measuring, learner.act(theta, adaptation), index)
+                act = learner.act(theta, adaptation)
+                found.setdefault(k, []).append(
+                    self._measure(measuring, act, index, ledger)
                 )
-        return [(k, *_joined(parts)) for k, parts in found.items()]
+        # what does not adapt is as it is after any number of episodes
+        return [(k, *_joined(found[k if adapts else 0])) for k in episodes]
 
-    def random(self) -> Row:
+    def random(self, ledger: Ledger) -> Row:
         """Uniform actions."""
         parts: list[tuple[Tensor, Tensor]] = []
         for index, part in self.parts:
@@ -108,13 +129,14 @@ class Bench:
                 action = 2 * u - 1
                 return Gaussian(action, torch.zeros_like(action))
 
-            parts.append(self._measure(env, act, index))
+            parts.append(self._measure(env, act, index, ledger))
         return 0, *_joined(parts)
 
-    def _measure(self, env: Env, act: Act, index: int) -> tuple[Tensor, Tensor]:
+    def _measure(
+        self, env: Env, act: Act, index: int, ledger: Ledger
+    ) -> tuple[Tensor, Tensor]:
         rollout = collect(env, act, self._rng(MEASURE, index), explore=False)
-        self.ledger.measure += rollout.env_steps
-        self.ledger.faults += int(rollout.fault.sum())
+        ledger.book(rollout, adapting=False)
         shape = (-1, self.measure_episodes)
         return (
             rollout.returns.reshape(shape).mean(1).cpu(),

@@ -1,6 +1,6 @@
 """Episodes collected in a batch: one per world, and their layout per task."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from policies.gaussian import Gaussian
 from tasks.env import Env
+from tasks.task import Task
 
 
 class Seen(NamedTuple):
@@ -65,6 +66,13 @@ class Rollout:
         return self.reward.numel()
 
 
+class Change(NamedTuple):
+    """Another task for every world, from one step of its episode on."""
+
+    step: int
+    tasks: Sequence[Task]
+
+
 class Experience(NamedTuple):
     """A rollout laid out per task, for functions that are mapped over tasks."""
 
@@ -79,7 +87,12 @@ class Experience(NamedTuple):
 
 
 def collect(
-    env: Env, act: Act, rng: torch.Generator, *, explore: bool = True
+    env: Env,
+    act: Act,
+    rng: torch.Generator,
+    *,
+    explore: bool = True,
+    change: Change | None = None,
 ) -> Rollout:
     """Run one episode in every world.
 
@@ -88,6 +101,7 @@ def collect(
         act: observations to distributions.
         rng: draws the initial states and the actions.
         explore: sample actions; otherwise take the means.
+        change: what the tasks become in mid-episode, if they do.
     """
     rows: dict[str, list[Tensor]] = {}
     obs = env.reset(rng)
@@ -98,7 +112,9 @@ def collect(
     each = env.worlds // len(attentive.memory)
     memory = attentive.memory.repeat_interleave(each, dim=0)
     with torch.no_grad():
-        for _ in range(env.horizon):
+        for time in range(env.horizon):
+            if change is not None and time == change.step:
+                env.assign(change.tasks)
             policy = attentive.policy(obs, memory)
             action = policy.sample(rng) if explore else policy.mean
             step = env.step(action)

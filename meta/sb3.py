@@ -94,7 +94,7 @@ class Sb3Trainer:
         entropy = np.random.SeedSequence([self.cfg.seed, self.iteration])
         seeds = entropy.generate_state(2, np.uint32)
         torch.manual_seed(int(seeds[0]))
-        np.random.seed(int(seeds[0]))  # noqa: NPY002  what it shuffles with
+        np.random.seed(int(seeds[0]))
         self._worlds.restart(int(seeds[1]))
         ppo = self._ppo
         ppo._last_obs = None  # begins new episodes
@@ -120,8 +120,9 @@ class Sb3Trainer:
 
 
 def _shared(policy: nn.Module) -> Theta:
-    """Stable-Baselines3's parameters by the names that ours have; the value network,
-    which training alone needs, in a group of its own.
+    """Stable-Baselines3's parameters by the names that ours have.
+
+    The value network, which training alone needs, is a group of its own.
     """
     found: Theta = {}
     last = 0
@@ -136,6 +137,8 @@ def _shared(policy: nn.Module) -> Theta:
                 found[f"{own}.{index}.{part}"] = value
                 last = max(last, int(index) + 2)
             case _:
-                own = f"policy/mean.{last}" if place == "action_net" else f"{CRITIC}/out"
+                own = (
+                    f"policy/mean.{last}" if place == "action_net" else f"{CRITIC}/out"
+                )
                 found[f"{own}.{rest}"] = value
     return found

@@ -65,6 +65,8 @@ class Family(ABC):
     weights: ClassVar[Mapping[str, float]]
     """Weight of each reward term."""
     splits: ClassVar[tuple[str, ...]] = SPLITS[:4]
+    lasting: ClassVar[tuple[str, ...]] = ()
+    """Parameters that cannot change while an episode is under way."""
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)

@@ -1,6 +1,7 @@
 """A family's worlds as a vectorised environment of Stable-Baselines3.
 
-Each world draws a new task whenever its episode ends. Needs `pip install 'pliant[sb3]'`.
+Each world draws a new task whenever its episode ends. Needs Stable-Baselines3: `pip
+install 'pliant[sb3]'`.
 """
 
 from collections.abc import Sequence

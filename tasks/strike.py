@@ -42,6 +42,7 @@ class Strike(Family):
     obs_dim = 14
     action_dim = 2
     splits = (*Family.splits, "unseen-shapes")
+    lasting = ("shape", "size")
     parameters: ClassVar[tuple[Parameter, ...]] = (
         Scalar(
             name="friction",

@@ -1,0 +1,104 @@
+"""Does the first observation of an episode give a hidden parameter away?
+
+Before anything has moved nothing about a task's dynamics can be known. A linear probe
+is trained to predict each hidden parameter from the first observation, its square too,
+and tested on other tasks; how well it does by chance is learned by dealing the
+parameters to the wrong tasks.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from tasks.env import Env
+from tasks.registry import make_family
+
+_FOLDS, _DEALS, _RIDGE = 5, 199, 1e-3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leak:
+    """What the first observation says about one hidden parameter."""
+
+    parameter: str
+    r2: float
+    """Variance of the parameter explained on tasks that the probe was not trained on;
+    at most 1, and about 0 or less if it says nothing."""
+    p: float
+    """How often dealt parameters are explained as well."""
+
+    @property
+    def told(self) -> bool:
+        """Whether the parameter is given away: more than by chance, and noticeably."""
+        return self.p <= 0.01 and self.r2 > 0.05
+
+
+def probe_family(
+    family: str, split: str, seed: int, *, tasks: int = 200, episodes: int = 3
+) -> list[Leak]:
+    """Probe the first observations of a family's tasks, as its policies see them."""
+    env = Env(make_family(family), worlds=tasks * episodes)
+    drawn = env.family.sample(split, seed, tasks)
+    env.assign([task for task in drawn for _ in range(episodes)])
+    first = env.reset(torch.Generator().manual_seed(seed))
+    values = env.family.values(drawn)
+    x = first.double().numpy().reshape(tasks, episodes, -1)
+    rng = np.random.default_rng(seed)
+    return [
+        probe(p.name, x, p.encode(values[p.name]).double().numpy(), rng)
+        for p in env.family.hidden
+    ]
+
+
+def probe(
+    name: str,
+    x: Float[np.ndarray, "task episode obs"],
+    y: Float[np.ndarray, "task features"],
+    rng: np.random.Generator,
+) -> Leak:
+    """Probe observations for one parameter.
+
+    Args:
+        name: of the parameter.
+        x: first observations.
+        y: the parameter as features, the worth of each task.
+        rng: deals the tasks into folds, and the parameters to the wrong tasks.
+    """
+    tasks, episodes, _ = x.shape
+    y = y[:, y.std(axis=0) > 0]
+    if not y.size:
+        return Leak(parameter=name, r2=0.0, p=1.0)
+    predict = _prediction(x, rng.permutation(tasks) % _FOLDS)
+
+    def explained(y: Float[np.ndarray, "task features"]) -> float:
+        each = np.repeat(y, episodes, axis=0)
+        error = np.square(each - predict @ each).mean(axis=0)
+        return float(np.max(1 - error / each.var(axis=0)))
+
+    found = explained(y)
+    dealt = [explained(y[rng.permutation(tasks)]) for _ in range(_DEALS)]
+    as_good = sum(other >= found for other in dealt)
+    return Leak(parameter=name, r2=found, p=(1 + as_good) / (1 + _DEALS))
+
+
+def _prediction(
+    x: Float[np.ndarray, "task episode obs"],
+    fold: Float[np.ndarray, "task"] | np.ndarray,
+) -> Float[np.ndarray, "sample sample"]:
+    """The matrix that turns parameters into a ridge fit's predictions across folds."""
+    flat = x.reshape(-1, x.shape[-1])
+    flat = flat - flat.mean(axis=0)
+    spread = flat.std(axis=0)
+    # what never changes says nothing; what changes a little may say everything
+    flat = flat[:, spread > 0] / spread[spread > 0]
+    features = np.concatenate([np.ones((len(flat), 1)), flat, flat**2], axis=1)
+    where = np.repeat(fold, x.shape[1])
+    predict = np.zeros((len(flat), len(flat)))
+    for k in range(_FOLDS):
+        train, test = where != k, where == k
+        a = features[train]
+        gram = a.T @ a + _RIDGE * len(a) * np.eye(a.shape[1])
+        predict[np.ix_(test, train)] = features[test] @ np.linalg.solve(gram, a.T)
+    return predict
