@@ -13,6 +13,9 @@ from meta.rollout import Experience
 from meta.theta import Theta
 from policies.gaussian import Gaussian
 
+_LEAST_LEFT = 0.03
+"""Share of the returns' spread that a pooled baseline is at least taken to leave."""
+
 
 class Batch(NamedTuple):
     """Experience as the losses read it; leads with tasks until mapped over them."""
@@ -88,12 +91,20 @@ def refresh_scales(theta: Theta, e: Experience, discount: float) -> None:
     target = returns.discounted(e.reward, e.valid, discount).flatten()
     valid = e.valid.flatten()
     weights = returns.fit_ridge(x, target, valid, everywhere=True)
-    residual = (target.double() - x.double() @ weights) * valid
-    count = summed(valid.double().sum())
-    mean = summed(residual.sum()) / count
-    variance = summed(((residual - mean) * valid).square().sum()) / (count - 1)
+    left = _spread(target.double() - x.double() @ weights, valid)
     theta["baseline/weights"].copy_(weights)
-    theta["baseline/scale"].copy_(variance.sqrt().clamp(min=1e-6))
+    # a fit to fewer samples than it has weights leaves nothing, here, and much elsewhere
+    least = (_LEAST_LEFT * _spread(target.double(), valid)).clamp(min=1e-6)
+    theta["baseline/scale"].copy_(left.maximum(least))
+
+
+def _spread(
+    x: Float[Tensor, "sample"], valid: Float[Tensor, "sample"]
+) -> Float[Tensor, ""]:
+    """Standard deviation of every process's valid samples."""
+    count = summed(valid.double().sum())
+    mean = summed((x * valid).sum()) / count
+    return (summed(((x - mean) * valid).square().sum()) / (count - 1)).sqrt()
 
 
 def _features(e: Experience) -> Float[Tensor, "task episode time features"]:

@@ -24,7 +24,7 @@ from meta.history import HistoryCfg
 from meta.learner import Learner, Training
 from meta.maml_cfg import MamlCfg
 from meta.theta import Theta, group, on_device, prefixed
-from meta.train import make_learner, make_trainer
+from meta.train import make_learner, make_training
 from tasks.env import Env
 from tasks.registry import make_family
 
@@ -109,7 +109,7 @@ def resume_trainer(path: Path, cfg: TrainCfg | None = None) -> Training:
         ValueError: as `load_trained`, or if the checkpoint holds no optimiser.
     """
     tensors, metadata = _read(path)
-    trainer = make_trainer(cfg or parse_config(metadata["config"]))
+    trainer = make_training(cfg or parse_config(metadata["config"]))
     saved = _fitting(group(tensors, "theta"), trainer.theta, str(path))
     with torch.no_grad():
         for name, value in saved.items():
@@ -225,7 +225,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     said = metadata.pop("sha256", None)
     if said != _checksum(tensors, metadata):
         raise ValueError(f"{path} is corrupt: its checksum does not match")
-    return tensors, metadata | {"sha256": said}
+    return tensors, metadata | {"sha256": said or ""}
 
 
 def _fitting(saved: Theta, expected: Theta, source: str) -> Theta:

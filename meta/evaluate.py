@@ -21,6 +21,7 @@ from meta.finetune import tuned
 from meta.leak import probe_family
 from meta.measure import Bench, Ledger, Measured, stack
 from meta.statistics import (
+    Estimate,
     Scores,
     admission,
     bounded,
@@ -77,21 +78,8 @@ def evaluate(
     family = policies[0].cfg.family
     drawn = make_family(family).sample(split, seed, tasks)
     bench = Bench(drawn, seed, measure_episodes, max(episodes), threads, device)
-    # harm is measured against no adaptation, whether or not it was asked for
-    ks = sorted({0, *episodes})
     groups = _methods(policies, dr, oracle, rivals, max(episodes), device)
-    with simulator_threads():
-        ledgers = {name: Ledger() for name in ("random", *groups)}
-        found = {
-            name: stack(
-                [
-                    bench.curve(p, (0,) if name in LEVELS else ks, ledgers[name])
-                    for p in group
-                ]
-            )
-            for name, group in groups.items()
-        }
-        found["random"] = stack([[bench.random(ledgers["random"])]])
+    found, ledgers = _measured(bench, groups, episodes)
     rng = np.random.default_rng(seed)
     levels = {name: found[name][0] for name in LEVELS}
     curves = {
@@ -100,7 +88,6 @@ def evaluate(
         if name not in LEVELS
     }
     last = {name: m[max(m)].returns for name, m in found.items()}
-    ranked = [levels[name].returns for name in ("oracle", "dr", "random")]
     return Evaluation(
         family=family,
         split=split,
@@ -110,17 +97,39 @@ def evaluate(
         curve=curves.pop(POLICY),
         rivals=curves,
         baselines={name: _level(m, rng) for name, m in levels.items()},
-        improvement={
-            name: estimate([last[POLICY], other], probability_of_improvement, rng)
-            for name, other in last.items()
-            if name != POLICY
-        },
+        improvement=_improvement(last, rng),
         profiles=_profiles(last),
-        admission=estimate(ranked, admission, rng),
+        admission=estimate([last[n] for n in reversed(LEVELS)], admission, rng),
         leaks=probe_family(family, split, seed),
         ledgers=ledgers,
         policies=sources(groups),
     )
+
+
+def _improvement(
+    last: Mapping[str, Scores], rng: np.random.Generator
+) -> dict[str, Estimate]:
+    return {
+        name: estimate([last[POLICY], other], probability_of_improvement, rng)
+        for name, other in last.items()
+        if name != POLICY
+    }
+
+
+def _measured(
+    bench: Bench, groups: Mapping[str, Sequence[Trained]], episodes: Sequence[int]
+) -> tuple[dict[str, dict[int, Measured]], dict[str, Ledger]]:
+    """Every method's scores by episodes of adaptation, and what they took."""
+    ledgers = {name: Ledger() for name in ("random", *groups)}
+    # harm is measured against no adaptation, whether or not it was asked for
+    adapting = sorted({0, *episodes})
+    found: dict[str, dict[int, Measured]] = {}
+    with simulator_threads():
+        for name, group in groups.items():
+            ks = (0,) if name in LEVELS else adapting
+            found[name] = stack([bench.curve(p, ks, ledgers[name]) for p in group])
+        found["random"] = stack([[bench.random(ledgers["random"])]])
+    return found, ledgers
 
 
 def with_shipped(
@@ -161,7 +170,7 @@ def _methods(
     rivals: Sequence[Trained],
     episodes: int,
     device: torch.device | str,
-) -> dict[str, Sequence[Trained]]:
+) -> Mapping[str, Sequence[Trained]]:
     """Everything that is measured, by method."""
     groups: dict[str, list[Trained]] = {POLICY: list(policies), "dr": list(dr)}
     if episodes:

@@ -59,6 +59,8 @@ class History:
         cfg: how it is trained.
         teacher: PPO on observations that end with the hidden parameters.
         policy: the teacher's policy.
+        action_dim: action components.
+        hidden: width of the summary and of both hidden layers.
         rng: where the adapter's weights are drawn from.
     """
 
@@ -69,8 +71,8 @@ class History:
         cfg: HistoryCfg,
         teacher: Maml,
         policy: PrivilegedPolicy,
-        *,
         action_dim: int,
+        *,
         hidden: int,
         rng: torch.Generator,
     ) -> None:

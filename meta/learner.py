@@ -71,8 +71,12 @@ class Training(Protocol):
         """What is trained."""
         ...
 
+    @property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """What changes theta."""
+        ...
+
     theta: Theta
-    optimizer: torch.optim.Optimizer
     iteration: int
     env_steps: int
 

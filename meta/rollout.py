@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from policies.gaussian import Gaussian
-from tasks.env import Env
+from tasks.env import Env, Step
 from tasks.task import Task
 
 
@@ -33,6 +33,14 @@ class Attentive(NamedTuple):
     """Observations and memories to the distribution over each world's actions."""
     watch: Callable[[Tensor, Seen], Tensor]
     """The memories after a step."""
+
+    def __call__(self, obs: Float[Tensor, "world obs"]) -> Gaussian:
+        """The distributions over the first actions of an episode."""
+        return self.policy(obs, self.start(len(obs)))
+
+    def start(self, worlds: int) -> Float[Tensor, "world memory"]:
+        """The memory that each world starts with."""
+        return self.memory.repeat_interleave(worlds // len(self.memory), dim=0)
 
 
 Act = Callable[[Float[Tensor, "world obs"]], Gaussian] | Attentive
@@ -109,8 +117,7 @@ def collect(
     success = torch.zeros_like(running)
     fault = torch.zeros_like(running)
     attentive = act if isinstance(act, Attentive) else _inattentive(act)
-    each = env.worlds // len(attentive.memory)
-    memory = attentive.memory.repeat_interleave(each, dim=0)
+    memory = attentive.start(env.worlds)
     with torch.no_grad():
         for time in range(env.horizon):
             if change is not None and time == change.step:
@@ -118,17 +125,7 @@ def collect(
             policy = attentive.policy(obs, memory)
             action = policy.sample(rng) if explore else policy.mean
             step = env.step(action)
-            row = {
-                "obs": obs,
-                "next_obs": step.obs,
-                "action": action,
-                "mean": policy.mean,
-                "log_std": policy.log_std.expand_as(policy.mean),
-                "reward": step.reward,
-                "valid": running,
-            }
-            for name, value in row.items():
-                rows.setdefault(name, []).append(value)
+            _append(rows, obs, action, policy, step, running)
             seen = Seen(obs, action, step.reward, step.obs, running.float())
             memory = attentive.watch(memory, seen)
             success = torch.where(running, step.success, success)
@@ -139,13 +136,37 @@ def collect(
     return Rollout(**stacked, success=success, fault=fault)
 
 
+def _append(
+    rows: dict[str, list[Tensor]],
+    obs: Tensor,
+    action: Tensor,
+    policy: Gaussian,
+    step: Step,
+    running: Tensor,
+) -> None:
+    row = {
+        "obs": obs,
+        "next_obs": step.obs,
+        "action": action,
+        "mean": policy.mean,
+        "log_std": policy.log_std.expand_as(policy.mean),
+        "reward": step.reward,
+        "valid": running,
+    }
+    for name, value in row.items():
+        rows.setdefault(name, []).append(value)
+
+
 def _inattentive(act: Callable[[Tensor], Gaussian]) -> Attentive:
     """The same policy, with nothing to remember."""
-    return Attentive(
-        memory=torch.empty(1, 0),
-        policy=lambda obs, _: act(obs),
-        watch=lambda memory, _: memory,
-    )
+
+    def policy(obs: Tensor, memory: Tensor) -> Gaussian:
+        return act(obs)
+
+    def watch(memory: Tensor, seen: Seen) -> Tensor:
+        return memory
+
+    return Attentive(memory=torch.empty(1, 0), policy=policy, watch=watch)
 
 
 def concatenate(rollouts: list[Rollout], tasks: int) -> Rollout:

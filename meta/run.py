@@ -33,7 +33,7 @@ from meta.distributed import anywhere, share
 from meta.events import EventFile
 from meta.learner import Metrics
 from meta.progress import Progress, Stop
-from meta.train import make_trainer
+from meta.train import make_training
 from meta.versions import versions
 
 CONFIG, VERSIONS = "config.json", "versions.json"
@@ -113,7 +113,7 @@ def _follow(cfg: TrainCfg, folder: Path, *, resume: bool) -> Finished:
     """Take part in a run whose folder the first process keeps."""
     path = folder / CHECKPOINT
     going_on = resume and path.exists()
-    trainer = resume_trainer(path, cfg) if going_on else make_trainer(cfg)
+    trainer = resume_trainer(path, cfg) if going_on else make_training(cfg)
     with Stop(lambda _: None) as stop:
         while trainer.iteration < cfg.iterations and not anywhere(
             stop.signal is not None
@@ -137,7 +137,7 @@ class Run:
         if going_on or (resume and (folder / CONFIG).exists()):
             _check_same(read_config(folder), cfg, folder)
         # before anything is touched, for it refuses what cannot be trained
-        fresh = None if going_on else make_trainer(cfg)
+        fresh = None if going_on else make_training(cfg)
         folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as opened:
             self._metrics = opened.enter_context((folder / METRICS).open("ab"))

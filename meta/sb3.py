@@ -97,7 +97,8 @@ class Sb3Trainer:
         np.random.seed(int(seeds[0]))
         self._worlds.restart(int(seeds[1]))
         ppo = self._ppo
-        ppo._last_obs = None  # begins new episodes
+        # begins new episodes
+        ppo._last_obs = None  # pyright: ignore[reportPrivateUsage]
         before = ppo.num_timesteps
         ppo.learn(self._steps * self._worlds.num_envs, reset_num_timesteps=False)
         buffer = ppo.rollout_buffer

@@ -113,12 +113,13 @@ def _details(r: Mapping[str, Any]) -> str:
     better = ", ".join(
         f"{NAMES[n]} {interval(e, '')}" for n, e in r["improvement"].items()
     )
+    admitted = interval(r["admission"], "")
     told = [leak["parameter"] for leak in r["leaks"] if leak["told"]]
     facts = [
         f"Worse off after {ks[-1]} episodes than without (share of tasks): {harm}.",
         f"MAML-PPO is then better on the same task with probability: {better}.",
-        f"(oracle - DR) / (oracle - random) = {interval(r['admission'], '')}; the first "
-        f"observation gives away {', '.join(told) or 'nothing'}; faults {r['faults']}.",
+        f"(oracle - DR) / (oracle - random) = {admitted}; the first observation gives "
+        f"away {', '.join(told) or 'nothing'}; faults {r['faults']}.",
     ]
     title = f"### {r['family']}, {r['split']}: {r['tasks']} tasks"
     return "\n\n".join([title, markdown(header, rows), *facts])

@@ -84,7 +84,27 @@ def pick_device(name: str) -> str:
     return str(check_device(name))
 
 
-def make_trainer(cfg: TrainCfg) -> Training:
+def make_training(cfg: TrainCfg) -> Training:
+    """A run at its first iteration, by whoever trains its method.
+
+    Raises:
+        ValueError: as `make_trainer`, or without Stable-Baselines3 where it is needed.
+    """
+    trainer = make_trainer(cfg)
+    if cfg.method != "dr-sb3":
+        return trainer
+    if share().size > 1 or trainer.env.device.type != "cpu":
+        raise ValueError("dr-sb3 trains in one process, on the cpu")
+    try:
+        from meta.sb3 import Sb3Trainer
+    except ImportError as error:
+        raise ValueError(
+            "dr-sb3 needs Stable-Baselines3: pip install 'pliant[sb3]'"
+        ) from error
+    return Sb3Trainer(cfg, trainer.env, trainer.learner)
+
+
+def make_trainer(cfg: TrainCfg) -> Trainer:
     """A run at its first iteration, or this process's share of it.
 
     Raises:
@@ -103,59 +123,44 @@ def make_trainer(cfg: TrainCfg) -> Training:
         threads=cfg.threads or local_threads(),
     )
     learner = make_learner(cfg, env)
-    if cfg.method == "dr-sb3":
-        return _by_sb3(cfg, env, learner)
     theta = on_device(learner.initial(env.obs_dim), env.device)
     optimizer = torch.optim.Adam(learner.trained(theta), lr=cfg.learner.rate)
     return Trainer(cfg=cfg, env=env, learner=learner, theta=theta, optimizer=optimizer)
 
 
-def _by_sb3(cfg: TrainCfg, env: Env, learner: Learner) -> Training:
-    if share().size > 1 or env.device.type != "cpu":
-        raise ValueError("dr-sb3 trains in one process, on the cpu")
-    try:
-        from meta.sb3 import Sb3Trainer
-    except ImportError as error:
-        raise ValueError(
-            "dr-sb3 needs Stable-Baselines3: pip install 'pliant[sb3]'"
-        ) from error
-    return Sb3Trainer(cfg, env, learner)
-
-
 def make_learner(cfg: TrainCfg, env: Env) -> Learner:
     """The learner of a configuration, with freshly drawn modules."""
     rng = _generator(cfg.seed, "initial", 0)
-    shape = {
-        "hidden": cfg.hidden,
-        "initial_std": cfg.initial_std,
-        "min_std": cfg.min_std,
-        "rng": rng,
-    }
+    hidden, initial_std, min_std = cfg.hidden, cfg.initial_std, cfg.min_std
     if cfg.method in HISTORY_METHODS:
         visible = env.family.obs_dim
-        policy = PrivilegedPolicy(
+        told = PrivilegedPolicy(
             visible,
             env.obs_dim - visible,
             env.action_dim,
             latent=cfg.history.latent,
-            **shape,
-        )
-        return History(
-            cfg.history,
-            Maml(cfg.learner, policy),
-            policy,
-            action_dim=env.action_dim,
-            hidden=cfg.hidden[-1],
+            hidden=hidden,
+            initial_std=initial_std,
+            min_std=min_std,
             rng=rng,
         )
+        teacher = Maml(cfg.learner, told)
+        return History(
+            cfg.history, teacher, told, env.action_dim, hidden=hidden[-1], rng=rng
+        )
+    policy = MlpPolicy(
+        env.obs_dim,
+        env.action_dim,
+        hidden=hidden,
+        initial_std=initial_std,
+        min_std=min_std,
+        rng=rng,
+    )
     advantage = None
-    policy = MlpPolicy(env.obs_dim, env.action_dim, **shape)
     if cfg.learner.learned_advantage:
         # features: observation, its change, reward
         width = 2 * env.obs_dim + 1
-        advantage = LearnedAdvantage(
-            width, env.action_dim, hidden=cfg.hidden[-1], rng=rng
-        )
+        advantage = LearnedAdvantage(width, env.action_dim, hidden=hidden[-1], rng=rng)
     return Maml(cfg.learner, policy, advantage)
 
 

@@ -65,7 +65,7 @@ class Env:
         self.tasks: tuple[Task, ...] = ()
         self._values: dict[str, Tensor] = {}
         self._revealed = torch.empty(worlds, 0, device=self.device)
-        self._now: Instant | None = None
+        self._started = False
         self._steps = torch.zeros(worlds, device=self.device)
 
     def assign(
@@ -114,7 +114,7 @@ class Env:
             if self.oracle:
                 revealed = self._revealed.index_copy(0, worlds, revealed)
         self._values, self._revealed = own, revealed
-        if self._now is not None:
+        if self._started:
             self._now = replace(self._now, values=own)
 
     def reset(
@@ -128,12 +128,12 @@ class Env:
         qpos, qvel = self.family.start(values, rng)
         readings = self.sim.reset(qpos, qvel, worlds)
         self._steps[chosen] = 0
-        self._now = self._instant(readings)
+        self._now, self._started = self._instant(readings), True
         return self._observe(self._now)
 
     def step(self, action: Float[Tensor, "world action"]) -> Step:
         """Advance every world by one control period."""
-        if self._now is None:
+        if not self._started:
             raise RuntimeError("the worlds have no state yet: call reset first")
         action = action.clamp(-1.0, 1.0)
         before = self._now

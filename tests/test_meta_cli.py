@@ -103,11 +103,13 @@ def test_every_setting_can_be_overridden(call: Call) -> None:
     from dataclasses import fields
 
     from meta.configs import TrainCfg
+    from meta.history import HistoryCfg
     from meta.maml_cfg import MamlCfg
 
     shown = call("train", CHEETAH, "--help").out
-    names = {f.name for kind in (TrainCfg, MamlCfg) for f in fields(kind)}
-    for name in names - {"family", "learner"}:
+    kinds = (TrainCfg, MamlCfg, HistoryCfg)
+    names = {f.name for kind in kinds for f in fields(kind)}
+    for name in names - {"family", "learner", "history"}:
         assert f"--{name.replace('_', '-')}" in shown
 
 
@@ -430,8 +432,14 @@ def refused(call: Call, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
         ("evaluate", "name at least one policy: pliant evaluate POLICY..."),
         ("evaluate shipped:x", "no shipped policy 'x'; shipped: cheetah-direction"),
         ("evaluate x", "no policy at 'x': give a run folder"),
-        ("evaluate shipped:strike --dr shipped:reach-rotated-dr", "policy and baselin"),
-        ("evaluate shipped:strike --dr shipped:strike", "shipped:strike was trained"),
+        (
+            "evaluate shipped:strike --beside shipped:reach-rotated-dr",
+            "policy and baselin",
+        ),
+        (
+            "evaluate shipped:strike --beside shipped:strike",
+            "shipped:strike was trained",
+        ),
         ("evaluate shipped:strike --split new", "family 'strike' has no split 'new'"),
         ("evaluate shipped:strike --episodes -1", "episodes to adapt on must be"),
         ("evaluate shipped:strike --episodes 1,b", "--episodes takes whole numbers"),
@@ -461,10 +469,10 @@ def test_a_mistake_is_found_before_anything_is_measured(
 def test_a_family_without_shipped_baselines_says_how_to_train_them(
     refused: Callable[..., str], policy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(meta.checkpoint, "shipped_policies", list)
+    monkeypatch.setattr(meta.evaluate, "shipped_policies", lambda *_: [])
     assert refused("evaluate", policy) == (
         f"no dr baseline ships for {CHEETAH}; train one with: "
-        f"pliant train {CHEETAH} --method dr, then give --dr FOLDER"
+        f"pliant train {CHEETAH} --method dr, then give --beside FOLDER"
     )
 
 
@@ -474,7 +482,7 @@ def test_evaluate_a_run_beside_its_own_baselines(
     for method in ("dr", "oracle"):
         assert call(*TRAIN, "--method", method, "--out", method).code == 0
     sizes = ["--tasks", "2", "--episodes", "0,1", "--threads", "1"]
-    baselines = ["--dr", "dr", "--oracle", "oracle"]
+    baselines = ["--beside", "dr", "oracle", "--alone"]
     files = ["--json", "curve.json", "--report", "report"]
     said = call("evaluate", policy, *sizes, *baselines, *files)
     assert (said.code, said.err) == (0, "")

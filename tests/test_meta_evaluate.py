@@ -13,6 +13,7 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
+from meta import evaluate as evaluation
 from meta import measure
 from meta.checkpoint import Trained
 from meta.configs import Method, make_config
@@ -117,6 +118,10 @@ def planted_worlds(monkeypatch: pytest.MonkeyPatch) -> None:
     ) -> Env:
         return PlantedEnv(len(part) * each)
 
+    def tuned(*_: object) -> tuple[list[Trained], list[Trained]]:
+        return [planted(0.0, "dr", gain=0.05)], [planted(0.0, "dr", gain=0.01)]
+
+    monkeypatch.setattr(evaluation, "tuned", tuned)
     monkeypatch.setattr(Bench, "_env", make)
     monkeypatch.setattr(PlantedEnv, "starts", [], raising=False)
     monkeypatch.setattr(PlantedEnv, "sick", 2.0, raising=False)
@@ -185,17 +190,22 @@ def test_harm_is_seen_even_if_no_adaptation_was_not_asked_for() -> None:
     assert harm.value == pytest.approx(1 - 0.5**2, abs=0.08)
     assert harm.low < harm.value < harm.high
     assert point.worst_decile == 0
-    # adapting: 5 episodes; measuring: k = 0 and 5, DR, oracle, random, 2 each
-    assert result.ledger.adapt == 300 * 5 * HORIZON
-    assert result.ledger.measure == 300 * 5 * 2 * HORIZON
+    # adapting: 5 episodes; measuring: k = 0 and 5, 2 each
+    own = result.ledgers["policy"]
+    assert (own.adapt_episodes, own.measure_episodes) == (300 * 5, 300 * 2 * 2)
+    assert (own.adapt, own.measure) == (300 * 5 * HORIZON, 300 * 2 * 2 * HORIZON)
+    assert result.ledgers["dr-finetune"] == own
+    for name in ("random", "dr", "oracle"):
+        spent = result.ledgers[name]
+        assert (spent.adapt, spent.measure) == (0, 300 * 2 * HORIZON)
 
 
 @pytest.mark.usefixtures("planted_worlds")
 def test_seeds_are_pooled() -> None:
-    result = measured(planted(0.2), planted(0.6), episodes=(0,))
+    result = measured(planted(0.2), planted(0.6), planted(0.4), episodes=(0,))
     [point] = result.curve
     assert point.success.value == pytest.approx(0.4, abs=0.03)
-    assert len(result.policies["policy"]) == 2
+    assert len(result.policies["policy"]) == 3
     # one of two seeds is harmed, everywhere: half of all (seed, task)
     policies = [planted(1.0, gain=-1.0), planted(0.0, gain=1.0)]
     [point] = measured(*policies, episodes=(1,)).curve
@@ -211,13 +221,13 @@ def test_a_faulted_episode_counts_as_it_is(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(PlantedEnv, "sick", 0.9)
     result = measured(planted(1.0), episodes=(3,), measure_episodes=4, tasks=150)
     luck = torch.cat(PlantedEnv.starts)
-    assert result.ledger.faults == int((luck > 0.9).sum()) > 0
+    assert result.faults == int((luck > 0.9).sum()) > 0
     # one in ten fails although all others succeed
     healthy = (PlantedEnv.starts[-1] <= 0.9).float().mean().item()
     assert 0.85 < healthy < 0.95
     assert result.curve[0].success.value == pytest.approx(healthy)
     assert result.baselines["oracle"].success.value == pytest.approx(healthy)
-    assert json.loads(result.to_json())["faults"] == result.ledger.faults
+    assert json.loads(result.to_json())["faults"] == result.faults
 
 
 # -- the protocol --------------------------------------------------------------------
@@ -228,9 +238,10 @@ def test_all_methods_and_all_k_are_measured_from_the_same_states() -> None:
     measured(planted(0.2), planted(0.3), episodes=(0, 7), measure_episodes=5, tasks=20)
     adapting = [x for x in PlantedEnv.starts if len(x) == 20 * 7]
     measuring = [x for x in PlantedEnv.starts if len(x) == 20 * 5]
-    assert len(adapting) == 2
-    # two seeds at two k, random, DR, oracle
-    assert len(measuring) == 2 * 2 + 3
+    # two seeds, fine-tuning, from scratch
+    assert len(adapting) == 2 + 2
+    # these at two k, random, DR, oracle
+    assert len(measuring) == 4 * 2 + 3
     assert all(x.equal(measuring[0]) for x in measuring)
     assert not torch.isin(adapting[0], measuring[0]).any()
 
@@ -242,7 +253,7 @@ def test_each_k_has_the_first_episodes_of_one_collection() -> None:
     learner = policy.learner
     assert isinstance(learner, Planted)
     *fewer, most = learner.adapted_on
-    assert result.ledger.adapt == 20 * 5 * HORIZON
+    assert result.ledgers["policy"].adapt == 20 * 5 * HORIZON
     for k, e in zip((1, 2), fewer, strict=True):
         assert e.action.equal(most.action)
         assert e.valid[:, :k].equal(most.valid[:, :k])
@@ -255,10 +266,12 @@ def test_each_k_has_the_first_episodes_of_one_collection() -> None:
 @pytest.mark.usefixtures("planted_worlds")
 def test_a_policy_without_inner_steps_is_measured_as_it_is() -> None:
     policy = planted(0.5, gain=0.1, steps=0)
-    first, *others = measured(policy, episodes=(0, 1, 5), tasks=50).curve
+    first, *others = measured(policy, episodes=(0, 1, 4), tasks=50).curve
     assert all(p.success.value == first.success.value for p in others)
     (*_, last) = PlantedEnv.starts
-    assert all(len(x) == len(last) for x in PlantedEnv.starts)
+    measuring = [x for x in PlantedEnv.starts if len(x) == len(last)]
+    # once itself, not at every k; DR, oracle and random; two rivals at three k
+    assert len(measuring) == 1 + 3 + 2 * 3
 
 
 @pytest.mark.usefixtures("planted_worlds")
@@ -267,8 +280,8 @@ def test_parts_are_measured_as_the_whole(monkeypatch: pytest.MonkeyPatch) -> Non
     policy = planted(0.3, gain=0.1)
     result = measured(policy, tasks=500, episodes=(0, 5), measure_episodes=2)
     assert max(map(len, PlantedEnv.starts)) == 35
-    assert result.ledger.adapt == 500 * 5 * HORIZON
-    assert result.ledger.measure == 500 * 5 * 2 * HORIZON
+    assert result.ledgers["policy"].adapt == 500 * 5 * HORIZON
+    assert result.ledgers["policy"].measure == 500 * 2 * 2 * HORIZON
     for point, p in zip(result.curve, (0.3, 0.8), strict=True):
         assert point.success.value == pytest.approx(p, abs=0.04)
         assert point.harm_rate.value == 0
@@ -329,10 +342,15 @@ def test_the_same_seed_gives_the_same_json_and_it_says_everything() -> None:
     assert content["harm_rate_low"] <= content["harm_rate"]
     assert content["worst_decile"] == content["curve"][-1]["worst_decile"]
     assert content["faults"] == 0
-    assert content["env_steps"] == {
+    assert content["ledgers"]["policy"] == {
         "adapt": 2 * 3 * 2 * 100,
-        "measure": (2 * 2 + 3) * 3 * 2 * 100,
+        "measure": 2 * 2 * 3 * 2 * 100,
+        "adapt_episodes": 2 * 3 * 2,
+        "measure_episodes": 2 * 2 * 3 * 2,
+        "faults": 0,
     }
+    assert set(content["rivals"]) == {"dr-finetune", "scratch"}
+    assert not any(leak["told"] for leak in content["leaks"])
     assert {"pliant", "torch", "mujoco", "numpy", "python"} <= set(content["versions"])
     sources = [p["source"] for p in content["policies"]["policy"]]
     assert sources == ["maml 0", "maml 1"]
@@ -363,10 +381,10 @@ def test_diverging_worlds_are_counted_not_dropped(
     monkeypatch.setitem(FAMILIES, Diverging.name, Diverging)
     result = run(Diverging.name)
     # random tears all its 6 worlds apart, and so does all adapting: 2 seeds, 6 each
-    assert result.ledger.faults >= 6 + 2 * 6
-    assert result.ledger.adapt == 2 * 3 * 2 * 100
+    assert result.faults >= 6 + 2 * 6
+    assert result.ledgers["policy"].adapt == 2 * 3 * 2 * 100
     content = json.loads(result.to_json())
-    assert content["faults"] == result.ledger.faults
+    assert content["faults"] == result.faults
     assert all(row["return"] is not None for row in content["curve"])
 
 
@@ -382,15 +400,15 @@ def test_table_plot_and_report_show_the_baselines(tmp_path: Path) -> None:
     for text in (console.export_text(), report):
         for name in ("random", "DR", "oracle", "not adapted", "after 2 episodes"):
             assert name in text
-        assert f"{result.baselines['dr'].returns.value:.3f} [" in text
-        assert f"{result.curve[1].returns.value:.3f} [" in text
+        assert f"{result.baselines['dr'].returns.value:.2f} [" in text
+        assert f"{result.curve[1].returns.value:.2f} [" in text
         assert "2 training seeds" in text
         assert "1,200 adapting" in text
     rows = [line for line in report.splitlines() if line[:1] == "|"]
-    assert {row.count("|") for row in rows} == {5}
+    rows = rows[: [row.count("|") == 5 for row in rows].index(False)]
     for place, name in ((2, "random"), (3, "DR"), (-1, "oracle")):
         level = result.baselines[name.lower()]
-        assert rows[place].startswith(f"| {name} | {level.returns.value:.3f} [")
+        assert rows[place].startswith(f"| {name} | {level.returns.value:.2f} [")
     assert "(curve.png)" in report
     assert (tmp_path / "new/curve.png").stat().st_size > 10_000
     plot(result, tmp_path / "curve.png")

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import t as students
 from scipy.stats import trim_mean
 
 from meta.statistics import Scores, admission, estimate, harm, iqm, mean, share_of_gap
@@ -86,11 +87,12 @@ def test_the_interval_is_that_of_the_normal_theory() -> None:
     assert found.high == pytest.approx(scores.mean() + half, abs=half / 20)
 
 
-def test_seeds_are_resampled_within_their_task() -> None:
-    # all tasks alike: what is left to chance are the two seeds of each
-    scores = np.stack([np.zeros(50), np.ones(50)])
-    found = estimate([scores], mean, generator(1))
-    half = 1.96 * 0.5 / np.sqrt(100)
+def test_what_few_seeds_leave_open_is_students_t() -> None:
+    # all tasks alike: what is left open is the mean of the seeds that training gives
+    means = np.array([0.0, 1.0, 3.0])
+    scores = np.tile(means[:, None], 50)
+    found = estimate([scores], mean, generator(1), resamples=20_000)
+    half = students.ppf(0.975, 2) * means.std(ddof=1) / np.sqrt(3)
     assert found.high - found.low == pytest.approx(2 * half, rel=0.1)
 
 
@@ -152,7 +154,7 @@ def test_the_interval_of_a_share_covers_the_truth_and_pairs_the_tasks() -> None:
     rng, truth, hits, trials, width = generator(3), 0.7, 0, 300, 0.0
     for _ in range(trials):
         floor = rng.normal(0, 5.0, size=(1, 60))
-        noise = (rng.normal(0, 0.3, size=(n, 60)) for n in (3, 2, 2))
+        noise = (rng.normal(0, 0.3, size=(n, 60)) for n in (3, 3, 3))
         means = (truth, 0.0, 1.0)
         methods = [floor + m + x for m, x in zip(means, noise, strict=True)]
         found = estimate(methods, share_of_gap, rng, resamples=400)
