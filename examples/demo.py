@@ -16,9 +16,10 @@ from pathlib import Path
 
 from rich.console import Console
 
+from meta.beside import with_shipped
 from meta.checkpoint import load_trained, shipped_policies
 from meta.configs import make_config
-from meta.evaluate import evaluate, with_shipped
+from meta.evaluate import evaluate
 from meta.replay import write_strip, write_video
 from meta.report import print_table, write_report
 from meta.run import train

@@ -24,8 +24,8 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from meta.beside import sources
 from meta.checkpoint import Trained
-from meta.evaluate import sources
 from meta.finetune import tuned
 from meta.rollout import Act, Change, Experience, Rollout, by_task, collect, concatenate
 from meta.statistics import Estimate, Scores, estimate, mean

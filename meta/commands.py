@@ -60,8 +60,8 @@ class Evaluate:
 
     def run(self) -> int:
         """Evaluate and print the table."""
+        from meta.beside import with_shipped
         from meta.checkpoint import load_trained
-        from meta.evaluate import with_shipped
         from meta.train import pick_device
 
         self._check()

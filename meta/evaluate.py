@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
-from meta.checkpoint import SHIPPED, Trained, load_trained, shipped_policies
-from meta.configs import METHODS
-from meta.evaluation import THRESHOLDS, Evaluation, Level, Point
+from meta.beside import sources
+from meta.checkpoint import Trained
+from meta.evaluation import THRESHOLDS, Curve, Evaluation, Level, Point
 from meta.finetune import tuned
 from meta.leak import probe_family
 from meta.measure import Bench, Ledger, Measured, stack
@@ -81,12 +81,7 @@ def evaluate(
     groups = _methods(policies, dr, oracle, rivals, max(episodes), device)
     found, ledgers = _measured(bench, groups, episodes)
     rng = np.random.default_rng(seed)
-    levels = {name: found[name][0] for name in LEVELS}
-    curves = {
-        name: tuple(_point(k, found[name], levels, rng) for k in sorted(episodes))
-        for name in groups
-        if name not in LEVELS
-    }
+    curves = _curves(found, sorted(episodes), rng)
     last = {name: m[max(m)].returns for name, m in found.items()}
     return Evaluation(
         family=family,
@@ -96,7 +91,7 @@ def evaluate(
         measure_episodes=measure_episodes,
         curve=curves.pop(POLICY),
         rivals=curves,
-        baselines={name: _level(m, rng) for name, m in levels.items()},
+        baselines={name: _level(found[name][0], rng) for name in LEVELS},
         improvement=_improvement(last, rng),
         profiles=_profiles(last),
         admission=estimate([last[n] for n in reversed(LEVELS)], admission, rng),
@@ -104,6 +99,19 @@ def evaluate(
         ledgers=ledgers,
         policies=sources(groups),
     )
+
+
+def _curves(
+    found: Mapping[str, Mapping[int, Measured]],
+    episodes: Sequence[int],
+    rng: np.random.Generator,
+) -> dict[str, Curve]:
+    levels = {name: found[name][0] for name in LEVELS}
+    return {
+        name: tuple(_point(k, at, levels, rng) for k in episodes)
+        for name, at in found.items()
+        if name not in LEVELS
+    }
 
 
 def _improvement(
@@ -130,37 +138,6 @@ def _measured(
             found[name] = stack([bench.curve(p, ks, ledgers[name]) for p in group])
         found["random"] = stack([[bench.random(ledgers["random"])]])
     return found, ledgers
-
-
-def with_shipped(
-    policy: Trained, others: Sequence[Trained], device: torch.device | str = "cpu"
-) -> dict[str, list[Trained]]:
-    """What a policy is measured beside, by method, one a training seed.
-
-    Args:
-        policy: what is evaluated; its own method is left out.
-        others: take the place of what ships of their methods for the policy's family.
-        device: what is loaded goes there.
-
-    Raises:
-        ValueError: if there is no DR or no oracle, saying how to train one.
-    """
-    family, groups = policy.cfg.family, dict[str, list[Trained]]()
-    for trained in others:
-        groups.setdefault(trained.cfg.method, []).append(trained)
-    own = {policy.cfg.method} - {"dr", "oracle"}
-    for method in METHODS:
-        if method in groups or method in own:
-            continue
-        names = shipped_policies(family, method)
-        if not names and method in ("dr", "oracle"):
-            raise ValueError(
-                f"no {method} baseline ships for {family}; train one with: pliant "
-                f"train {family} --method {method}, then give --beside FOLDER"
-            )
-        if names:
-            groups[method] = [load_trained(f"{SHIPPED}{n}", device) for n in names]
-    return groups
 
 
 def _methods(
@@ -274,23 +251,3 @@ def _check_numbers(
         raise ValueError(
             f"episodes to adapt on must be different numbers >= 0, got {given}"
         )
-
-
-def sources(
-    groups: Mapping[str, Sequence[Trained]],
-) -> dict[str, list[dict[str, str | int]]]:
-    """What was measured, by method and training seed."""
-    return {
-        name: [
-            {
-                "source": t.source,
-                "method": t.cfg.method,
-                "seed": t.cfg.seed,
-                "iteration": t.iteration,
-                "env_steps": t.env_steps,
-                "checksum": t.checksum,
-            }
-            for t in group
-        ]
-        for name, group in groups.items()
-    }

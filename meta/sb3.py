@@ -69,7 +69,7 @@ class Sb3Trainer:
             self._worlds,
             learning_rate=self._rate,
             n_steps=self._steps,
-            batch_size=max(1, self._steps * cfg.worlds // _MINIBATCHES),
+            batch_size=_batch_size(self._steps * cfg.worlds),
             n_epochs=_EPOCHS,
             gamma=cfg.learner.discount,
             gae_lambda=_TRACE,
@@ -86,7 +86,7 @@ class Sb3Trainer:
         ppo.set_logger(Logger(folder=None, output_formats=[]))
         return ppo
 
-    def _rate(self, _: float) -> float:
+    def _rate(self, _: object) -> float:
         return RATE * max(0.0, 1 - self.iteration / self.cfg.iterations)
 
     def step(self) -> Metrics:
@@ -118,6 +118,12 @@ class Sb3Trainer:
             "std": float(ppo.policy.log_std.exp().mean()),
             "loss": float(ppo.logger.name_to_value["train/loss"]),
         }
+
+
+def _batch_size(steps: int) -> int:
+    """Of at least so many minibatches of one size, if there are as many steps."""
+    counts = range(min(_MINIBATCHES, steps), steps + 1)
+    return steps // next(n for n in counts if steps % n == 0)
 
 
 def _shared(policy: nn.Module) -> Theta:

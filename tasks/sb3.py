@@ -49,6 +49,7 @@ class TaskVecEnv(VecEnv):
         )
 
     render_mode = None
+    """Worlds are filmed by `meta.replay`."""
 
     def restart(self, seed: int) -> None:
         """Begin another sequence of tasks and initial states; a reset must follow."""
@@ -107,7 +108,8 @@ class TaskVecEnv(VecEnv):
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
         """An attribute of the environment, for each world asked."""
-        return [getattr(self.env, attr_name)] * len(self._indices(indices))
+        holder = self if attr_name == "render_mode" else self.env
+        return [getattr(holder, attr_name)] * len(self._indices(indices))
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
         """Refused: the worlds share one environment."""

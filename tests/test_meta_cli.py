@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-import meta.checkpoint
+import meta.beside
 import meta.cli
 import meta.doctor
 import meta.run
@@ -469,7 +469,7 @@ def test_a_mistake_is_found_before_anything_is_measured(
 def test_a_family_without_shipped_baselines_says_how_to_train_them(
     refused: Callable[..., str], policy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(meta.evaluate, "shipped_policies", lambda *_: [])
+    monkeypatch.setattr(meta.beside, "shipped_policies", lambda *_: [])
     assert refused("evaluate", policy) == (
         f"no dr baseline ships for {CHEETAH}; train one with: "
         f"pliant train {CHEETAH} --method dr, then give --beside FOLDER"
