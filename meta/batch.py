@@ -93,7 +93,7 @@ def refresh_scales(theta: Theta, e: Experience, discount: float) -> None:
     weights = returns.fit_ridge(x, target, valid, everywhere=True)
     left = _spread(target.double() - x.double() @ weights, valid)
     theta["baseline/weights"].copy_(weights)
-    # a fit to fewer samples than it has weights leaves nothing, here, and much elsewhere
+    # a fit to fewer samples than weights leaves nothing here, and much elsewhere
     least = (_LEAST_LEFT * _spread(target.double(), valid)).clamp(min=1e-6)
     theta["baseline/scale"].copy_(left.maximum(least))
 

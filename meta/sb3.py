@@ -99,10 +99,18 @@ class Sb3Trainer:
         ppo = self._ppo
         # begins new episodes
         ppo._last_obs = None  # pyright: ignore[reportPrivateUsage]
+        for buffer in (ppo.ep_info_buffer, ppo.ep_success_buffer):
+            if buffer:
+                buffer.clear()
         before = ppo.num_timesteps
         ppo.learn(self._steps * self._worlds.num_envs, reset_num_timesteps=False)
         buffer = ppo.rollout_buffer
-        update_moments(self.theta, torch.from_numpy(buffer.observations).flatten(0, 1))
+        seen = torch.from_numpy(buffer.observations).reshape(
+            -1, self._worlds.env.obs_dim
+        )
+        # of what only adaptation reads there are no moments
+        width = len(self.theta["moments/mean"])
+        update_moments(self.theta, nn.functional.pad(seen, (0, width - seen.shape[1])))
         self.iteration += 1
         self.env_steps += ppo.num_timesteps - before
         episodes: Sequence[dict[str, float]] = list(ppo.ep_info_buffer or [])
@@ -115,7 +123,7 @@ class Sb3Trainer:
             "success_pre": success,
             "success_post": success,
             "faults": float(self._worlds.faults),
-            "std": float(ppo.policy.log_std.exp().mean()),
+            "std": float(ppo.policy.log_std.detach().exp().mean()),
             "loss": float(ppo.logger.name_to_value["train/loss"]),
         }
 

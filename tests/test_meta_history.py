@@ -66,8 +66,14 @@ def test_watching_an_episode_and_adapting_on_it_leave_the_same_memory() -> None:
     act = learner.act(theta, start)
     memory = act.start(6)
     for t in range(env.horizon):
-        step = (rollout.obs, rollout.action, rollout.reward, rollout.next_obs)
-        memory = act.watch(memory, Seen(*(x[t] for x in step), torch.ones(6)))
+        seen = Seen(
+            rollout.obs[t],
+            rollout.action[t],
+            rollout.reward[t],
+            rollout.next_obs[t],
+            torch.ones(6),
+        )
+        memory = act.watch(memory, seen)
     torch.testing.assert_close(memory.reshape(3, 2, -1).sum(1), adapted)
     assert adapted[:, -1].tolist() == [2.0 * env.horizon] * 3
 

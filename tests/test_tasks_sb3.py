@@ -1,6 +1,7 @@
 """The worlds as Stable-Baselines3 sees them, and its PPO as a method of ours."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ def test_episodes_follow_one_another_each_with_a_new_task() -> None:
     obs = env.reset()
     assert obs.shape == (3, 5)
     assert obs.dtype == np.float32
-    hashes: set[str] = set()
+    hashes, infos = set[str](), list[dict[str, Any]]()
     for episode in range(2):
         hashes |= {task.hash for task in env.env.tasks}
         total = np.zeros(3)
@@ -41,13 +42,14 @@ def test_episodes_follow_one_another_each_with_a_new_task() -> None:
             assert info["episode"]["l"] == env.env.horizon
             # the time, at the end of an episode and at the start of the next
             assert info["terminal_observation"][-1] == 1.0
-            assert obs[world, -1] == -1.0
+            assert np.asarray(obs)[world, -1] == -1.0
     assert len(hashes) == 6
 
 
 def test_a_horizon_that_is_part_of_the_task_is_no_time_limit() -> None:
     env = worlds(finite=True)
     env.reset()
+    infos: list[dict[str, Any]] = []
     for _ in range(env.env.horizon):
         *_, infos = env.step(np.zeros((3, 2)))
     assert not any(info["TimeLimit.truncated"] for info in infos)
@@ -90,6 +92,10 @@ def test_its_policy_is_ours_and_acts_alike(tmp_path) -> None:
         ours(obs).mean.detach().clamp(-1, 1), theirs, rtol=1e-5, atol=1e-6
     )
     assert not any(name.startswith("critic") for name in trained.theta)
+    # each feature is scaled by its own moments
+    moments = trained.theta["moments/mean"][:5]
+    assert len(set(moments.tolist())) == 5
+    assert moments.abs().max() < 1.0
 
 
 def test_a_run_resumed_is_the_run_that_was_not_interrupted(tmp_path) -> None:
