@@ -259,7 +259,7 @@ def _time(
             return math.inf
         reached = means >= means[0] + NEAR * (means[-1] - means[0])
         # point 0 is the change itself; the next, half an episode later, and so on
-        return horizon - horizon // 2 + (int(reached.argmax()) - 1) * horizon
+        return float(horizon - horizon // 2 + (int(reached.argmax()) - 1) * horizon)
 
     drawn = [
         steps(

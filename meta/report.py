@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -222,7 +223,7 @@ def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in (columns, rule, *rows))
 
 
-def interval(row: Mapping[str, float | None], name: str) -> str:
+def interval(row: Mapping[str, Any], name: str) -> str:
     """A number and its interval, from an evaluation's JSON."""
     prefix = f"{name}_" if name else ""
     keys = (name or "value", f"{prefix}low", f"{prefix}high")

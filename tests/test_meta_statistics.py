@@ -5,7 +5,18 @@ import pytest
 from scipy.stats import t as students
 from scipy.stats import trim_mean
 
-from meta.statistics import Scores, admission, estimate, harm, iqm, mean, share_of_gap
+from meta.statistics import (
+    Scores,
+    admission,
+    bounded,
+    estimate,
+    harm,
+    iqm,
+    mean,
+    performance_profile,
+    probability_of_improvement,
+    share_of_gap,
+)
 
 
 def generator(seed: int = 0) -> np.random.Generator:
@@ -138,16 +149,50 @@ def test_harm_of_a_planted_rate_is_read_with_its_interval() -> None:
 
 
 @pytest.mark.parametrize("statistic", [mean, iqm])
-@pytest.mark.parametrize("seeds", [1, 3])
-def test_intervals_cover_the_truth(seeds: int, statistic) -> None:
-    rng, truth, hits, trials = generator(2), 0.3, 0, 400
+@pytest.mark.parametrize(("seeds", "apart"), [(1, 0.0), (3, 0.0), (3, 0.5), (5, 0.2)])
+def test_intervals_cover_the_truth(seeds: int, apart: float, statistic) -> None:
+    # 1,000 evaluations of other tasks by other training seeds, whose worth differs by
+    # `apart` on all tasks at once
+    rng, truth, hits, trials = generator(2), 0.3, 0, 1000
     for _ in range(trials):
         task = rng.normal(truth, 1.0, size=(1, 60))
-        scores = task + rng.normal(0, 0.5, size=(seeds, 60))
+        worth = rng.normal(0, apart, size=(seeds, 1))
+        scores = task + worth + rng.normal(0, 0.5, size=(seeds, 60))
         found = estimate([scores], statistic, rng, resamples=400)
         hits += found.low <= truth <= found.high
-    # 95 % +- 2.8 standard errors of 400 trials
-    assert 0.92 <= hits / trials <= 0.98
+    assert 0.93 <= hits / trials <= 0.97
+
+
+def test_success_rates_are_covered_too() -> None:
+    rng, hits, trials = generator(5), 0, 1000
+    for _ in range(trials):
+        chance = rng.beta(1, 3, size=60)
+        scores = rng.binomial(5, chance, size=(3, 60)) / 5
+        found = estimate([scores], mean, rng, resamples=400)
+        hits += found.low <= 0.25 <= found.high
+    assert 0.93 <= hits / trials <= 0.97
+
+
+def test_no_rate_lies_outside_its_bounds() -> None:
+    scores = np.repeat([[0.9], [1.0], [1.0]], 30, axis=1)
+    found = estimate([scores], mean, generator(1))
+    assert found.high > 1
+    assert (bounded(found).low, bounded(found).high) == (found.low, 1.0)
+
+
+def test_probability_of_improvement_by_hand() -> None:
+    # task 0: 2 of 4 pairs and a tie; task 1: none
+    x = np.array([[1.0, 0.0], [3.0, 0.0]])
+    y = np.array([[1.0, 5.0], [2.0, 5.0]])
+    found = probability_of_improvement(x.T, y.T)
+    assert found == pytest.approx((2.5 / 4 + 0) / 2)
+    assert probability_of_improvement(x.T, x.T) == pytest.approx(0.5)
+
+
+def test_performance_profile_by_hand() -> None:
+    scores = np.array([[0.0, 1.0], [2.0, 3.0]])
+    at = np.array([[-1.0, 0.0, 1.5, 3.0]])
+    assert performance_profile(scores, at).tolist() == [1.0, 0.75, 0.5, 0.0]
 
 
 def test_the_interval_of_a_share_covers_the_truth_and_pairs_the_tasks() -> None:

@@ -457,3 +457,46 @@ def test_wrong_assignments_are_refused() -> None:
     stranger = dataclasses.replace(tasks[0], family="juggle")
     with pytest.raises(ValueError, match="tasks of juggle in worlds of cheetah"):
         env.assign([tasks[0], stranger])
+
+
+def test_some_worlds_take_another_task_and_the_others_never_notice() -> None:
+    family = make_family("reach-rotated")
+    one, two, other = family.sample("train", 0, 3)
+    rng = torch.Generator().manual_seed(0)
+    env = Env(family, worlds=3, oracle=True, threads=1)
+    with pytest.raises(RuntimeError, match="to all worlds before some"):
+        env.assign([one], torch.tensor([1]))
+    env.assign([one, one, two])
+    before = env.reset(rng)
+    env.assign([other], torch.tensor([1]))
+    assert env.tasks == (one, other, two)
+    # the episode goes on, and the oracle is told at once
+    after = env.step(torch.zeros(3, 2)).obs
+    assert torch.equal(after[[0, 2], 5:], before[[0, 2], 5:])
+    fresh = Env(family, worlds=1, oracle=True, threads=1)
+    fresh.assign([other])
+    assert torch.equal(after[1, 5:], fresh.reset(rng)[0, 5:])
+    with pytest.raises(ValueError, match="1 worlds take as many tasks, got 2"):
+        env.assign([one, two], torch.tensor([1]))
+
+
+def test_a_changed_world_moves_like_one_that_had_the_task_from_the_start() -> None:
+    family = make_family("strike")
+    tasks = family.sample("train", 0, 2)
+    env, twin = (Env(family, worlds=2, threads=1) for _ in range(2))
+    env.assign([tasks[0], tasks[0]])
+    twin.assign(tasks)
+    for e in (env, twin):
+        e.reset(torch.Generator().manual_seed(1))
+    env.assign([tasks[1]], torch.tensor([1]))
+    for e in (env, twin):
+        e.reset(torch.Generator().manual_seed(2))
+    for _ in range(family.horizon):
+        steps = [e.step(torch.full((2, 2), 0.7)) for e in (env, twin)]
+        assert torch.equal(steps[0].obs, steps[1].obs)
+
+
+def test_a_step_before_a_reset_is_refused() -> None:
+    env = Env(make_family("reach-rotated"), worlds=1, threads=1)
+    with pytest.raises(RuntimeError, match="call reset first"):
+        env.step(torch.zeros(1, 2))
