@@ -25,9 +25,12 @@ from meta.run import METRICS, read_config
 _LINES = {
     "oracle": ("oracle", "return_post", "tab:green"),
     "adapted": ("MAML-PPO, adapted", "return_post", "tab:blue"),
-    "plain": ("plain advantage, adapted", "return_post", "tab:purple"),
+    "maml-plain": ("plain advantage, adapted", "return_post", "tab:purple"),
+    "rma": ("RMA", "return_post", "tab:brown"),
+    "sysid": ("system identification", "return_post", "tab:olive"),
     "before": ("MAML-PPO, not adapted", "return_pre", "tab:cyan"),
     "dr": ("DR", "return_post", "tab:orange"),
+    "dr-sb3": ("DR by Stable-Baselines3", "return_post", "tab:red"),
 }
 _WINDOW = 5
 
@@ -72,12 +75,7 @@ def main() -> None:
 
 
 def _lines(cfg: TrainCfg) -> tuple[str, ...]:
-    if cfg.method != "maml":
-        return (cfg.method,)
-    few = bool(cfg.learner.adapt_episodes)
-    if few and not cfg.learner.learned_advantage:
-        return ("plain",)
-    return ("before", "adapted")
+    return ("before", "adapted") if cfg.method == "maml" else (cfg.method,)
 
 
 def _draw(axes: Axes, name: str, runs: list[Path]) -> None:

@@ -72,6 +72,8 @@ class Suite:
     """Train no longer than this, to try the suite out."""
     retrain: bool = False
     """Train what ships, too."""
+    as_is: bool = False
+    """Train nothing: evaluate and show what there is."""
     workers: int = 0
     """Processes at once, of one thread each; 0 means one per CPU."""
     out: Path = Path("runs/suite")
@@ -95,6 +97,7 @@ class Suite:
             tasks=self.tasks,
             iterations=self.iterations,
             retrain=self.retrain,
+            as_is=self.as_is,
             workers=self.workers,
         )
         results = run_suite(cfg, self.out)

@@ -9,7 +9,11 @@ from meta.configs import METHODS
 
 
 def with_shipped(
-    policy: Trained, others: Sequence[Trained], device: torch.device | str = "cpu"
+    policy: Trained,
+    others: Sequence[Trained],
+    device: torch.device | str = "cpu",
+    *,
+    alone: bool = False,
 ) -> dict[str, list[Trained]]:
     """What a policy is measured beside, by method, one a training seed.
 
@@ -17,6 +21,7 @@ def with_shipped(
         policy: what is evaluated; its own method is left out.
         others: take the place of what ships of their methods for the policy's family.
         device: what is loaded goes there.
+        alone: of what ships, take DR and oracle only.
 
     Raises:
         ValueError: if there is no DR or no oracle, saying how to train one.
@@ -24,12 +29,13 @@ def with_shipped(
     family, groups = policy.cfg.family, dict[str, list[Trained]]()
     for trained in others:
         groups.setdefault(trained.cfg.method, []).append(trained)
-    own = {policy.cfg.method} - {"dr", "oracle"}
-    for method in METHODS:
-        if method in groups or method in own:
+    needed = ("dr", "oracle")
+    for method in needed if alone else METHODS:
+        own = method == policy.cfg.method and method not in needed
+        if method in groups or own:
             continue
         names = shipped_policies(family, method)
-        if not names and method in ("dr", "oracle"):
+        if not names and method in needed:
             raise ValueError(
                 f"no {method} baseline ships for {family}; train one with: pliant "
                 f"train {family} --method {method}, then give --beside FOLDER"

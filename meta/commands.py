@@ -49,7 +49,8 @@ class Evaluate:
     """Baselines and rivals, one a seed, in place of those of their methods that ship
     for the family."""
     alone: bool = False
-    """Leave out the rivals; random, DR, fine-tuning and oracle always stay."""
+    """Leave out the rivals that are not named in --beside; random, DR, fine-tuning and
+    oracle always stay."""
     threads: int = 0
     """Simulator threads; 0 means one per CPU. Does not change the numbers."""
     device: Device = "auto"
@@ -68,9 +69,7 @@ class Evaluate:
         device = pick_device(self.device)
         policies = [load_trained(spec, device) for spec in self.policies]
         others = [load_trained(spec, device) for spec in self.beside]
-        groups = with_shipped(policies[0], others, device)
-        if self.alone:
-            groups = {name: groups[name] for name in ("dr", "oracle")}
+        groups = with_shipped(policies[0], others, device, alone=self.alone)
         return (self._recover if self.change else self._adapt)(policies, groups)
 
     def _adapt(self, policies: "Sequence[Trained]", groups: "Groups") -> int:

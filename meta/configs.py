@@ -149,9 +149,10 @@ def make_config(family: str, method: Method = "maml") -> TrainCfg:
     cfg = replace(_CONFIGS[family], method=method)
     if method == "maml":
         return cfg
-    plain = replace(cfg.learner, learned_advantage=False)
+    unlearned = replace(cfg.learner, learned_advantage=False)
+    plain = _PLAIN.get(family, unlearned)
     if method == "maml-plain":
-        return replace(cfg, learner=_PLAIN.get(family, plain))
+        return replace(cfg, learner=plain)
     cfg = replace(
         cfg,
         learner=replace(plain, inner_steps=0),

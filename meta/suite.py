@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -31,6 +31,8 @@ from tasks.registry import make_family
 
 CHANGE = "change"
 """The evaluation of tasks that change in mid-episode."""
+NEEDED = frozenset({"maml", "dr", "oracle"})
+"""Methods without which nothing is shown."""
 _TRIES = 3
 _POLL = 0.2  # [s]
 
@@ -53,13 +55,14 @@ class SuiteCfg:
     """Processes at once; 0 means one per CPU."""
     retrain: bool = False
     """Train what ships, too."""
+    as_is: bool = False
+    """Train nothing: evaluate what there is."""
 
     def __post_init__(self) -> None:
         """Refuse what no evaluation could be made of."""
-        needed = {"maml", "dr", "oracle"}
-        if not needed <= set(self.methods):
+        if not set(self.methods) >= NEEDED:
             raise ValueError(
-                f"no table without {', '.join(sorted(needed))}; got "
+                f"no table without {', '.join(sorted(NEEDED))}; got "
                 f"{', '.join(self.methods)}"
             )
         unknown = set(self.methods) - set(METHODS)
@@ -98,6 +101,9 @@ def run_suite(
         for seed in cfg.seeds
     ]
     found = {run: _done(run, folder, cfg) for run in runs}
+    if cfg.as_is:
+        found = {run: spec for run, spec in found.items() if spec}
+        _check_complete(cfg, found)
     missing = [run for run, spec in found.items() if spec is None]
     say.print(f"{len(runs)} policies, {len(missing)} of them to be trained")
     _run([_training(run, folder) for run in missing], cfg.workers, say)
@@ -115,6 +121,16 @@ def run_suite(
     say.print(f"{len(results)} evaluations, {len(jobs)} of them to be made")
     _run(jobs, cfg.workers, say)
     return results
+
+
+def _check_complete(cfg: SuiteCfg, runs: Collection[TrainCfg]) -> None:
+    for family in cfg.families:
+        there = {run.method for run in runs if run.family == family}
+        if not there >= NEEDED:
+            raise ValueError(
+                f"{family} cannot be evaluated as it is: no finished "
+                f"{', '.join(sorted(NEEDED - there))}"
+            )
 
 
 def _config(cfg: SuiteCfg, family: str, method: Method, seed: int) -> TrainCfg:
@@ -169,7 +185,7 @@ def _evaluation(
     specs: Sequence[str], family: str, split: str, tasks: int, path: Path
 ) -> Job:
     mine = [s for s in specs if _method(s) == "maml"]
-    beside = ["--beside", *(s for s in specs if s not in mine)]
+    beside = ["--alone", "--beside", *(s for s in specs if s not in mine)]
     where = ["--change"] if split == CHANGE else ["--split", split]
     options = ["--tasks", str(tasks), "--threads", "1", "--device", "cpu"]
     return Job(

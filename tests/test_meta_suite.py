@@ -79,6 +79,21 @@ def test_what_ships_counts_as_done(
     assert [job.command[0] for job in ran] == ["train"] * 9
 
 
+def test_as_it_is_nothing_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[Job] = []
+    monkeypatch.setattr(suite, "_run", lambda jobs, *_: ran.extend(jobs))
+    cfg = SuiteCfg(families=(FAMILY,), seeds=(0, 1, 9), tasks=2, as_is=True)
+    run_suite(cfg, tmp_path, QUIET)
+    assert ran
+    assert all(job.command[0] == "evaluate" for job in ran)
+    assert f"shipped:{FAMILY}-seed1" in ran[0].command
+    cfg = SuiteCfg(families=(FAMILY,), seeds=(9,), tasks=2, as_is=True)
+    with pytest.raises(ValueError, match=r"as it is: no finished dr, maml, oracle"):
+        run_suite(cfg, tmp_path, QUIET)
+
+
 def test_a_killed_run_resumes(tmp_path: Path) -> None:
     command = ["train", FAMILY, "--tasks", "2", "--iterations", "60", "--hidden", "8"]
     command += ["--checkpoint-every", "1", "--threads", "1", "--out", f"{tmp_path}/run"]
