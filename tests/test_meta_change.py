@@ -45,6 +45,7 @@ def test_the_task_changes_at_the_step_and_the_episode_goes_on() -> None:
     turned = collect(env, push, rng, explore=False, change=Change(10, after))
     assert torch.equal(turned.obs[:, 0], whole.obs[:, 0])
     assert torch.equal(turned.obs[:11, 1], whole.obs[:11, 1])
+    assert not torch.equal(turned.obs[11, 1], whole.obs[11, 1])
     step = (turned.obs[20, 1] - turned.obs[15, 1])[:2]
     # along x at first, then along y
     assert step[1] > 5 * step[0].abs()

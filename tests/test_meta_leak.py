@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from meta.leak import probe, probe_family
+from meta.leak import Leak, probe, probe_family
 from tasks.family import Instant
 from tasks.reach_rotated import ReachRotated
 from tasks.registry import FAMILIES, make_family
@@ -42,12 +42,14 @@ def test_no_family_gives_anything_away(family: str) -> None:
 
 
 def test_chance_is_not_taken_for_a_leak() -> None:
-    rng, found = np.random.default_rng(0), 0
+    rng, leaks = np.random.default_rng(0), list[Leak]()
     for _ in range(100):
         x, y = rng.normal(size=(40, 2, 3)), rng.normal(size=(40, 1))
-        found += probe("nothing", x, y, rng).p <= 0.05
+        leaks.append(probe("nothing", x, y, rng))
     # 5 % +- 2.3 standard errors
-    assert found <= 10
+    assert sum(leak.p <= 0.05 for leak in leaks) <= 10
+    # on tasks that a probe was not trained on, noise explains nothing
+    assert np.mean([leak.r2 for leak in leaks]) < 0
 
 
 @pytest.mark.parametrize("shape", ["linear", "square"])

@@ -470,6 +470,8 @@ def test_some_worlds_take_another_task_and_the_others_never_notice() -> None:
     before = env.reset(rng)
     env.assign([other], torch.tensor([1]))
     assert env.tasks == (one, other, two)
+    expected = family.values([one, other, two])
+    assert all(torch.equal(v, expected[k]) for k, v in env._values.items())
     # the episode goes on, and the oracle is told at once
     after = env.step(torch.zeros(3, 2)).obs
     assert torch.equal(after[[0, 2], 5:], before[[0, 2], 5:])
