@@ -47,7 +47,8 @@ _LEDGER = (
 
 def print_table(evaluation: Evaluation, console: Console | None = None) -> None:
     """Print the adaptation curve between its floor and its ceiling."""
-    table = Table(title=_title(evaluation), caption="; ".join(_facts(evaluation)))
+    table = Table(title=_title(evaluation), caption="\n".join(_facts(evaluation)))
+    table.caption_justify = "left"
     for column in _COLUMNS:
         table.add_column(column, justify="left" if column == "policy" else "right")
     for section in _sections(evaluation):

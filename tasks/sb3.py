@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
 from tasks.env import Env, Step
-from tasks.task import Task
+from tasks.stream import Stream
 
 Floats = NDArray[np.float32]
 
@@ -33,34 +33,33 @@ class TaskVecEnv(VecEnv):
             good; otherwise it is a time limit, and algorithms look beyond it.
     """
 
+    render_mode = None
+    """Worlds are filmed by `meta.replay`."""
+
     def __init__(
         self, env: Env, *, split: str = "train", seed: int = 0, finite: bool = False
     ) -> None:
         self.env = env
-        self.split = split
         self.finite = finite
+        self._stream = Stream(env, split, seed)
         self._returns = np.zeros(env.worlds)
         self._lengths = np.zeros(env.worlds, dtype=int)
-        self.restart(seed)
+        self.faults = 0
         super().__init__(
             env.worlds,
             gymnasium.spaces.Box(-np.inf, np.inf, (env.obs_dim,), np.float32),
             gymnasium.spaces.Box(-1.0, 1.0, (env.action_dim,), np.float32),
         )
 
-    render_mode = None
-    """Worlds are filmed by `meta.replay`."""
-
     def restart(self, seed: int) -> None:
         """Begin another sequence of tasks and initial states; a reset must follow."""
         self.faults = 0
-        self._rng = torch.Generator().manual_seed(seed)
+        self._stream.restart(seed)
 
     def reset(self) -> Floats:
         """New tasks, and a new episode, in all worlds."""
         self._returns[:], self._lengths[:] = 0.0, 0
-        self.env.assign(self._draw(self.num_envs))
-        return self.env.reset(self._rng).numpy()
+        return self._stream.reset().numpy()
 
     def step_async(self, actions: np.ndarray) -> None:
         """Keep the actions of the next step."""
@@ -68,20 +67,15 @@ class TaskVecEnv(VecEnv):
 
     def step_wait(self) -> tuple[Floats, Floats, NDArray[np.bool_], list[Any]]:
         """Take the step; worlds that ended start again with a new task."""
-        step = self.env.step(self._actions)
+        step, obs, ended = self._stream.step(self._actions)
         reward = step.reward.numpy().copy()
         self._returns += reward
         self._lengths += 1
-        ended = step.terminated | step.truncated
-        infos = [{} for _ in range(self.num_envs)]
-        obs = step.obs
-        worlds = ended.nonzero()[:, 0]
         self.faults += int(step.fault.sum())
-        if len(worlds):
-            self._finish(step, worlds.tolist(), infos)
-            self.env.assign(self._draw(len(worlds)), worlds)
-            obs = self.env.reset(self._rng, worlds)
-        return obs.numpy(), reward, ended.numpy(), infos
+        infos = [{} for _ in range(self.num_envs)]
+        self._finish(step, ended.tolist(), infos)
+        done = (step.terminated | step.truncated).numpy()
+        return obs.numpy(), reward, done, infos
 
     def _finish(
         self, step: Step, worlds: Sequence[int], infos: list[dict[str, Any]]
@@ -98,10 +92,6 @@ class TaskVecEnv(VecEnv):
                 },
             }
         self._returns[worlds], self._lengths[worlds] = 0.0, 0
-
-    def _draw(self, count: int) -> list[Task]:
-        seed = int(torch.randint(2**62, (), generator=self._rng))
-        return self.env.family.sample(self.split, seed, count)
 
     def close(self) -> None:
         """Nothing to close."""
