@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from meta.commands import check_can_be_written, numbers
+from meta.commands import Device, check_can_be_written, numbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +76,8 @@ class Suite:
     """Train nothing: evaluate and show what there is."""
     workers: int = 0
     """Processes at once, of one thread each; 0 means one per CPU."""
+    device: Device = "cpu"
+    """What simulates and learns, cpu, cuda, or auto; one worker a GPU is best."""
     out: Path = Path("runs/suite")
     """Run folders, logs, results, and the tables: table.md and details.md."""
     into: tuple[Path, ...] = ()
@@ -86,6 +88,7 @@ class Suite:
         from meta.configs import METHODS, check_method
         from meta.suite import SuiteCfg, run_suite
         from meta.table import write_tables
+        from meta.train import pick_device
         from tasks.registry import FAMILIES
 
         names = self.families.split(",") if self.families else sorted(FAMILIES)
@@ -99,6 +102,7 @@ class Suite:
             retrain=self.retrain,
             as_is=self.as_is,
             workers=self.workers,
+            device=pick_device(self.device),
         )
         results = run_suite(cfg, self.out)
         write_tables(results, self.out, self.into)

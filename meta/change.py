@@ -100,8 +100,9 @@ def recoveries(
         seed: decides them and the episodes.
         threads: simulator threads; 0 means one per CPU.
     """
-    family = make_family(policies[0].cfg.family)
-    tuned_dr, _ = tuned(groups["dr"], WINDOW, "cpu")
+    device = policies[0].theta["moments/mean"].device
+    family = make_family(policies[0].cfg.family, device)
+    tuned_dr, _ = tuned(groups["dr"], WINDOW, device)
     methods = {policies[0].cfg.method: policies, "dr-finetune": tuned_dr, **groups}
     drawn = family.sample(split, seed, 2 * tasks)
     before, after = drawn[::2], drawn[1::2]
@@ -199,7 +200,7 @@ class _Changes:
         return collect(
             env,
             act,
-            torch.Generator().manual_seed(int(state >> 1)),
+            torch.Generator(env.device).manual_seed(int(state >> 1)),
             explore=stream < 3,
             change=Change(self.family.horizon // 2, later) if change else None,
         )

@@ -53,6 +53,8 @@ class SuiteCfg:
     """Instead of each configuration's own; to try the suite out."""
     workers: int = 0
     """Processes at once; 0 means one per CPU."""
+    device: str = "cpu"
+    """What simulates and learns; Stable-Baselines3's runs stay on the CPU."""
     retrain: bool = False
     """Train what ships, too."""
     as_is: bool = False
@@ -106,7 +108,7 @@ def run_suite(
         _check_complete(cfg, found)
     missing = [run for run, spec in found.items() if spec is None]
     say.print(f"{len(runs)} policies, {len(missing)} of them to be trained")
-    _run([_training(run, folder) for run in missing], cfg.workers, say)
+    _run([_training(run, folder, cfg.device) for run in missing], cfg.workers, say)
     specs = {run: spec or str(_folder(run, folder)) for run, spec in found.items()}
     results: dict[str, Path] = {}
     jobs: list[Job] = []
@@ -116,7 +118,7 @@ def run_suite(
         for split in (*(s for s in cfg.splits if s in has), CHANGE):
             path = folder / f"{family}-{split}.json"
             if not _evaluated(path, mine, cfg.tasks):
-                jobs.append(_evaluation(mine, family, split, cfg.tasks, path))
+                jobs.append(_evaluation(mine, family, split, cfg, path))
             results[path.stem] = path
     say.print(f"{len(results)} evaluations, {len(jobs)} of them to be made")
     _run(jobs, cfg.workers, say)
@@ -168,11 +170,12 @@ def _iterations(folder: Path) -> int:
     return len(path.read_bytes().splitlines()) if path.exists() else 0
 
 
-def _training(run: TrainCfg, folder: Path) -> Job:
+def _training(run: TrainCfg, folder: Path, device: str) -> Job:
     own = _folder(run, folder)
     begun = ["--resume"] if (own / CHECKPOINT).exists() else []
     options = {"--method": run.method, "--seed": run.seed, "--out": own}
-    options |= {"--iterations": run.iterations, "--threads": 1, "--device": "cpu"}
+    device = "cpu" if run.method == "dr-sb3" else device
+    options |= {"--iterations": run.iterations, "--threads": 1, "--device": device}
     flat = [str(x) for pair in options.items() for x in pair]
     return Job(
         name=own.name,
@@ -182,12 +185,12 @@ def _training(run: TrainCfg, folder: Path) -> Job:
 
 
 def _evaluation(
-    specs: Sequence[str], family: str, split: str, tasks: int, path: Path
+    specs: Sequence[str], family: str, split: str, cfg: SuiteCfg, path: Path
 ) -> Job:
     mine = [s for s in specs if _method(s) == "maml"]
     beside = ["--alone", "--beside", *(s for s in specs if s not in mine)]
     where = ["--change"] if split == CHANGE else ["--split", split]
-    options = ["--tasks", str(tasks), "--threads", "1", "--device", "cpu"]
+    options = ["--tasks", str(cfg.tasks), "--threads", "1", "--device", cfg.device]
     return Job(
         name=f"evaluate {family} {split}",
         command=["evaluate", *mine, *where, *options, "--json", str(path), *beside],
