@@ -29,6 +29,7 @@ from meta.checkpoint import Trained
 from meta.finetune import tuned
 from meta.rollout import Act, Change, Experience, Rollout, by_task, collect, concatenate
 from meta.statistics import Estimate, Scores, estimate, mean
+from meta.train import simulator_threads
 from meta.versions import versions
 from policies.gaussian import Gaussian
 from tasks.env import Env
@@ -115,7 +116,8 @@ def recoveries(
     )
     found: dict[str, Recovery] = {}
     for name, group in methods.items():
-        runs = [changes.points(t, oracle=name == "oracle") for t in group]
+        with simulator_threads():
+            runs = [changes.points(t, oracle=name == "oracle") for t in group]
         points = {k: np.stack([run[k] for run in runs]) for k in runs[0]}
         found[name] = _recovery(points, family.horizon, np.random.default_rng(seed))
     return Changed(
@@ -149,7 +151,7 @@ class _Changes:
         """Returns by task: `rest`, `before`, `stale`, and `0`, `1` ... since then."""
         learner, theta = trained.learner, trained.theta
         start = learner.begin(theta, len(self.before))
-        acts = [learner.act(theta, start)] * (WINDOW + 2)
+        acts = [learner.act(theta, start)]
         if learner.inner_steps:
             lived = self._life(acts[0])
             acts = [
@@ -163,6 +165,8 @@ class _Changes:
             self._episodes(self.after, _MEASURE, act, 4, oracle).returns for act in acts
         ]
         before = self._episodes(self.before, _MEASURE, acts[0], 4, oracle).returns
+        # what does not adapt is as it is after any number of episodes
+        since = since if learner.inner_steps else since * (WINDOW + 2)
         named = {"rest": left, "before": before, "stale": since[0]}
         named |= {str(k): returns for k, returns in enumerate(since[1:])}
         return {

@@ -172,7 +172,7 @@ def _iterations(folder: Path) -> int:
 
 def _training(run: TrainCfg, folder: Path, device: str) -> Job:
     own = _folder(run, folder)
-    begun = ["--resume"] if (own / CHECKPOINT).exists() else []
+    begun = ["--resume"] if own.exists() else []
     options = {"--method": run.method, "--seed": run.seed, "--out": own}
     device = "cpu" if run.method == "dr-sb3" else device
     options |= {"--iterations": run.iterations, "--threads": 1, "--device": device}
@@ -264,8 +264,6 @@ def _again(job: Job, code: int) -> Job:
         raise OSError(f"{job.name} failed; {job.log}: {lines[-1] if lines else code}")
     if job.command[0] == "train" and "--resume" not in job.command:
         out = Path(job.command[job.command.index("--out") + 1])
-        if (out / CHECKPOINT).exists():
+        if out.exists():
             job.command = [*job.command, "--resume"]
-        elif out.exists():
-            job.command = [*job.command, "--overwrite"]
     return job
