@@ -107,7 +107,7 @@ def run_suite(
         found = {run: spec for run, spec in found.items() if spec}
         _check_complete(cfg, found)
     missing = [run for run, spec in found.items() if spec is None]
-    say.print(f"{len(runs)} policies, {len(missing)} of them to be trained")
+    say.print(f"{len(found)} policies, {len(missing)} of them to be trained")
     _run([_training(run, folder, cfg.device) for run in missing], cfg.workers, say)
     specs = {run: spec or str(_folder(run, folder)) for run, spec in found.items()}
     results: dict[str, Path] = {}
