@@ -246,4 +246,4 @@ def text(e: Estimate) -> str:
 
 
 def _number(x: float) -> str:
-    return f"{x:.0f}" if abs(x) >= 100 else f"{x:.2f}"
+    return f"{x:.0f}" if abs(x) >= 10 else f"{x:.2f}"

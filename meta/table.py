@@ -99,7 +99,7 @@ def _details(r: Mapping[str, Any]) -> str:
     rows: list[tuple[str, ...]] = []
     for name in (n for n in ROWS if n in curves):
         points = curves[name]
-        adapts = len(points) > 1
+        adapts = _adapts(points)
         cells = [interval(p, "return") for p in points] if adapts else [""] * len(ks)
         if not adapts:
             cells[0] = interval(points[0], "return")
@@ -108,7 +108,7 @@ def _details(r: Mapping[str, Any]) -> str:
     harm = ", ".join(
         f"{NAMES[n]} {interval(points[-1], 'harm_rate')}"
         for n in ROWS
-        if len(points := curves.get(n, [])) > 1
+        if _adapts(points := curves.get(n, []))
     )
     better = ", ".join(
         f"{NAMES[n]} {interval(e, '')}" for n, e in r["improvement"].items()
@@ -123,6 +123,10 @@ def _details(r: Mapping[str, Any]) -> str:
     ]
     title = f"### {r['family']}, {r['split']}: {r['tasks']} tasks"
     return "\n\n".join([title, markdown(header, rows), *facts])
+
+
+def _adapts(points: Sequence[Mapping[str, Any]]) -> bool:
+    return len({p["return"] for p in points}) > 1
 
 
 def _changed(r: Mapping[str, Any]) -> str:

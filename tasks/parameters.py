@@ -119,11 +119,16 @@ class Scalar:
         return self.check(value)
 
     def encode(self, numbers: Float[Tensor, "world"]) -> Float[Tensor, "world 1"]:
-        """The position in the training range, -1 at its low end and 1 at its high."""
+        """The position in the training range, -1 at its low end and 1 at its high.
+
+        Of what never varied in training nobody could learn: it is 0 everywhere.
+        """
         low, high = self.low, self.high
+        if low == high:
+            return torch.zeros_like(numbers)[:, None]
         if self.log:
             low, high, numbers = math.log(low), math.log(high), numbers.log()
-        half = (high - low) / 2 or 1.0  # a constant of the training range
+        half = (high - low) / 2
         return ((numbers - (low + high) / 2) / half)[:, None]
 
 

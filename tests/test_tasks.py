@@ -502,3 +502,14 @@ def test_a_step_before_a_reset_is_refused() -> None:
     env = Env(make_family("reach-rotated"), worlds=1, threads=1)
     with pytest.raises(RuntimeError, match="call reset first"):
         env.step(torch.zeros(1, 2))
+
+
+def test_what_never_varied_in_training_tells_the_oracle_nothing() -> None:
+    family = make_family("cheetah-direction")
+    heavy = family.values(family.sample("extrapolation", 0, 20))
+    known = family.values(family.sample("train", 0, 20))
+    assert (heavy["mass"] > 1.1).all()
+    shown = family.reveal(heavy)
+    assert set(map(tuple, shown.tolist())) <= set(
+        map(tuple, family.reveal(known).tolist())
+    )
