@@ -21,7 +21,7 @@ from meta.evaluate import Evaluation, _level, evaluate
 from meta.maml import Maml
 from meta.maml_cfg import MamlCfg
 from meta.measure import Bench, Measured
-from meta.report import plot, print_table, write_report
+from meta.report import _number, plot, print_table, write_report
 from meta.rollout import Act, Experience
 from meta.theta import Params, Theta
 from meta.train import make_trainer
@@ -400,15 +400,15 @@ def test_table_plot_and_report_show_the_baselines(tmp_path: Path) -> None:
     for text in (console.export_text(), report):
         for name in ("random", "DR", "oracle", "not adapted", "after 2 episodes"):
             assert name in text
-        assert f"{result.baselines['dr'].returns.value:.2f} [" in text
-        assert f"{result.curve[1].returns.value:.2f} [" in text
+        assert f"{_number(result.baselines['dr'].returns.value)} [" in text
+        assert f"{_number(result.curve[1].returns.value)} [" in text
         assert "2 training seeds" in text
         assert "1,200 adapting" in text
     rows = [line for line in report.splitlines() if line[:1] == "|"]
     rows = rows[: [row.count("|") == 5 for row in rows].index(False)]
     for place, name in ((2, "random"), (3, "DR"), (-1, "oracle")):
         level = result.baselines[name.lower()]
-        assert rows[place].startswith(f"| {name} | {level.returns.value:.2f} [")
+        assert rows[place].startswith(f"| {name} | {_number(level.returns.value)} [")
     assert "(curve.png)" in report
     assert (tmp_path / "new/curve.png").stat().st_size > 10_000
     plot(result, tmp_path / "curve.png")
