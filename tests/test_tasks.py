@@ -380,12 +380,6 @@ def test_scalars_are_encoded_by_their_place_in_the_training_range() -> None:
     torch.testing.assert_close(got, torch.tensor([[-1.0], [0.0], [1.0]]))
 
 
-def test_a_constant_of_training_is_encoded_by_its_difference() -> None:
-    p = Scalar(name="mass", unit="of nominal", low=1.0, high=1.0, beyond=((1.2, 1.5),))
-    got = p.encode(torch.tensor([1.0, 1.25]))
-    torch.testing.assert_close(got, torch.tensor([[0.0], [0.25]]))
-
-
 def test_choices_are_encoded_one_hot_or_by_their_traits() -> None:
     plain = Choice(name="shape", options=("box", "disc"))
     numbers = torch.tensor([plain.number(v) for v in ("disc", "box")])
