@@ -1,4 +1,4 @@
-"""Convex hulls of few points, and integrals over what a closed surface encloses."""
+"""Convex polygons and polyhedra of few points, and integrals over what they enclose."""
 
 import math
 from collections.abc import Sequence
@@ -114,3 +114,40 @@ def _planes(
     a, b, c = p[faces].transpose(1, 0, 2)
     normals = np.cross(b - a, c - a)
     return normals, (normals * a).sum(1)
+
+
+def rectangle(x0: float, y0: float, x1: float, y1: float) -> Float[np.ndarray, "4 2"]:
+    """A rectangle's corners, counter-clockwise."""
+    return np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], dtype=float)
+
+
+def superellipse(exponent: float, corners: int) -> Float[np.ndarray, "n 2"]:
+    """Points of |x|^(2/e) + |y|^(2/e) = 1, counter-clockwise; a circle at e = 1."""
+    angle = (np.arange(corners) + 0.5) * (2 * math.pi / corners)
+    circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    return np.sign(circle) * np.abs(circle) ** exponent
+
+
+def cut(
+    polygon: Float[np.ndarray, "n 2"], normal: tuple[float, float], at: float
+) -> Float[np.ndarray, "m 2"]:
+    """What of a convex polygon has `normal . p <= at`; corners in order."""
+    kept: list[Float[np.ndarray, 2]] = []
+    beyond = polygon @ np.array(normal) - at
+    for i, (here, there) in enumerate(zip(beyond, np.roll(beyond, -1), strict=True)):
+        if here <= 0:
+            kept.append(polygon[i])
+        if here * there < 0:
+            share = here / (here - there)
+            after = polygon[(i + 1) % len(polygon)]
+            kept.append(polygon[i] + share * (after - polygon[i]))
+    return np.array(kept)
+
+
+def loft(
+    rings: Sequence[tuple[Float[np.ndarray, "_ 2"], float]],
+) -> Float[np.ndarray, "n 3"]:
+    """Points of outlines (x, y) at heights z."""
+    return np.concatenate(
+        [np.insert(outline, 2, height, axis=1) for outline, height in rings]
+    )

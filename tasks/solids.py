@@ -34,6 +34,9 @@ TRAITS = (
 _FLOOR = 1e-6  # [m]; vertices below it touch the floor
 
 
+Point = Sequence[float] | Float[np.ndarray, "3"]
+
+
 class Part(NamedTuple):
     """A convex polyhedron."""
 
@@ -143,7 +146,7 @@ def mass_properties(
     solid: Solid,
     *,
     mass: float,
-    insert: Sequence[float] = (0.0, 0.0, 0.0),
+    insert: Point = (0.0, 0.0, 0.0),
     insert_share: float = 0.0,
 ) -> MassProperties:
     """Mass properties of a solid with a heavy insert of negligible size.
@@ -215,7 +218,7 @@ def traits(solid: Solid) -> tuple[float, ...]:
     return tuple(float(value) for value in row)
 
 
-def toppling_angle(solid: Solid, com: Sequence[float] | None = None) -> float:
+def toppling_angle(solid: Solid, com: Point | None = None) -> float:
     """By how much the floor may tilt, any way, before the solid topples [rad].
 
     Args:
