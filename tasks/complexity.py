@@ -134,7 +134,7 @@ def difficulty(solid: Solid) -> float:
         first, last = np.minimum(first, enter), np.maximum(last, leave)
     met = first < last
     cosine = 1 / math.hypot(1.0, FRICTION)
-    holds: Bool[np.ndarray, n] = last - first < OPENING
+    holds = last - first < OPENING
     for sign, normals in zip((-1, 1), facing, strict=True):
         holds &= sign * (normals * along).sum(1) > cosine
     return float(1 - holds[met].mean())
