@@ -262,3 +262,26 @@ KINDS: Mapping[str, Kind] = {
     "arch": _arch,
 }
 """How a solid of each kind is drawn."""
+
+TRAIN = {
+    "box": 2,
+    "cylinder": 2,
+    "wedge": 2,
+    "roller": 1,
+    "superquadric": 4,
+    "hull": 4,
+    "ell": 3,
+    "lollipop": 2,
+}
+"""How many solids of which kinds families train on."""
+UNSEEN = {"tee": 2, "cross": 2, "dumbbell": 2, "mug": 2, "zed": 1, "arch": 1}
+"""Those kept for the split `unseen-shapes`."""
+
+
+def make_solids(counts: Mapping[str, int], *, flat: bool) -> tuple[Solid, ...]:
+    """The first solids of several kinds, as many as `counts` says of each."""
+    return tuple(
+        make_solid(kind, seed, flat=flat)
+        for kind, count in counts.items()
+        for seed in range(count)
+    )

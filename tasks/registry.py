@@ -5,11 +5,15 @@ import torch
 from robots.sim.simulator import check_device
 from tasks.cheetah_direction import CheetahDirection
 from tasks.family import Family
+from tasks.grasp import Grasp
+from tasks.push import Push
 from tasks.reach_rotated import ReachRotated
 from tasks.strike import Strike
 
 FAMILIES: dict[str, type[Family]] = {
     Strike.name: Strike,
+    Push.name: Push,
+    Grasp.name: Grasp,
     ReachRotated.name: ReachRotated,
     CheetahDirection.name: CheetahDirection,
 }

@@ -204,7 +204,7 @@ def traits(solid: Solid) -> tuple[float, ...]:
 
     Centre of mass off the middle of the bounding box, in half extents; radius of
     gyration about the vertical, in half diagonals of the footprint; correlation of x
-    and y; half extents, in ratios of 2.5 to 5 cm; and volume over that of the box.
+    and y; half extents, in ratios of 5 to 5 cm; and volume over that of the box.
     """
     com, spread = spread_of(solid.uniform)
     low, high = solid.vertices.min(0), solid.vertices.max(0)
@@ -213,7 +213,7 @@ def traits(solid: Solid) -> tuple[float, ...]:
     gyration = math.sqrt(spread[0, 0] + spread[1, 1]) / math.hypot(*half[:2])
     skew = spread[0, 1] / math.sqrt(spread[0, 0] * spread[1, 1])
     fill = volume(solid) / (8 * half.prod())
-    sizes = np.log(half / 0.05) / math.log(2.5)
+    sizes = np.log(half / 0.05) / math.log(5)
     row = (*offset, 5 * (gyration - 0.58), skew, *sizes, (fill - 0.65) / 0.35)
     return tuple(float(value) for value in row)
 
