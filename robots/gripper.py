@@ -14,7 +14,7 @@ OPEN = 0.04
 TIP_RADIUS = 0.012
 """Of a fingertip [m]; a closed finger's joint is at 0."""
 TIP_HALF = 0.002
-"""Of the two spheres of a fingertip, off its middle along x [m]: they resist turning."""
+"""Of the two spheres of a fingertip, off its middle along x [m]; they resist turns."""
 FORCE = 20.0
 """Greatest force of the drive [N]; positive opens, negative closes."""
 

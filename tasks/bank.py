@@ -29,6 +29,8 @@ GEOM_FIELDS = (
 """What `Bank.fields` writes: a family declares them among its own."""
 BODY_FIELDS = ("body_mass", "body_ipos", "body_iquat", "body_inertia")
 """What `Bank.inertia` writes."""
+RESTING = -1e-4
+"""Height at which a solid's frame comes to rest on the table [m]: contacts are soft."""
 _OFF = -1e6  # [m], the margin of an unused geom
 _COLOUR = (0.90, 0.45, 0.13)
 

@@ -137,7 +137,7 @@ class Grasp(Family):
         qpos[:, :7] = self._starts(u[:, :2])
         qpos[:, 7:9] = OPEN
         qpos[:, 9] = PLACE[0] + 0.01 * (2 * u[:, 2] - 1)
-        qpos[:, 10:12] = 0.0
+        qpos[:, 10], qpos[:, 11] = 0.0, bank.RESTING
         return qpos, torch.zeros(worlds, self.model.nv, device=self.device)
 
     def control(

@@ -147,7 +147,7 @@ class Push(Family):
         qpos[:, :7] = self._starts(u[:, :2])
         qpos[:, 7] = PLACE[0]
         qpos[:, 8] = PLACE[1] + self._half[values["shape"].long()]
-        qpos[:, 9] = 0.0
+        qpos[:, 9] = bank.RESTING
         qpos[:, 10] = qpos[:, 13] = math.sqrt(0.5)  # its x axis along the push
         qpos[:, 14:16] = low + extent * u[:, 2:]
         return qpos, torch.zeros(worlds, self.model.nv, device=self.device)
