@@ -14,7 +14,8 @@ from tasks.registry import make_family
 def test_tasks_of_every_split_are_drawn_and_differ(tmp_path: Path) -> None:
     family, path = make_family("push"), tmp_path / "push.png"
     draw_tasks(family, path, each=4)
-    sheet = np.asarray(Image.open(path).convert("RGB")).astype(int)
+    with Image.open(path) as picture:
+        sheet = np.asarray(picture.convert("RGB")).astype(int)
     rows, columns = len(family.splits), 4
     height = sheet.shape[0] // rows
     assert sheet.shape == (rows * height, columns * SIZE[0], 3)
@@ -34,7 +35,8 @@ def test_the_command_draws_one_named_family(
     asked = ["list", "--family", "cheetah-direction", "--pictures", str(path)]
     assert main(asked) == 0
     assert capsys.readouterr().out.strip() == str(path)
-    assert Image.open(path).width == 4 * SIZE[0]
+    with Image.open(path) as picture:
+        assert picture.width == 4 * SIZE[0]
 
 
 @pytest.mark.parametrize(
