@@ -31,7 +31,6 @@ TRAITS = (
     "fill",
 )
 """Names of what `traits` returns."""
-_FLOOR = 1e-6  # [m]; vertices below it touch the floor
 
 
 Point = Sequence[float] | Float[np.ndarray, "3"]
@@ -126,7 +125,11 @@ class Solid:
 def placed(solid: Solid) -> Solid:
     """The solid moved, not turned, into the frame of solids."""
     low, high = solid.vertices.min(0), solid.vertices.max(0)
-    shift = -np.array([*(low + high)[:2] / 2, low[2]])
+    return moved(solid, -np.array([*(low + high)[:2] / 2, low[2]]))
+
+
+def moved(solid: Solid, shift: Float[np.ndarray, "3"]) -> Solid:
+    """The solid elsewhere [m]."""
     exact = solid.exact
     if exact is not None:
         mass, first, second = exact
@@ -218,18 +221,21 @@ def traits(solid: Solid) -> tuple[float, ...]:
     return tuple(float(value) for value in row)
 
 
-def toppling_angle(solid: Solid, com: Point | None = None) -> float:
+def toppling_angle(
+    solid: Solid, com: Point | None = None, *, floor: float = 1e-6
+) -> float:
     """By how much the floor may tilt, any way, before the solid topples [rad].
 
     Args:
         solid: standing on its lowest vertices.
         com: centre of mass [m]; by default that of its relative densities.
+        floor: vertices below this height carry it [m].
 
     Returns:
         Of the worst direction; negative if the solid topples as it stands.
     """
     x, y, z = spread_of(solid.moments)[0] if com is None else com
-    feet = solid.vertices[solid.vertices[:, 2] < _FLOOR, :2]
+    feet = solid.vertices[solid.vertices[:, 2] < floor, :2]
     support = feet[outline(feet)]
     if len(support) < 3:
         return -math.pi / 2
