@@ -35,6 +35,7 @@ from meta.statistics import (
 )
 from meta.train import simulator_threads
 from tasks.registry import make_family
+from tasks.solids import Solid
 
 POLICY, LEVELS = "policy", ("random", "dr", "oracle")
 """What is evaluated; and what does not adapt, and is measured once."""
@@ -53,6 +54,7 @@ def evaluate(
     measure_episodes: int = 5,
     threads: int = 0,
     device: torch.device | str = "cpu",
+    object: Solid | None = None,
 ) -> Evaluation:
     """Measure the adaptation curve of a method, its baselines and its rivals.
 
@@ -68,6 +70,7 @@ def evaluate(
         measure_episodes: episodes measured per task, seed and k.
         threads: simulator threads; 0 means one per CPU.
         device: what simulates; that of the policies.
+        object: what all tasks are about, instead of the family's own objects.
 
     Raises:
         ValueError: for policies of different families or of the wrong method, or
@@ -75,16 +78,18 @@ def evaluate(
     """
     _check_policies(policies, dr, oracle, rivals)
     _check_numbers(tasks, episodes, seed, measure_episodes)
-    family = policies[0].cfg.family
-    drawn = make_family(family).sample(split, seed, tasks)
-    bench = Bench(drawn, seed, measure_episodes, max(episodes), threads, device)
-    groups = _methods(policies, dr, oracle, rivals, max(episodes), device)
+    most = max(episodes)
+    drawn = make_family(policies[0].cfg.family, object=object).sample(
+        split, seed, tasks
+    )
+    bench = Bench(drawn, seed, measure_episodes, most, threads, device, object)
+    groups = _methods(policies, dr, oracle, rivals, most, device)
     found, ledgers = _measured(bench, groups, episodes)
     rng = np.random.default_rng(seed)
     curves = _curves(found, sorted(episodes), rng)
     last = {name: m[max(m)].returns for name, m in found.items()}
     return Evaluation(
-        family=family,
+        family=drawn[0].family,
         split=split,
         seed=seed,
         tasks=tasks,
@@ -95,9 +100,10 @@ def evaluate(
         improvement=_improvement(last, rng),
         profiles=_profiles(last),
         admission=estimate([last[n] for n in reversed(LEVELS)], admission, rng),
-        leaks=probe_family(family, split, seed),
+        leaks=probe_family(drawn[0].family, split, seed, object=object),
         ledgers=ledgers,
         policies=sources(groups),
+        object=object.name if object else None,
     )
 
 

@@ -14,6 +14,7 @@ from jaxtyping import Float
 
 from tasks.env import Env
 from tasks.registry import make_family
+from tasks.solids import Solid
 
 _FOLDS, _DEALS, _RIDGE = 5, 199, 1e-3
 
@@ -36,10 +37,16 @@ class Leak:
 
 
 def probe_family(
-    family: str, split: str, seed: int, *, tasks: int = 200, episodes: int = 3
+    family: str,
+    split: str,
+    seed: int,
+    *,
+    tasks: int = 200,
+    episodes: int = 3,
+    object: Solid | None = None,
 ) -> list[Leak]:
     """Probe the first observations of a family's tasks, as its policies see them."""
-    env = Env(make_family(family), worlds=tasks * episodes)
+    env = Env(make_family(family, object=object), worlds=tasks * episodes)
     drawn = env.family.sample(split, seed, tasks)
     env.assign([task for task in drawn for _ in range(episodes)])
     first = env.reset(torch.Generator().manual_seed(seed))

@@ -5,11 +5,12 @@ sum over parts is an integral over the solid. The frame of a solid: it rests on 
 and the bounding box of its footprint is centred at x = y = 0.
 """
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -108,6 +109,17 @@ class Solid:
         """Those of all parts."""
         return np.concatenate([part.vertices for part in self.parts])
 
+    def to_json(self) -> str:
+        """All of it, as `parse_solid` reads it."""
+        return json.dumps(
+            {
+                "name": self.name,
+                "parts": [[p.vertices.tolist(), p.density] for p in self.parts],
+                "exact": self.exact
+                and [np.asarray(value).tolist() for value in self.exact],
+            }
+        )
+
     def _moments(self, densities: Sequence[float]) -> Moments:
         found = [
             surface_moments(part.vertices, triangles)
@@ -120,6 +132,24 @@ class Solid:
         return Moments(
             float(weights @ mass), weights @ first, np.tensordot(weights, second, 1)
         )
+
+
+def parse_solid(text: str) -> Solid:
+    """Read a solid's JSON.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    try:
+        raw: dict[str, Any] = json.loads(text)
+        parts = tuple(Part(np.array(p, dtype=float), float(d)) for p, d in raw["parts"])
+        exact = raw["exact"]
+        if exact is not None:
+            mass, first, second = (np.array(value, dtype=float) for value in exact)
+            exact = Moments(float(mass), first, second)
+        return Solid(str(raw["name"]), parts, exact)
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"not a solid: {error}") from error
 
 
 def placed(solid: Solid) -> Solid:
