@@ -10,6 +10,7 @@ methods and all k are measured from the same initial states.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -78,33 +79,42 @@ def evaluate(
     """
     _check_policies(policies, dr, oracle, rivals)
     _check_numbers(tasks, episodes, seed, measure_episodes)
+    family = make_family(policies[0].cfg.family, object=object)
+    drawn = family.sample(split, seed, tasks)
     most = max(episodes)
-    drawn = make_family(policies[0].cfg.family, object=object).sample(
-        split, seed, tasks
-    )
     bench = Bench(drawn, seed, measure_episodes, most, threads, device, object)
     groups = _methods(policies, dr, oracle, rivals, most, device)
     found, ledgers = _measured(bench, groups, episodes)
-    rng = np.random.default_rng(seed)
-    curves = _curves(found, sorted(episodes), rng)
-    last = {name: m[max(m)].returns for name, m in found.items()}
     return Evaluation(
-        family=drawn[0].family,
+        family=family.name,
         split=split,
         seed=seed,
         tasks=tasks,
         measure_episodes=measure_episodes,
-        curve=curves.pop(POLICY),
-        rivals=curves,
-        baselines={name: _level(found[name][0], rng) for name in LEVELS},
-        improvement=_improvement(last, rng),
-        profiles=_profiles(last),
-        admission=estimate([last[n] for n in reversed(LEVELS)], admission, rng),
-        leaks=probe_family(drawn[0].family, split, seed, object=object),
+        leaks=probe_family(family, split, seed),
         ledgers=ledgers,
         policies=sources(groups),
         object=object.name if object else None,
+        **_estimates(found, episodes, np.random.default_rng(seed)),
     )
+
+
+def _estimates(
+    found: Mapping[str, Mapping[int, Measured]],
+    episodes: Sequence[int],
+    rng: np.random.Generator,
+) -> dict[str, Any]:
+    """What of an evaluation is drawn from the scores, by field."""
+    curves = _curves(found, sorted(episodes), rng)
+    last = {name: m[max(m)].returns for name, m in found.items()}
+    return {
+        "curve": curves.pop(POLICY),
+        "rivals": curves,
+        "baselines": {name: _level(found[name][0], rng) for name in LEVELS},
+        "improvement": _improvement(last, rng),
+        "profiles": _profiles(last),
+        "admission": estimate([last[n] for n in reversed(LEVELS)], admission, rng),
+    }
 
 
 def _curves(
