@@ -20,6 +20,7 @@ from tyro import conf
 from meta.bench_commands import Bench, Suite
 from meta.commands import Device, Doctor, Evaluate, Record, Replay
 from meta.listing import List
+from meta.objects import Objects
 
 if TYPE_CHECKING:
     from meta.configs import Method, TrainCfg
@@ -38,6 +39,7 @@ commands:
   evaluate  how well policies adapt, beside the baselines, on tasks of a split
   record    run a policy before and after adapting and keep what happened
   replay    watch a recording, or turn it into a video
+  objects   look at generated objects, or at your own
   doctor    check this machine, and say how to cure what is wrong
   bench     gpu: how fast one simulates and learns; suite: every method on every family
 
@@ -82,6 +84,7 @@ COMMANDS: dict[str, type[Command]] = {
     "evaluate": Evaluate,
     "record": Record,
     "replay": Replay,
+    "objects": Objects,
     "doctor": Doctor,
     "bench": Bench,
 }

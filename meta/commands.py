@@ -5,6 +5,8 @@ Each imports what it needs when it runs, so that `--help` stays fast.
 
 import errno
 import os
+import sys
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
     from meta.checkpoint import Trained
     from meta.trajectory import Recording
+    from tasks.solids import Solid
 
     Groups = dict[str, list[Trained]]
 
@@ -56,6 +59,9 @@ class Evaluate:
     device: Device = "auto"
     """What simulates and adapts, cpu or cuda; auto is cuda where there is one."""
 
+    object: Path | None = None
+    """An object of your own for every task, instead of the family's: a closed mesh in
+    metres (.obj, .stl) or an MJCF body (.xml)."""
     change: bool = False
     """Measure instead how soon the methods recover from another task in mid-episode."""
 
@@ -89,6 +95,7 @@ class Evaluate:
             seed=self.seed,
             threads=self.threads,
             device=policies[0].theta["moments/mean"].device,
+            object=own_object(self.object),
         )
         print_table(result)
         if self.json:
@@ -125,6 +132,8 @@ class Evaluate:
             )
         if self.change and self.report:
             raise ValueError("--change has no report; --json keeps its figures")
+        if self.change and self.object:
+            raise ValueError("--change is for the family's own tasks: leave --object")
         check_can_be_written(self.json)
         if self.report and self.report.exists() and not self.report.is_dir():
             raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(self.report))
@@ -145,6 +154,8 @@ class Record:
     """Decides the task and the episodes."""
     adapt_episodes: int = 5
     """Episodes to adapt on."""
+    object: Path | None = None
+    """An object of your own (.obj, .stl, .xml), as for `pliant evaluate`."""
     out: Path | None = None
     """The trajectory; named after family, split and seed by default."""
 
@@ -159,6 +170,7 @@ class Record:
             split=self.split,
             seed=self.seed,
             adapt_episodes=self.adapt_episodes,
+            object=own_object(self.object),
         )
         family = recording.task.family
         out = self.out or Path(f"{family}-{self.split}-{self.seed}.npz")
@@ -214,6 +226,21 @@ class Doctor:
         from meta.doctor import examine
 
         return examine()
+
+
+def own_object(path: Path | None) -> "Solid | None":
+    """Read a user's object, and say on stderr what of it was lost."""
+    if path is None:
+        return None
+    from tasks.mesh_file import load_solid
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        solid = load_solid(path)
+    for warning in caught:
+        if warning.category is UserWarning:
+            print(f"pliant: {warning.message}", file=sys.stderr)
+    return solid
 
 
 def check_can_be_written(path: Path | None) -> None:

@@ -10,6 +10,7 @@ methods and all k are measured from the same initial states.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,6 +36,7 @@ from meta.statistics import (
 )
 from meta.train import simulator_threads
 from tasks.registry import make_family
+from tasks.solids import Solid
 
 POLICY, LEVELS = "policy", ("random", "dr", "oracle")
 """What is evaluated; and what does not adapt, and is measured once."""
@@ -53,6 +55,7 @@ def evaluate(
     measure_episodes: int = 5,
     threads: int = 0,
     device: torch.device | str = "cpu",
+    object: Solid | None = None,
 ) -> Evaluation:
     """Measure the adaptation curve of a method, its baselines and its rivals.
 
@@ -68,6 +71,7 @@ def evaluate(
         measure_episodes: episodes measured per task, seed and k.
         threads: simulator threads; 0 means one per CPU.
         device: what simulates; that of the policies.
+        object: what all tasks are about, instead of the family's own objects.
 
     Raises:
         ValueError: for policies of different families or of the wrong method, or
@@ -75,30 +79,42 @@ def evaluate(
     """
     _check_policies(policies, dr, oracle, rivals)
     _check_numbers(tasks, episodes, seed, measure_episodes)
-    family = policies[0].cfg.family
-    drawn = make_family(family).sample(split, seed, tasks)
-    bench = Bench(drawn, seed, measure_episodes, max(episodes), threads, device)
-    groups = _methods(policies, dr, oracle, rivals, max(episodes), device)
+    family = make_family(policies[0].cfg.family, object=object)
+    drawn = family.sample(split, seed, tasks)
+    most = max(episodes)
+    bench = Bench(drawn, seed, measure_episodes, most, threads, device, object)
+    groups = _methods(policies, dr, oracle, rivals, most, device)
     found, ledgers = _measured(bench, groups, episodes)
-    rng = np.random.default_rng(seed)
-    curves = _curves(found, sorted(episodes), rng)
-    last = {name: m[max(m)].returns for name, m in found.items()}
     return Evaluation(
-        family=family,
+        family=family.name,
         split=split,
         seed=seed,
         tasks=tasks,
         measure_episodes=measure_episodes,
-        curve=curves.pop(POLICY),
-        rivals=curves,
-        baselines={name: _level(found[name][0], rng) for name in LEVELS},
-        improvement=_improvement(last, rng),
-        profiles=_profiles(last),
-        admission=estimate([last[n] for n in reversed(LEVELS)], admission, rng),
         leaks=probe_family(family, split, seed),
         ledgers=ledgers,
         policies=sources(groups),
+        object=object.name if object else None,
+        **_estimates(found, episodes, np.random.default_rng(seed)),
     )
+
+
+def _estimates(
+    found: Mapping[str, Mapping[int, Measured]],
+    episodes: Sequence[int],
+    rng: np.random.Generator,
+) -> dict[str, Any]:
+    """What of an evaluation is drawn from the scores, by field."""
+    curves = _curves(found, sorted(episodes), rng)
+    last = {name: m[max(m)].returns for name, m in found.items()}
+    return {
+        "curve": curves.pop(POLICY),
+        "rivals": curves,
+        "baselines": {name: _level(found[name][0], rng) for name in LEVELS},
+        "improvement": _improvement(last, rng),
+        "profiles": _profiles(last),
+        "admission": estimate([last[n] for n in reversed(LEVELS)], admission, rng),
+    }
 
 
 def _curves(

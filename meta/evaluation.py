@@ -67,6 +67,13 @@ class Evaluation:
     """What each method spent; `policy` is what was evaluated."""
     policies: Mapping[str, list[dict[str, str | int]]]
     """What was measured, by method and training seed."""
+    object: str | None = None
+    """Name of what all tasks were about, if not the family's own objects."""
+
+    @property
+    def about(self) -> str:
+        """The family, and the object it was given."""
+        return f"{self.family} with {self.object}" if self.object else self.family
 
     @property
     def faults(self) -> int:
@@ -85,6 +92,7 @@ class Evaluation:
         return json.dumps(
             {
                 "family": self.family,
+                "object": self.object,
                 "split": self.split,
                 "seed": self.seed,
                 "tasks": self.tasks,

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 
 from tasks.env import Env
-from tasks.registry import make_family
+from tasks.family import Family
 
 _FOLDS, _DEALS, _RIDGE = 5, 199, 1e-3
 
@@ -36,10 +36,10 @@ class Leak:
 
 
 def probe_family(
-    family: str, split: str, seed: int, *, tasks: int = 200, episodes: int = 3
+    family: Family, split: str, seed: int, *, tasks: int = 200, episodes: int = 3
 ) -> list[Leak]:
     """Probe the first observations of a family's tasks, as its policies see them."""
-    env = Env(make_family(family), worlds=tasks * episodes)
+    env = Env(family, worlds=tasks * episodes)
     drawn = env.family.sample(split, seed, tasks)
     env.assign([task for task in drawn for _ in range(episodes)])
     first = env.reset(torch.Generator().manual_seed(seed))

@@ -14,6 +14,7 @@ from meta.statistics import Scores
 from policies.gaussian import Gaussian
 from tasks.env import Env
 from tasks.registry import make_family
+from tasks.solids import Solid
 from tasks.task import Task
 
 MAX_WORLDS = 1000
@@ -71,7 +72,9 @@ class Bench:
         adapt_episodes: int,
         threads: int,
         device: torch.device | str = "cpu",
+        object: Solid | None = None,
     ) -> None:
+        self.object = object
         self.seed = seed
         self.device = torch.device(device)
         self.measure_episodes = measure_episodes
@@ -147,7 +150,7 @@ class Bench:
         worlds = len(part) * each
         oracle = trained is not None and trained.cfg.method == "oracle"
         if (worlds, oracle) not in self._envs:
-            family = make_family(part[0].family, self.device)
+            family = make_family(part[0].family, self.device, self.object)
             self._envs[worlds, oracle] = Env(
                 family, worlds=worlds, oracle=oracle, threads=self.threads
             )

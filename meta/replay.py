@@ -17,7 +17,8 @@ from PIL import Image
 
 from meta.checkpoint import write_atomically
 from meta.sheet import Sheet, captions
-from meta.trajectory import Recording, cpu_simulator, world_hash
+from meta.tape import cpu_simulator
+from meta.trajectory import Recording, world_hash
 from robots.sim.cpu import CpuSimulator
 from robots.sim.render import Renderer
 from tasks.env import Env
@@ -36,7 +37,7 @@ def world_of(recording: Recording) -> tuple[Family, CpuSimulator]:
     Raises:
         ValueError: if it is another one than was recorded.
     """
-    family = make_family(recording.task.family)
+    family = make_family(recording.task.family, object=recording.object)
     env = Env(family, worlds=1, threads=1)
     env.assign([recording.task])
     sim = cpu_simulator(env.sim)

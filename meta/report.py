@@ -94,7 +94,7 @@ def plot(evaluation: Evaluation, path: Path) -> None:
     figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False)
     count = len(e.policies["policy"])
     figure.suptitle(
-        f"{e.family}, {e.split}: {e.tasks} tasks x {_count(count, 'training seed')}"
+        f"{e.about}, {e.split}: {e.tasks} tasks x {_count(count, 'training seed')}"
     )
     with mpl.rc_context({"savefig.dpi": 150}):
         figure.savefig(path)
@@ -170,7 +170,7 @@ def _sections(e: Evaluation) -> list[list[tuple[str, ...]]]:
 def _title(e: Evaluation) -> str:
     seeds = _count(len(e.policies["policy"]), "training seed")
     return (
-        f"{e.family} on {e.split}: {_count(e.tasks, 'task')}, seed {e.seed}, {seeds}, "
+        f"{e.about} on {e.split}: {_count(e.tasks, 'task')}, seed {e.seed}, {seeds}, "
         "95 % intervals"
     )
 

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from meta.trajectory import Recording
 from tasks.family import Family
-from tasks.parameters import Parameter, Scalar, Value
+from tasks.parameters import Fixed, Parameter, Scalar, Value
 
 Picture = UInt8[np.ndarray, "y x 3"]
 Colour = tuple[int, int, int]
@@ -110,15 +110,15 @@ class Sheet:
         """Family and split, and below them what the policy is not told."""
         draw, margin = ImageDraw.Draw(page), 18 * scale
         y = 0.32 * height
-        title = _font(21 * scale, bold=True)
+        title = typeface(21 * scale, bold=True)
         draw.text((margin, y), self.family.name, INK, title, "lm")
         left = margin + title.getlength(self.family.name) + 12 * scale
         where = "  ·  ".join(filter(None, (self.recording.task.split, self.remark)))
         right = page.width - margin
-        draw.text((right, y), where, FAINT, _font(15 * scale), "rm")
-        room = right - left - _font(15 * scale).getlength(where) - margin
+        draw.text((right, y), where, FAINT, typeface(15 * scale), "rm")
+        room = right - left - typeface(15 * scale).getlength(where) - margin
         _fitted(draw, (left, y), self.family.summary, 15 * scale, room, FAINT)
-        y, label = 0.73 * height, _font(16 * scale)
+        y, label = 0.73 * height, typeface(16 * scale)
         draw.text((margin, y), "hidden:", FAINT, label, "lm")
         left = margin + label.getlength("hidden:") + 8 * scale
         text = "   ·   ".join(hidden_parameters(self.recording, self.family))
@@ -160,8 +160,8 @@ class Sheet:
         now = returns[min(instant, len(returns) - 1)]
         left = x + 18 * scale
         time = f"return after {instant * self.dt:.2f} s"
-        draw.text((left, y + 0.27 * height), time, FAINT, _font(13 * scale), "lm")
-        bold = _font(24 * scale, bold=True)
+        draw.text((left, y + 0.27 * height), time, FAINT, typeface(13 * scale), "lm")
+        bold = typeface(24 * scale, bold=True)
         draw.text((left, y + 0.65 * height), _number(now), INK, bold, "lm")
         box = (round(x + 190 * scale), round(y + 0.14 * height))
         size = (round(self.width - 208 * scale), round(0.72 * height))
@@ -207,6 +207,8 @@ def captions(recording: Recording) -> tuple[str, str]:
 
 
 def _quantity(parameter: Parameter, value: Value) -> str:
+    if isinstance(parameter, Fixed):
+        parameter = parameter.of
     if not isinstance(parameter, Scalar) or isinstance(value, str):
         return str(value)
     unit = "" if parameter.unit == "1" else f" {parameter.unit}"
@@ -223,7 +225,7 @@ def _even(size: float) -> int:
 
 
 @cache
-def _font(size: float, *, bold: bool = False) -> ImageFont.FreeTypeFont:
+def typeface(size: float, *, bold: bool = False) -> ImageFont.FreeTypeFont:
     """A font of matplotlib's: it is there wherever matplotlib is."""
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
     path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name
@@ -239,8 +241,8 @@ def _fitted(
     colour: Colour,
 ) -> None:
     """Text on one line, smaller if it would not fit."""
-    wanted = _font(size).getlength(text)
-    font = _font(size * min(1.0, room / wanted)) if wanted else _font(size)
+    wanted = typeface(size).getlength(text)
+    font = typeface(size * min(1.0, room / wanted)) if wanted else typeface(size)
     draw.text(at, text, colour, font, "lm")
 
 
@@ -256,7 +258,7 @@ def _pill(
     dot: Colour | None = None,
 ) -> None:
     """Text on a rounded, slightly transparent ground; `anchor` says which corner."""
-    draw, font = ImageDraw.Draw(page, "RGBA"), _font(size * scale)
+    draw, font = ImageDraw.Draw(page, "RGBA"), typeface(size * scale)
     pad, high = 0.55 * size * scale, 1.75 * size * scale
     mark = 0.85 * size * scale if dot else 0.0
     wide = font.getlength(text) + 2 * pad + mark

@@ -15,19 +15,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from mujoco.batch import MODEL_FIELDS
-from torch import Tensor
 
 from meta.checkpoint import Trained, write_atomically
 from meta.rollout import Act, by_task, collect
+from meta.tape import Tape
 from meta.theta import Params
 from meta.train import simulator_threads
 from robots.sim.cpu import CpuSimulator
-from robots.sim.simulator import Readings, Simulator
 from tasks.env import Env
 from tasks.family import Family
 from tasks.registry import make_family
+from tasks.solids import Solid, parse_solid
 from tasks.task import Task
 
 FORMAT = "pliant-recording-1"
@@ -77,6 +77,8 @@ class Recording:
     """Where it was loaded from, as the user named it."""
     before: Trajectory
     after: Trajectory
+    object: Solid | None = None
+    """What the task was about, if not the family's own."""
 
     @property
     def episodes(self) -> tuple[Trajectory, Trajectory]:
@@ -94,6 +96,7 @@ class Recording:
             "task": self.task.to_json(),
             "model_hash": self.model_hash,
             "policy": self.policy,
+            "object": self.object and self.object.to_json(),
         }
         arrays: dict[str, Any] = {}
         for name, e in zip(_EPISODES, self.episodes, strict=True):
@@ -127,13 +130,17 @@ def load_recording(path: Path) -> Recording:
         raise ValueError(f"{path} is not a recording of format {FORMAT!r}")
     try:
         before, after = (_trajectory(arrays, about, name) for name in _EPISODES)
-        family = make_family(json.loads(about["task"])["family"])
+        # recordings from before there were objects have none
+        stored = about.get("object")
+        solid = parse_solid(stored) if stored else None
+        family = make_family(json.loads(about["task"])["family"], object=solid)
         return Recording(
             task=family.parse(about["task"]),
             model_hash=str(about["model_hash"]),
             policy=str(about["policy"]),
             before=before,
             after=after,
+            object=solid,
         )
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"{path} is not a valid recording: {error}") from error
@@ -146,6 +153,7 @@ def record(
     seed: int = 0,
     adapt_episodes: int = 5,
     task: Task | None = None,
+    object: Solid | None = None,
 ) -> Recording:
     """Run a policy on one task, before and after adapting to it.
 
@@ -158,6 +166,7 @@ def record(
         seed: decides the task and the episodes.
         adapt_episodes: episodes that it adapts on, all at once, as in evaluation.
         task: run this one instead of drawing one.
+        object: what the task is about, instead of the family's own objects.
 
     Raises:
         ValueError: for an unknown split, a task of another family, a negative seed, or
@@ -168,9 +177,8 @@ def record(
             f"need seed >= 0 and adapt_episodes >= 1, got {seed} and {adapt_episodes}"
         )
     cfg, learner, theta = trained.cfg, trained.learner, trained.theta
-    env = Env(
-        make_family(cfg.family), worlds=1, oracle=cfg.method == "oracle", threads=1
-    )
+    family = make_family(cfg.family, object=object)
+    env = Env(family, worlds=1, oracle=cfg.method == "oracle", threads=1)
     [task] = [task] if task else env.family.sample(split, seed, 1)
     env.assign([task])
     with simulator_threads():
@@ -178,7 +186,7 @@ def record(
             learner.begin(theta, 1),
             _adapted(trained, env.family, task, seed, adapt_episodes),
         ]
-        tape = _Tape(env.sim)
+        tape = Tape(env.sim)
         env.sim = tape
         counts = (0, adapt_episodes if learner.inner_steps else 0)
         before, after = (
@@ -191,6 +199,7 @@ def record(
         policy=trained.source,
         before=before,
         after=after,
+        object=object,
     )
 
 
@@ -212,42 +221,6 @@ def world_hash(sim: CpuSimulator) -> str:
     return digest.hexdigest()
 
 
-def cpu_simulator(sim: Simulator) -> CpuSimulator:
-    """The simulator, if it is one whose states can be kept."""
-    if not isinstance(sim, CpuSimulator):
-        raise TypeError("states are recorded and replayed by the CPU simulator")
-    return sim
-
-
-class _Tape:
-    """A simulator of one world that keeps the states and controls of its episode."""
-
-    def __init__(self, sim: Simulator) -> None:
-        self.sim = cpu_simulator(sim)
-        self.model, self.worlds = sim.model, sim.worlds
-        self.control_dt, self.device = sim.control_dt, sim.device
-        self.states: list[Float[np.ndarray, "1 state"]] = []
-        self.controls: list[Float[np.ndarray, "1 nu"]] = []
-
-    def assign(
-        self, fields: Mapping[str, Tensor], worlds: Int[Tensor, "n"] | None = None
-    ) -> None:
-        self.sim.assign(fields, worlds)
-
-    def reset(
-        self, qpos: Tensor, qvel: Tensor, worlds: Int[Tensor, "n"] | None = None
-    ) -> Readings:
-        readings = self.sim.reset(qpos, qvel, worlds)
-        self.states, self.controls = [self.sim.state()], []
-        return readings
-
-    def step(self, ctrl: Float[Tensor, "1 nu"]) -> Readings:
-        self.controls.append(ctrl.double().numpy())
-        readings = self.sim.step(ctrl)
-        self.states.append(self.sim.state())
-        return readings
-
-
 def _adapted(
     trained: Trained, family: Family, task: Task, seed: int, episodes: int
 ) -> Params:
@@ -264,7 +237,7 @@ def _adapted(
     return learner.adapt(theta, adaptation, by_task(rollout, 1))
 
 
-def _run(env: Env, tape: _Tape, act: Act, seed: int, adapted: int) -> Trajectory:
+def _run(env: Env, tape: Tape, act: Act, seed: int, adapted: int) -> Trajectory:
     rollout = collect(env, act, torch.Generator().manual_seed(seed), explore=False)
     steps = int(rollout.valid.sum())
     return Trajectory(

@@ -57,7 +57,8 @@ class Bank:
         self.slots = max(len(solid.parts) for solid in solids)
         """Geoms of a body."""
         spreads = [spread_of(solid.moments) for solid in solids]
-        self._com = np.array([com for com, _ in spreads])
+        self.com = np.array([com for com, _ in spreads])
+        """Centre of mass of each solid without an insert, in its frame [m]."""
         self._spread = np.array([spread for _, spread in spreads])
 
     def add_to(
@@ -85,6 +86,7 @@ class Bank:
             body.add_geom(
                 name=f"{name}_{slot}",
                 type=mujoco.mjtGeom.mjGEOM_MESH,
+                rgba=[*_COLOUR, 1],
                 meshname=_mesh(self.solids[0], min(slot, self._last(0))),
             )
         return body
@@ -141,7 +143,7 @@ class Bank:
         chosen = index.long().cpu().numpy()
         share = torch.as_tensor(insert_share, dtype=torch.float64).expand(len(chosen))
         found = with_insert(
-            self._com[chosen],
+            self.com[chosen],
             self._spread[chosen],
             mass=mass.double().numpy(),
             insert=np.zeros(3) if insert is None else insert.double().numpy(),

@@ -16,7 +16,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tasks.family import Family, Instant, Outcome, Values
-from tasks.parameters import Choice, Parameter, Scalar
+from tasks.parameters import Choice, Scalar
+from tasks.solids import Solid
 
 _DT = 0.05  # [s], five physics steps of 10 ms
 _ASSETS = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets"
@@ -31,7 +32,7 @@ class CheetahDirection(Family):
     substeps = 5
     obs_dim = 17
     action_dim = 6
-    parameters: ClassVar[tuple[Parameter, ...]] = (
+    parameters = (
         Choice(name="direction", options=("forwards", "backwards")),
         # one value in training: there are two tasks only, so leaving the training
         # distribution means another body
@@ -40,8 +41,10 @@ class CheetahDirection(Family):
     fields = ("body_mass", "body_inertia")
     weights: ClassVar[Mapping[str, float]] = {"velocity": 1.0, "control": -0.05}
 
-    def __init__(self, device: torch.device | str = "cpu") -> None:
-        super().__init__(device)
+    def __init__(
+        self, device: torch.device | str = "cpu", object: Solid | None = None
+    ) -> None:
+        super().__init__(device, object)
         self._sign = torch.tensor([1.0, -1.0], device=device)
 
     def compile(self) -> mujoco.MjModel:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from robots.sim.simulator import Readings
 from tasks.parameters import SPLITS, Parameter
+from tasks.solids import Solid
 from tasks.task import Task, parse_task, sample_task
 
 Values = Mapping[str, Float[Tensor, "world"]]
@@ -45,10 +46,14 @@ class Family(ABC):
     """A distribution of tasks on one compiled model.
 
     Subclasses state the class attributes and the abstract methods, and override
-    nothing else. They keep no state that changes with the worlds.
+    nothing else but `adopt`. They keep no state that changes with the worlds.
 
     Args:
         device: where the tensors of `start`, `control`, `observe` and `judge` live.
+        object: handled in every task instead of the family's own.
+
+    Raises:
+        ValueError: for an object, if the family handles none.
     """
 
     name: ClassVar[str]
@@ -59,8 +64,8 @@ class Family(ABC):
     """Physics steps per step."""
     obs_dim: ClassVar[int]
     action_dim: ClassVar[int]
-    parameters: ClassVar[tuple[Parameter, ...]]
-    fields: ClassVar[tuple[str, ...]]
+    parameters: tuple[Parameter, ...]
+    fields: tuple[str, ...]
     """MjModel fields that differ between tasks."""
     weights: ClassVar[Mapping[str, float]]
     """Weight of each reward term."""
@@ -68,9 +73,23 @@ class Family(ABC):
     lasting: ClassVar[tuple[str, ...]] = ()
     """Parameters that cannot change while an episode is under way."""
 
-    def __init__(self, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self, device: torch.device | str = "cpu", object: Solid | None = None
+    ) -> None:
         self.device = torch.device(device)
+        self.object = object
+        if object is not None:
+            self.adopt(object)
         self.model = self.compile()
+
+    def adopt(self, solid: Solid) -> None:
+        """Set this instance's `parameters` and `fields` to those with a given object.
+
+        A family that handles an object overrides this; `compile` follows.
+        """
+        raise ValueError(
+            f"family {self.name!r} handles no object that {solid.name} could replace"
+        )
 
     @abstractmethod
     def compile(self) -> mujoco.MjModel:

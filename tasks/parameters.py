@@ -133,6 +133,49 @@ class Scalar:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fixed:
+    """A parameter at one value in every task; features are as they were."""
+
+    of: Parameter
+    value: Value
+
+    @property
+    def name(self) -> str:
+        """That of the parameter."""
+        return self.of.name
+
+    @property
+    def hidden(self) -> bool:
+        """As the parameter."""
+        return self.of.hidden
+
+    @property
+    def width(self) -> int:
+        """As the parameter."""
+        return self.of.width
+
+    def sample(self, split: str, rng: np.random.Generator) -> Value:
+        """The one value."""
+        return self.value
+
+    def check(self, value: object) -> Value:
+        """Return the value, or raise ValueError if it is another one."""
+        if value != self.value:
+            raise ValueError(
+                f"parameter {self.name!r} is {self.value!r} here, got {value!r}"
+            )
+        return self.value
+
+    def number(self, value: Value) -> float:
+        """As the parameter."""
+        return self.of.number(value)
+
+    def encode(self, numbers: Float[Tensor, "world"]) -> Float[Tensor, "world width"]:
+        """As the parameter."""
+        return self.of.encode(numbers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
     """One of a few names, drawn uniformly."""
 

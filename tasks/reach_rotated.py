@@ -16,8 +16,9 @@ from torch import Tensor
 
 from robots.panda import CartesianVelocity, StartTable, panda
 from tasks.family import Family, Instant, Outcome, Values
-from tasks.parameters import Choice, Parameter, Scalar
+from tasks.parameters import Choice, Scalar
 from tasks.rewards import closeness
+from tasks.solids import Solid
 from tasks.target import add_target
 
 CENTRE = (0.50, 0.0)  # [m], of the square in which hand and goals start
@@ -39,7 +40,7 @@ class ReachRotated(Family):
     substeps = 8
     obs_dim = 5
     action_dim = 2
-    parameters: ClassVar[tuple[Parameter, ...]] = (
+    parameters = (
         Scalar(
             name="rotation",
             unit="deg",
@@ -71,8 +72,10 @@ class ReachRotated(Family):
         "effort": -0.1 / horizon,
     }
 
-    def __init__(self, device: torch.device | str = "cpu") -> None:
-        super().__init__(device)
+    def __init__(
+        self, device: torch.device | str = "cpu", object: Solid | None = None
+    ) -> None:
+        super().__init__(device, object)
         self._arm = CartesianVelocity(device=device)
         self._centre = torch.tensor(CENTRE, device=device)
         lows = [c - HALF for c in CENTRE]

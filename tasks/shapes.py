@@ -17,6 +17,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from tasks.solids import Solid, moved, spread_of
+
 SLOTS = ("box_a", "box_b", "disc_a", "disc_b")
 HALF_HEIGHT = 0.02  # [m]
 _OFF = -1e6  # [m], the margin of an unused slot
@@ -180,9 +182,30 @@ def traits() -> dict[str, tuple[float, ...]]:
     rows: dict[str, tuple[float, ...]] = {}
     for name, parts in SHAPES.items():
         cx, cy, xx, yy, _ = _second_moments(parts)
-        gyration = math.sqrt(xx + yy)
-        rows[name] = (2 * (cx - 0.7), 4 * cy, 8 * (gyration - 0.7))
+        rows[name] = _traits(cx, cy, math.sqrt(xx + yy))
     return rows
+
+
+def struck(solid: Solid) -> Solid:
+    """A user's object in the frame of the shapes; its own sizes, x along the blow."""
+    near = float(solid.vertices[:, 0].min())
+    return moved(solid, np.array([-near, 0.0, -HALF_HEIGHT]))
+
+
+def size_of(solid: Solid) -> float:
+    """What a user's object counts as of this size [m]: half its width."""
+    return float(np.ptp(solid.vertices[:, 1])) / 2
+
+
+def traits_of(solid: Solid) -> tuple[float, ...]:
+    """As `traits`, of a user's object in the frame of the shapes."""
+    com, spread = spread_of(solid.uniform)
+    gyration = math.sqrt(spread[0, 0] + spread[1, 1])
+    return _traits(*(float(v) / size_of(solid) for v in (*com[:2], gyration)))
+
+
+def _traits(cx: float, cy: float, gyration: float) -> tuple[float, ...]:
+    return 2 * (cx - 0.7), 4 * cy, 8 * (gyration - 0.7)
 
 
 def _slots(parts: tuple[Part, ...]) -> list[list[float]]:

@@ -5,11 +5,12 @@ sum over parts is an integral over the solid. The frame of a solid: it rests on 
 and the bounding box of its footprint is centred at x = y = 0.
 """
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -31,7 +32,6 @@ TRAITS = (
     "fill",
 )
 """Names of what `traits` returns."""
-_FLOOR = 1e-6  # [m]; vertices below it touch the floor
 
 
 Point = Sequence[float] | Float[np.ndarray, "3"]
@@ -109,6 +109,17 @@ class Solid:
         """Those of all parts."""
         return np.concatenate([part.vertices for part in self.parts])
 
+    def to_json(self) -> str:
+        """All of it, as `parse_solid` reads it."""
+        return json.dumps(
+            {
+                "name": self.name,
+                "parts": [[p.vertices.tolist(), p.density] for p in self.parts],
+                "exact": self.exact
+                and [np.asarray(value).tolist() for value in self.exact],
+            }
+        )
+
     def _moments(self, densities: Sequence[float]) -> Moments:
         found = [
             surface_moments(part.vertices, triangles)
@@ -123,10 +134,32 @@ class Solid:
         )
 
 
+def parse_solid(text: str) -> Solid:
+    """Read a solid's JSON.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    try:
+        raw: dict[str, Any] = json.loads(text)
+        parts = tuple(Part(np.array(p, dtype=float), float(d)) for p, d in raw["parts"])
+        exact = raw["exact"]
+        if exact is not None:
+            mass, first, second = (np.array(value, dtype=float) for value in exact)
+            exact = Moments(float(mass), first, second)
+        return Solid(str(raw["name"]), parts, exact)
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"not a solid: {error}") from error
+
+
 def placed(solid: Solid) -> Solid:
     """The solid moved, not turned, into the frame of solids."""
     low, high = solid.vertices.min(0), solid.vertices.max(0)
-    shift = -np.array([*(low + high)[:2] / 2, low[2]])
+    return moved(solid, -np.array([*(low + high)[:2] / 2, low[2]]))
+
+
+def moved(solid: Solid, shift: Float[np.ndarray, "3"]) -> Solid:
+    """The solid elsewhere [m]."""
     exact = solid.exact
     if exact is not None:
         mass, first, second = exact
@@ -218,18 +251,21 @@ def traits(solid: Solid) -> tuple[float, ...]:
     return tuple(float(value) for value in row)
 
 
-def toppling_angle(solid: Solid, com: Point | None = None) -> float:
+def toppling_angle(
+    solid: Solid, com: Point | None = None, *, floor: float = 1e-6
+) -> float:
     """By how much the floor may tilt, any way, before the solid topples [rad].
 
     Args:
         solid: standing on its lowest vertices.
         com: centre of mass [m]; by default that of its relative densities.
+        floor: vertices below this height carry it [m].
 
     Returns:
         Of the worst direction; negative if the solid topples as it stands.
     """
     x, y, z = spread_of(solid.moments)[0] if com is None else com
-    feet = solid.vertices[solid.vertices[:, 2] < _FLOOR, :2]
+    feet = solid.vertices[solid.vertices[:, 2] < floor, :2]
     support = feet[outline(feet)]
     if len(support) < 3:
         return -math.pi / 2

@@ -16,9 +16,11 @@ from torch import Tensor
 
 from robots.panda import CartesianVelocity, StartTable, panda
 from tasks import shapes
+from tasks.bank import BODY_FIELDS, Bank
 from tasks.family import Family, Instant, Outcome, Values, per_world
-from tasks.parameters import Choice, Parameter, Scalar
+from tasks.parameters import Choice, Fixed, Parameter, Scalar
 from tasks.rewards import closeness
+from tasks.solids import Solid
 from tasks.target import add_target
 
 # The blow goes along y, across the arm's front, where its first joint is fastest: the
@@ -43,7 +45,7 @@ class Strike(Family):
     action_dim = 2
     splits = (*Family.splits, "unseen-shapes")
     lasting = ("shape", "size")
-    parameters: ClassVar[tuple[Parameter, ...]] = (
+    parameters = (
         Scalar(
             name="friction",
             unit="1",
@@ -80,8 +82,12 @@ class Strike(Family):
         "effort": -0.1 / horizon,
     }
 
-    def __init__(self, device: torch.device | str = "cpu") -> None:
-        super().__init__(device)
+    def __init__(
+        self, device: torch.device | str = "cpu", object: Solid | None = None
+    ) -> None:
+        self._bank: Bank | None = None
+        self._slots = [f"object_{slot}" for slot in shapes.SLOTS]
+        super().__init__(device, object)
         self._arm = CartesianVelocity(device=device)
         self._starts = StartTable(
             x=(0.58, 0.62), y=(-0.08, -0.07), z=TOOL_Z, device=device
@@ -89,16 +95,33 @@ class Strike(Family):
         self._place = torch.tensor(PLACE, device=device)
         self._rest = torch.from_numpy(self.model.qpos0).float().to(device)
         self._body = self.model.body("object").id
-        self._geoms = [self.model.geom(f"object_{s}").id for s in shapes.SLOTS]
+        self._geoms = [self.model.geom(name).id for name in self._slots]
+
+    def adopt(self, solid: Solid) -> None:
+        """An object's parts instead of the slots; shape and size are its own."""
+        solid = shapes.struck(solid)
+        self._bank = Bank([solid])
+        self._slots = [f"object_{i}" for i in range(self._bank.slots)]
+        traits = {solid.name: shapes.traits_of(solid)}
+        shape = Choice(name="shape", options=(solid.name,), traits=traits)
+        own: dict[str, Parameter] = {
+            p.name: Fixed(of=p, value=shapes.size_of(solid)) if p.name == "size" else p
+            for p in self.parameters
+        }
+        self.parameters = tuple((own | {"shape": shape}).values())
+        self.fields = (*BODY_FIELDS, "geom_friction")
 
     def compile(self) -> mujoco.MjModel:
         """The arm, an object within its reach and a target beyond it."""
         spec = panda()
         # the paddle's broad face looks along the blow
         spec.geom("paddle").size = np.array([0.06, 0.012, 0.04])
-        shapes.add_object(spec, "object")
-        for slot in shapes.SLOTS:
-            geom = spec.geom(f"object_{slot}")
+        if self._bank:
+            self._bank.add_to(spec, "object", (0.5, 0.0, shapes.HALF_HEIGHT))
+        else:
+            shapes.add_object(spec, "object")
+        for name in self._slots:
+            geom = spec.geom(name)
             # the object's own friction decides on the table; contype/conaffinity as is
             geom.priority, geom.condim = 1, 4
             # softer than the default 0.02 s, at which flat objects rattle as they slide
@@ -109,6 +132,22 @@ class Strike(Family):
 
     def model_fields(self, values: Values) -> Mapping[str, Float[Tensor, "world ..."]]:
         """Shape, mass properties and friction of the object."""
+        sliding = values["friction"].double()[:, None].expand(-1, len(self._slots))
+        # torsional friction of a patch about 3 cm wide; none against rolling
+        friction = torch.stack([sliding, 0.02 * sliding, torch.zeros_like(sliding)], -1)
+        body, geoms = self._body, self._geoms
+        if self._bank:
+            insert = torch.from_numpy(self._bank.com).repeat(len(sliding), 1)
+            insert[:, 1] += values["insert_y"]
+            inertia = self._bank.inertia(
+                self.model,
+                "object",
+                torch.zeros(len(sliding)),
+                mass=values["mass"],
+                insert=insert,
+                insert_share=INSERT_SHARE,
+            )
+            return per_world(self.model, **inertia, geom_friction=(geoms, friction))
         geometry = shapes.geometry(values["shape"], values["size"])
         inertia = shapes.inertia(
             values["shape"],
@@ -117,10 +156,6 @@ class Strike(Family):
             values["insert_y"],
             INSERT_SHARE,
         )
-        sliding = values["friction"].double()[:, None].expand(-1, len(shapes.SLOTS))
-        # torsional friction of a patch about 3 cm wide; none against rolling
-        friction = torch.stack([sliding, 0.02 * sliding, torch.zeros_like(sliding)], -1)
-        body, geoms = self._body, self._geoms
         return per_world(
             self.model,
             body_mass=(body, inertia.mass),

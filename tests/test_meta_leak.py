@@ -25,9 +25,8 @@ class Cheat(ReachRotated):
         return torch.cat([super().observe(now), told[:, None]], dim=-1)
 
 
-def test_a_cheat_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(FAMILIES, Cheat.name, Cheat)
-    leaks = {leak.parameter: leak for leak in probe_family("cheat", "held-out", 0)}
+def test_a_cheat_is_caught() -> None:
+    leaks = {leak.parameter: leak for leak in probe_family(Cheat(), "held-out", 0)}
     assert leaks["rotation"].told
     assert leaks["rotation"].r2 > 0.9
     others = [leak.told for name, leak in leaks.items() if name != "rotation"]
@@ -37,7 +36,7 @@ def test_a_cheat_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("family", sorted(FAMILIES))
 def test_no_family_gives_anything_away(family: str) -> None:
     for split in make_family(family).splits:
-        for leak in probe_family(family, split, 3, tasks=100):
+        for leak in probe_family(make_family(family), split, 3, tasks=100):
             assert not leak.told, (split, leak)
 
 

@@ -20,7 +20,7 @@ from policies.gaussian import Gaussian
 from tasks.cheetah_direction import CheetahDirection
 from tasks.env import Env
 from tasks.family import Family, Instant, Outcome, Values
-from tasks.parameters import Parameter, Scalar
+from tasks.parameters import Scalar
 from tasks.registry import FAMILIES
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -211,9 +211,7 @@ class Cart(Family):
     substeps = 1
     obs_dim = 2
     action_dim = 1
-    parameters: ClassVar[tuple[Parameter, ...]] = (
-        Scalar(name="speed", unit="m/s", low=0.0, high=1.0),
-    )
+    parameters = (Scalar(name="speed", unit="m/s", low=0.0, high=1.0),)
     fields = ()
     weights: ClassVar[Mapping[str, float]] = {"place": 1.0}
 

@@ -1,6 +1,7 @@
 """The generator: what it draws stands, touches, does not overlap, and is measured."""
 
 import itertools
+import math
 
 import mujoco
 import numpy as np
@@ -134,6 +135,19 @@ def test_complexity_of_an_ell_is_that_of_its_edges() -> None:
     p = np.array([13.0, 1.0]) / 14
     expected = 1 - np.exp((p * np.log(p)).sum())
     assert complexity(Solid("ell", parts)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_an_edge_that_two_parts_share_counts_once() -> None:
+    rise = 0.5 * math.tan(math.radians(50))
+    walls = rectangle(0.0, 0.0, 1.0, 1 - rise)
+    roof = np.array([(0, 1 - rise), (1, 1 - rise), (0.5, 1)])
+    house = Solid("house", (prism(walls, 1.0), prism(roof, 1.0)))
+    around = 1 + 2 * (1 - rise) + 1 / math.cos(math.radians(50))
+    # outlines, corners and ridge turn by about 90 degrees; the eaves, by 40
+    sums = np.array([90 * 2 * around + 90 * 2 + 100, 2 * 40])
+    p = sums / sums.sum()
+    expected = 1 - np.exp((p * np.log(p)).sum())
+    assert complexity(house) == pytest.approx(expected, rel=1e-6)
 
 
 def test_complexity_keeps_the_planted_order() -> None:
