@@ -15,7 +15,8 @@ from jaxtyping import Float, Num
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tasks.solids import Solid, spread_of, with_insert
+from tasks.parameters import Choice
+from tasks.solids import Solid, spread_of, traits, with_insert
 
 GEOM_FIELDS = (
     "geom_dataid",
@@ -198,6 +199,13 @@ class Bank:
 
     def _last(self, index: int) -> int:
         return len(self.solids[index].parts) - 1
+
+
+def only(solid: Solid) -> Choice:
+    """The hidden parameter `shape` of a family that is given its object."""
+    return Choice(
+        name="shape", options=(solid.name,), traits={solid.name: traits(solid)}
+    )
 
 
 def _mesh(solid: Solid, slot: int) -> str:

@@ -19,9 +19,9 @@ from robots.panda import CartesianVelocity, StartTable, panda
 from tasks import bank, generator
 from tasks.bank import Bank
 from tasks.family import Family, Instant, Outcome, Values, per_world
-from tasks.parameters import Choice, Parameter, Scalar
+from tasks.parameters import Choice, Scalar
 from tasks.rewards import closeness
-from tasks.solids import traits
+from tasks.solids import Solid, traits
 
 PLACE = (0.50, 0.0)  # [m], of the object, whose length lies along x
 TOOL_Z = 0.02  # [m], height at which the fingers start, open, around the object
@@ -46,7 +46,7 @@ class Grasp(Family):
     action_dim = 3
     splits = (*Family.splits, "unseen-shapes")
     lasting = ("shape",)
-    parameters: ClassVar[tuple[Parameter, ...]] = (
+    parameters = (
         Scalar(
             name="insert_x",
             unit="half lengths",
@@ -78,9 +78,11 @@ class Grasp(Family):
         "squeeze": -0.3 / horizon,
     }
 
-    def __init__(self, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self, device: torch.device | str = "cpu", object: Solid | None = None
+    ) -> None:
         self._bank = Bank((*SOLIDS, *UNSEEN))
-        super().__init__(device)
+        super().__init__(device, object)
         self._arm = CartesianVelocity(device=device)
         self._starts = StartTable(
             x=(PLACE[0] - 0.01, PLACE[0] + 0.01),
@@ -91,6 +93,17 @@ class Grasp(Family):
         self._rest = torch.from_numpy(self.model.qpos0).float().to(device)
         halves = [np.ptp(s.vertices[:, 0]) / 2 for s in self._bank.solids]
         self._half = torch.tensor(halves, dtype=torch.float32)
+
+    def adopt(self, solid: Solid) -> None:
+        """A bank of the one object, which must fit between the fingers."""
+        width = float(np.ptp(solid.vertices[:, 1]))
+        if width > 2 * OPEN - 0.005:
+            raise ValueError(
+                f"{solid.name} is {100 * width:.1f} cm wide along y; the fingers open "
+                f"to {200 * OPEN - 0.5:.1f} cm"
+            )
+        self._bank = Bank([solid])
+        self.parameters = (*self.parameters[:-1], bank.only(solid))
 
     def compile(self) -> mujoco.MjModel:
         """The arm with its fingers around an object on the table."""

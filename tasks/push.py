@@ -19,9 +19,9 @@ from robots.panda import CartesianVelocity, StartTable, panda
 from tasks import bank, generator
 from tasks.bank import Bank
 from tasks.family import Family, Instant, Outcome, Values, per_world
-from tasks.parameters import Choice, Parameter, Scalar
+from tasks.parameters import Choice, Scalar
 from tasks.rewards import closeness
-from tasks.solids import traits
+from tasks.solids import Solid, traits
 from tasks.target import add_target
 
 PLACE = (0.55, -0.10)  # [m], the side of the object that is pushed; along y
@@ -48,7 +48,7 @@ class Push(Family):
     action_dim = 2
     splits = (*Family.splits, "unseen-shapes")
     lasting = ("shape",)
-    parameters: ClassVar[tuple[Parameter, ...]] = (
+    parameters = (
         Scalar(
             name="insert_y",
             unit="m",
@@ -80,9 +80,11 @@ class Push(Family):
         "effort": -0.05 / horizon,
     }
 
-    def __init__(self, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self, device: torch.device | str = "cpu", object: Solid | None = None
+    ) -> None:
         self._bank = Bank((*SOLIDS, *UNSEEN))
-        super().__init__(device)
+        super().__init__(device, object)
         self._arm = CartesianVelocity(device=device)
         self._starts = StartTable(
             x=(PLACE[0] - 0.01, PLACE[0] + 0.01),
@@ -97,6 +99,11 @@ class Push(Family):
         # the pushed side of every object is at the same place, its middle is not
         halves = [np.ptp(s.vertices[:, 0]) / 2 for s in self._bank.solids]
         self._half = torch.tensor(halves, dtype=torch.float32, device=device)
+
+    def adopt(self, solid: Solid) -> None:
+        """A bank of the one object."""
+        self._bank = Bank([solid])
+        self.parameters = (*self.parameters[:-1], bank.only(solid))
 
     def compile(self) -> mujoco.MjModel:
         """The arm with a finger, an object before it and where that is to be."""
