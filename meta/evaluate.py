@@ -34,7 +34,7 @@ from meta.statistics import (
     share_of_gap,
 )
 from meta.train import simulator_threads
-from tasks.registry import make_family
+from tasks.registry import find_family
 
 POLICY, LEVELS = "policy", ("random", "dr", "oracle")
 """What is evaluated; and what does not adapt, and is measured once."""
@@ -76,7 +76,7 @@ def evaluate(
     _check_policies(policies, dr, oracle, rivals)
     _check_numbers(tasks, episodes, seed, measure_episodes)
     family = policies[0].cfg.family
-    drawn = make_family(family).sample(split, seed, tasks)
+    drawn = find_family(family).sample(split, seed, tasks)
     bench = Bench(drawn, seed, measure_episodes, max(episodes), threads, device)
     groups = _methods(policies, dr, oracle, rivals, max(episodes), device)
     found, ledgers = _measured(bench, groups, episodes)

@@ -41,66 +41,28 @@ class Outcome:
     """Worlds whose episode ends here by the task's own rule."""
 
 
-class Family(ABC):
-    """A distribution of tasks on one compiled model.
+class TaskFamily(ABC):
+    """A distribution of tasks, whoever simulates them.
 
-    Subclasses state the class attributes and the abstract methods, and override
-    nothing else. They keep no state that changes with the worlds.
+    What learning and measuring ask of a family. `Family` has a compiled model, and
+    `tasks.external.ExternalFamily` a vector environment of Gymnasium.
 
     Args:
-        device: where the tensors of `start`, `control`, `observe` and `judge` live.
+        device: where the tensors of its worlds live.
     """
 
     name: ClassVar[str]
-    summary: ClassVar[str]
     horizon: ClassVar[int]
     """Steps per episode."""
-    substeps: ClassVar[int]
-    """Physics steps per step."""
     obs_dim: ClassVar[int]
     action_dim: ClassVar[int]
     parameters: ClassVar[tuple[Parameter, ...]]
-    fields: ClassVar[tuple[str, ...]]
-    """MjModel fields that differ between tasks."""
-    weights: ClassVar[Mapping[str, float]]
-    """Weight of each reward term."""
     splits: ClassVar[tuple[str, ...]] = SPLITS[:4]
-    lasting: ClassVar[tuple[str, ...]] = ()
-    """Parameters that cannot change while an episode is under way."""
+    max_worlds: ClassVar[int] = 1000
+    """Worlds that are measured at once."""
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
-        self.model = self.compile()
-
-    @abstractmethod
-    def compile(self) -> mujoco.MjModel:
-        """Build the scene."""
-
-    @abstractmethod
-    def model_fields(self, values: Values) -> Mapping[str, Float[Tensor, "world ..."]]:
-        """The values of `fields` for each world, SI units; computed on the CPU."""
-
-    @abstractmethod
-    def start(
-        self, values: Values, rng: torch.Generator
-    ) -> tuple[Float[Tensor, "world nq"], Float[Tensor, "world nv"]]:
-        """Draw the state that each world's episode starts in."""
-
-    @abstractmethod
-    def control(
-        self, now: Instant, action: Float[Tensor, "world action"]
-    ) -> Float[Tensor, "world nu"]:
-        """Turn actions in [-1, 1] into the controls held for one step."""
-
-    @abstractmethod
-    def observe(self, now: Instant) -> Float[Tensor, "world obs"]:
-        """What the policy sees; nothing in it may depend on a hidden parameter."""
-
-    @abstractmethod
-    def judge(
-        self, before: Instant, now: Instant, action: Float[Tensor, "world action"]
-    ) -> Outcome:
-        """Reward terms, success and termination of one step."""
 
     @property
     def hidden(self) -> tuple[Parameter, ...]:
@@ -138,6 +100,61 @@ class Family(ABC):
     def reveal(self, values: Values) -> Float[Tensor, "world features"]:
         """The hidden parameters as features: what the oracle sees beside the rest."""
         return torch.cat([p.encode(values[p.name]) for p in self.hidden], dim=-1)
+
+
+class Family(TaskFamily):
+    """A distribution of tasks on one compiled model.
+
+    Subclasses state the class attributes and the abstract methods, and override
+    nothing else. They keep no state that changes with the worlds.
+
+    Args:
+        device: where the tensors of `start`, `control`, `observe` and `judge` live.
+    """
+
+    summary: ClassVar[str]
+    substeps: ClassVar[int]
+    """Physics steps per step."""
+    fields: ClassVar[tuple[str, ...]]
+    """MjModel fields that differ between tasks."""
+    weights: ClassVar[Mapping[str, float]]
+    """Weight of each reward term."""
+    lasting: ClassVar[tuple[str, ...]] = ()
+    """Parameters that cannot change while an episode is under way."""
+
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        super().__init__(device)
+        self.model = self.compile()
+
+    @abstractmethod
+    def compile(self) -> mujoco.MjModel:
+        """Build the scene."""
+
+    @abstractmethod
+    def model_fields(self, values: Values) -> Mapping[str, Float[Tensor, "world ..."]]:
+        """The values of `fields` for each world, SI units; computed on the CPU."""
+
+    @abstractmethod
+    def start(
+        self, values: Values, rng: torch.Generator
+    ) -> tuple[Float[Tensor, "world nq"], Float[Tensor, "world nv"]]:
+        """Draw the state that each world's episode starts in."""
+
+    @abstractmethod
+    def control(
+        self, now: Instant, action: Float[Tensor, "world action"]
+    ) -> Float[Tensor, "world nu"]:
+        """Turn actions in [-1, 1] into the controls held for one step."""
+
+    @abstractmethod
+    def observe(self, now: Instant) -> Float[Tensor, "world obs"]:
+        """What the policy sees; nothing in it may depend on a hidden parameter."""
+
+    @abstractmethod
+    def judge(
+        self, before: Instant, now: Instant, action: Float[Tensor, "world action"]
+    ) -> Outcome:
+        """Reward terms, success and termination of one step."""
 
 
 def per_world(

@@ -1,10 +1,18 @@
 """Every task family by name. A new family is one file and one line here."""
 
+import importlib
+import inspect
+import os
+import sys
+from operator import attrgetter
+
 import torch
 
 from robots.sim.simulator import check_device
 from tasks.cheetah_direction import CheetahDirection
-from tasks.family import Family
+from tasks.env import Env, Worlds
+from tasks.external import ExternalEnv, ExternalFamily
+from tasks.family import Family, TaskFamily
 from tasks.reach_rotated import ReachRotated
 from tasks.strike import Strike
 
@@ -19,11 +27,63 @@ def make_family(name: str, device: torch.device | str = "cpu") -> Family:
     """Build a family whose worlds live on a device: MuJoCo's CPU, or CUDA with Warp.
 
     Raises:
-        ValueError: for an unknown name, listing the known ones, or a CUDA device where
-            there is none.
+        ValueError: for an unknown name, listing the known ones, or one of an external
+            family, or a CUDA device where there is none.
     """
-    if name not in FAMILIES:
+    family = find_family(name, device)
+    if not isinstance(family, Family):
         raise ValueError(
-            f"unknown family {name!r}; families: {', '.join(sorted(FAMILIES))}"
+            f"family {name} is simulated elsewhere, and this needs one of Pliant's "
+            f"own: {', '.join(sorted(FAMILIES))}"
         )
-    return FAMILIES[name](check_device(device))
+    return family
+
+
+def find_family(name: str, device: torch.device | str = "cpu") -> TaskFamily:
+    """Build a family of any kind; an external one's name is `module:Class`.
+
+    The module is imported, from the working directory too if nowhere else.
+
+    Raises:
+        ValueError: as `make_family`, or if there is no external family of that name.
+    """
+    if name in FAMILIES:
+        return FAMILIES[name](check_device(device))
+    if ":" in name:
+        return _imported(name)(device)
+    raise ValueError(
+        f"unknown family {name!r}; families: {', '.join(sorted(FAMILIES))}, or "
+        "module:Class of an external one"
+    )
+
+
+def make_env(
+    family: TaskFamily, *, worlds: int, oracle: bool = False, threads: int = 0
+) -> Worlds:
+    """Make W worlds of a family of any kind; see `Env`.
+
+    How many threads simulate an external family is its own matter.
+    """
+    if isinstance(family, ExternalFamily):
+        return ExternalEnv(family, worlds=worlds, oracle=oracle)
+    if isinstance(family, Family):
+        return Env(family, worlds=worlds, oracle=oracle, threads=threads)
+    raise TypeError(f"nobody simulates {type(family).__name__}")
+
+
+def _imported(name: str) -> type[ExternalFamily]:
+    module, _, attribute = name.partition(":")
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    try:
+        found = attrgetter(attribute)(importlib.import_module(module))
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"family {name!r} cannot be imported: {error}") from error
+    if not (inspect.isclass(found) and issubclass(found, ExternalFamily)):
+        raise ValueError(f"{name!r} is no subclass of tasks.external.ExternalFamily")
+    if inspect.isabstract(found):
+        lacking = ", ".join(sorted(found.__abstractmethods__))
+        raise ValueError(f"family {name!r} lacks {lacking}")
+    if found.name != name:
+        raise ValueError(f"family {name!r} is found under its own name: {found.name}")
+    return found
