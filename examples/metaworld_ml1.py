@@ -11,7 +11,9 @@ Meta-World asks for an older MuJoCo than Pliant has, and works with Pliant's:
 
 The 50 tasks that ML1 trains on are `train`, the 50 it tests on `held-out`. An episode
 of a task always begins in the same state, and counts as a success if it ends in one;
-Meta-World's own evaluation counts a success anywhere along the way.
+Meta-World's own evaluation counts a success anywhere along the way. Meta-World keeps
+goal and object apart, so that the object, which is seen, says a little of the goal: the
+leak probe may notice it.
 """
 
 import pickle
