@@ -29,10 +29,12 @@ def step_over_bare(name: str, seconds: float) -> Row:
     rng = torch.Generator().manual_seed(0)
     actions = torch.rand(STEPS, WORLDS, env.action_dim, generator=rng) * 2 - 1
     bare = Batch(family.model, WORLDS)
+    values = family.model_fields(family.values(env.tasks)) if family.fields else {}
     for field in family.fields:
-        values = family.model_fields(family.values(env.tasks))
         bare.expand(field)[:] = values[field].numpy()
     bare.set_const()
+    for field in family.fields:  # set_const has put the bounds of meshes back
+        bare.expand(field)[:] = values[field].numpy()
     state, controls = _recorded(env, actions)
 
     def ours() -> int:

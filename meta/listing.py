@@ -1,7 +1,9 @@
 """The command `pliant list`: families with what they hide, and shipped policies."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,18 +15,27 @@ if TYPE_CHECKING:
 class List:
     """Show the task families, their parameters and ranges, and the shipped policies.
 
-    Example: pliant list --json
+    Example: pliant list --family push --pictures push.png
     """
 
     json: bool = False
     """Print JSON."""
+    family: str | None = None
+    """Only this family."""
+    pictures: Path | None = None
+    """With --family: draw how tasks of each of its splits begin, into this file."""
 
     def run(self) -> int:
         """Print the list."""
         from meta.checkpoint import SHIPPED, shipped_policies
         from tasks.registry import FAMILIES, make_family
 
-        families = [_describe(make_family(name)) for name in FAMILIES]
+        names = list(FAMILIES) if self.family is None else [self.family]
+        made = [make_family(name) for name in names]
+        if self.pictures is not None:
+            self._draw(made, self.pictures)
+            return 0
+        families = [_describe(family) for family in made]
         policies = [f"{SHIPPED}{name}" for name in shipped_policies()]
         if self.json:
             print(json.dumps({"families": families, "policies": policies}, indent=1))
@@ -33,6 +44,14 @@ class List:
             _show(family)
         print(f"shipped policies: {', '.join(policies) or 'none'}")
         return 0
+
+    def _draw(self, families: "Sequence[Family]", path: Path) -> None:
+        from meta.pictures import draw_tasks
+
+        if self.family is None:
+            raise ValueError("--pictures draws one family: name it with --family")
+        draw_tasks(families[0], path)
+        print(path)
 
 
 def _describe(family: "Family") -> dict[str, Any]:

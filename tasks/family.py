@@ -8,7 +8,7 @@ from typing import ClassVar
 import mujoco
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Num
 from torch import Tensor
 
 from robots.sim.simulator import Readings
@@ -131,7 +131,7 @@ class Family(TaskFamily):
         """Build the scene."""
 
     @abstractmethod
-    def model_fields(self, values: Values) -> Mapping[str, Float[Tensor, "world ..."]]:
+    def model_fields(self, values: Values) -> Mapping[str, Num[Tensor, "world ..."]]:
         """The values of `fields` for each world, SI units; computed on the CPU."""
 
     @abstractmethod
@@ -159,8 +159,8 @@ class Family(TaskFamily):
 
 def per_world(
     model: mujoco.MjModel,
-    **entries: tuple[int | Sequence[int], Float[Tensor, "world ..."]],
-) -> dict[str, Float[Tensor, "world ..."]]:
+    **entries: tuple[int | Sequence[int], Num[Tensor, "world ..."]],
+) -> dict[str, Num[Tensor, "world ..."]]:
     """Model fields for each world: the model's values with some rows replaced.
 
     Args:

@@ -13,11 +13,15 @@ from tasks.cheetah_direction import CheetahDirection
 from tasks.env import Env, Worlds
 from tasks.external import ExternalEnv, ExternalFamily
 from tasks.family import Family, TaskFamily
+from tasks.grasp import Grasp
+from tasks.push import Push
 from tasks.reach_rotated import ReachRotated
 from tasks.strike import Strike
 
 FAMILIES: dict[str, type[Family]] = {
     Strike.name: Strike,
+    Push.name: Push,
+    Grasp.name: Grasp,
     ReachRotated.name: ReachRotated,
     CheetahDirection.name: CheetahDirection,
 }

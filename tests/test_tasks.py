@@ -66,7 +66,7 @@ def is_continuous(p: Parameter) -> bool:
 @every_family
 def test_random_episodes_are_finite_bounded_and_without_faults(name: str) -> None:
     family = family_of(name)
-    worlds = 200
+    worlds = 1000
     env = make_env(name, family.sample("train", 1, worlds))
     actions = draw_actions(family, worlds)
     actions[:, ::4] = actions[0, ::4].sign()  # a quarter holds extreme actions

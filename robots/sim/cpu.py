@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import mujoco
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Num
 from mujoco.batch import Batch, SimulationError
 from numpy.typing import NDArray
 from torch import Tensor
@@ -62,13 +62,17 @@ class CpuSimulator:
         self._sensordata = self._batch.bind("sensordata")
         self._ncon, self._nefc = self._batch.bind("ncon"), self._batch.bind("nefc")
         self._fields = {name: self._batch.expand(name) for name in fields}
+        # what mj_setConst would put back to the model's value although it was assigned
+        only_derived = set(mujoco.MjModel._setconst_outputs)
+        only_derived -= set(mujoco.MjModel._setconst_inputs)
+        self._kept = [v for n, v in self._fields.items() if n in only_derived]
         self._columns = sensor_columns(model)
         self._before = np.empty_like(self._batch.state)
         self._fault = np.zeros(worlds, dtype=bool)
 
     def assign(
         self,
-        fields: Mapping[str, Float[Tensor, "n ..."]],
+        fields: Mapping[str, Num[Tensor, "n ..."]],
         worlds: Int[Tensor, "n"] | None = None,
     ) -> None:
         """See `Simulator.assign`."""
@@ -80,10 +84,13 @@ class CpuSimulator:
             count = self.worlds if ids is None else len(ids)
             check_shape(f"field {name!r}", values, (count, *target.shape[1:]))
             target[rows] = values.numpy()
+        kept = [target.copy() for target in self._kept]
         try:
             self._batch.set_const(ids)
         except SimulationError as error:
             raise ValueError(f"cannot assign {', '.join(fields)}: {error}") from error
+        for target, values in zip(self._kept, kept, strict=True):
+            target[:] = values
 
     def reset(
         self,

@@ -13,7 +13,7 @@ import mujoco_warp as mjw
 import numpy as np
 import torch
 import warp as wp
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Num
 from mujoco.batch import Batch, SimulationError
 from torch import Tensor
 
@@ -102,7 +102,7 @@ class WarpSimulator:
 
     def assign(
         self,
-        fields: Mapping[str, Float[Tensor, "n ..."]],
+        fields: Mapping[str, Num[Tensor, "n ..."]],
         worlds: Int[Tensor, "n"] | None = None,
     ) -> None:
         """See `Simulator.assign`. Derived constants are computed on the CPU."""

@@ -18,6 +18,8 @@ from jaxtyping import Float, UInt8
 
 OVERVIEW = "overview"
 """Name of the camera that a scene should be looked at through."""
+CLOSE = "table"
+"""Name of a camera that sees what is done, close, and little of who does it."""
 MAX_ZOOM = 1.8
 """How far `Renderer.zoom` goes in."""
 _MARGIN = 1.15

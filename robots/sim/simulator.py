@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 import mujoco
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Num
 from torch import Tensor
 
 
@@ -56,7 +56,7 @@ class Simulator(Protocol):
 
     def assign(
         self,
-        fields: Mapping[str, Float[Tensor, "n ..."]],
+        fields: Mapping[str, Num[Tensor, "n ..."]],
         worlds: Int[Tensor, "n"] | None = None,
     ) -> None:
         """Write model fields of some worlds (all by default); derived constants follow.

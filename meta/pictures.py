@@ -1,0 +1,89 @@
+"""A contact sheet: how the tasks of a family look when they begin."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import mujoco
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from PIL import Image, ImageDraw, ImageFont
+
+from robots.sim.cpu import CpuSimulator
+from robots.sim.render import CLOSE, Renderer
+from tasks.env import Env
+from tasks.family import Family
+from tasks.parameters import Scalar
+from tasks.task import Task
+
+SIZE = (400, 300)
+"""Of one picture [pixels]."""
+_COLUMNS, _LINE = 4, 15
+
+
+def draw_tasks(family: Family, path: Path, *, each: int = 4, seed: int = 0) -> None:
+    """Draw the first state of the first tasks of every split, a row or more each.
+
+    Args:
+        family: on the CPU.
+        path: of the picture; its suffix says which format.
+        each: tasks of a split.
+        seed: that the tasks and their states are drawn from.
+
+    Raises:
+        ValueError: for a format that cannot be written.
+        OSError: if OpenGL cannot be had.
+    """
+    if path.suffix not in Image.registered_extensions():
+        raise ValueError(f"{path}: pictures are .png or .jpg")
+    tasks = [t for split in family.splits for t in family.sample(split, seed, each)]
+    env = Env(family, worlds=len(tasks))
+    env.assign(tasks)
+    env.reset(torch.Generator().manual_seed(seed))
+    sim = env.sim
+    if not isinstance(sim, CpuSimulator):
+        raise TypeError("pictures are drawn of worlds on the CPU")
+    states = sim.state()
+    scalars = [p for p in family.parameters if isinstance(p, Scalar)]
+    units = {p.name: "" if p.unit == "1" else f" {p.unit}" for p in scalars}
+    cells = [
+        _cell(_picture(sim, world, states[world]), task, units)
+        for world, task in enumerate(tasks)
+    ]
+    blank = np.zeros_like(cells[0])
+    cells += [blank] * (-len(cells) % _COLUMNS)
+    rows = [
+        np.concatenate(cells[i : i + _COLUMNS], axis=1)
+        for i in range(0, len(cells), _COLUMNS)
+    ]
+    Image.fromarray(np.concatenate(rows)).save(path)
+
+
+def _picture(
+    sim: CpuSimulator, world: int, state: np.ndarray
+) -> UInt8[np.ndarray, "y x 3"]:
+    model, (width, height) = sim.model_of(world), SIZE
+    camera = CLOSE if CLOSE in _cameras(model) else None
+    with Renderer(model, width=width, height=height, camera=camera) as renderer:
+        return renderer.draw(state)
+
+
+def _cameras(model: mujoco.MjModel) -> list[str]:
+    return [model.camera(i).name for i in range(model.ncam)]
+
+
+def _cell(
+    picture: UInt8[np.ndarray, "y x 3"], task: Task, units: Mapping[str, str]
+) -> UInt8[np.ndarray, "rows x 3"]:
+    """A picture over the name of the split and the task's parameters."""
+    lines = [task.split]
+    for name, value in task.parameters.items():
+        text = value if isinstance(value, str) else f"{value:.3g}{units[name]}"
+        lines.append(f"{name} {text}")
+    width, height = SIZE
+    image = Image.new("RGB", (width, height + _LINE * (len(lines) + 1)))
+    image.paste(Image.fromarray(picture))
+    draw, font = ImageDraw.Draw(image), ImageFont.load_default(12)
+    for i, line in enumerate(lines):
+        draw.text((8, height + 5 + _LINE * i), line, font=font)
+    return np.asarray(image)

@@ -1,0 +1,88 @@
+"""Two fingers for the arm of `panda`, in place of its paddle.
+
+They close along the tool's y axis, coupled, with one force. What they touch decides the
+friction: their round tips have no priority of their own.
+"""
+
+import mujoco
+import numpy as np
+
+FINGERS = ("finger0", "finger1")
+"""Names of the fingers' joints; each is at its distance from the middle [m]."""
+OPEN = 0.04
+"""Joint position of an open finger [m]."""
+TIP_RADIUS = 0.012
+"""Of a fingertip [m]; a closed finger's joint is at 0."""
+TIP_HALF = 0.002
+"""Of the two spheres of a fingertip, off its middle along x [m]; they resist turns."""
+FORCE = 20.0
+"""Greatest force of the drive [N]; positive opens, negative closes."""
+
+
+def add_gripper(spec: mujoco.MjSpec) -> None:
+    """Replace the paddle of a scene made from `panda` by two fingers.
+
+    The tool's site is then the middle between the fingertips. Adds the joints
+    `FINGERS`, next after the arm's, and the actuator `grip` [N], after the arm's seven.
+    """
+    tool = spec.body("tool")
+    palm = spec.geom("paddle")
+    palm.size, palm.pos = np.array([0.018, 0.06, 0.012]), np.array([0, 0, -0.065])
+    palm.contype = palm.conaffinity = 0
+    palm.material = "trim"
+    for name, side in zip(FINGERS, (1.0, -1.0), strict=True):
+        finger = tool.add_body(name=name, pos=[0, side * TIP_RADIUS, 0], gravcomp=1)
+        # the damping keeps the fingers below 0.5 m/s when nothing is between them
+        finger.add_joint(
+            name=name,
+            type=mujoco.mjtJoint.mjJNT_SLIDE,
+            axis=[0, side, 0],
+            limited=True,
+            range=[0, OPEN + 0.005],
+            damping=60,
+            armature=0.3,
+        )
+        finger.add_geom(
+            type=mujoco.mjtGeom.mjGEOM_BOX,
+            size=[0.009, 0.006, 0.028],
+            pos=[0, 0, -0.028],
+            mass=0.05,
+            contype=0,
+            conaffinity=0,
+            material="joint",
+        )
+        for i, x in enumerate((-TIP_HALF, TIP_HALF)):
+            finger.add_geom(
+                name=f"{name}_tip{i}",
+                type=mujoco.mjtGeom.mjGEOM_SPHERE,
+                size=[TIP_RADIUS, 0, 0],
+                pos=[x, 0, 0],
+                mass=0.01,
+                contype=1,
+                conaffinity=1,
+                group=0,
+                material="trim",
+            )
+    _couple(spec)
+
+
+def _couple(spec: mujoco.MjSpec) -> None:
+    """One drive for both fingers, which stay at equal distances from the middle."""
+    equal = spec.add_equality(
+        type=mujoco.mjtEq.mjEQ_JOINT,
+        objtype=mujoco.mjtObj.mjOBJ_JOINT,
+        name1=FINGERS[0],
+        name2=FINGERS[1],
+    )
+    equal.data[:5] = [0, 1, 0, 0, 0]
+    drive = spec.add_tendon(name="grip")
+    for name in FINGERS:
+        drive.wrap_joint(name, 1.0)
+    drive = spec.add_actuator(
+        name="grip",
+        trntype=mujoco.mjtTrn.mjTRN_TENDON,
+        target="grip",
+        ctrllimited=True,
+        ctrlrange=[-FORCE, FORCE],
+    )
+    drive.gainprm[0] = 1.0
