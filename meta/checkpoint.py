@@ -25,8 +25,7 @@ from meta.learner import Learner, Training
 from meta.maml_cfg import MamlCfg
 from meta.theta import Theta, group, on_device, prefixed
 from meta.train import make_learner, make_training
-from tasks.env import Env
-from tasks.registry import make_family
+from tasks.registry import find_family, make_env
 
 T = TypeVar("T")
 FORMAT = "pliant-1"
@@ -80,8 +79,8 @@ def load_trained(spec: str, device: torch.device | str = "cpu") -> Trained:
     """
     tensors, metadata = _read(locate(spec))
     cfg = parse_config(metadata["config"])
-    family = make_family(cfg.family)
-    env = Env(family, worlds=1, oracle=cfg.privileged, threads=1)
+    family = find_family(cfg.family)
+    env = make_env(family, worlds=1, oracle=cfg.privileged, threads=1)
     learner = make_learner(cfg, env)
     saved = group(tensors, "theta")
     # a value network is of no use to a policy that has been trained

@@ -58,6 +58,8 @@ Errors are one line and exit with code 2; PLIANT_TRACEBACK=1 shows where they ar
 TRAIN = """\
 Meta-train a policy on a family, or one of its baselines.
 
+A family is one that `pliant list` shows, or module:Class of a tasks.external one.
+
 Method maml learns to adapt; dr is one robust policy that does not adapt, and oracle
 one that observes the hidden parameters: evaluation compares with both.
 

@@ -5,7 +5,7 @@ from typing import Literal, get_args
 
 from meta.history import HistoryCfg
 from meta.maml_cfg import MamlCfg
-from tasks.registry import FAMILIES, make_family
+from tasks.registry import FAMILIES, find_family
 
 Method = Literal["maml", "maml-plain", "dr", "dr-sb3", "rma", "sysid", "oracle"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -51,7 +51,7 @@ class TrainCfg:
     def __post_init__(self) -> None:
         """Refuse what cannot run, with what is allowed."""
         if self.family not in FAMILIES:
-            make_family(self.family)
+            find_family(self.family)
         check_method(self.method)
         counts = ("iterations", "tasks", "episodes", "measure_rounds")
         for name in (*counts, "checkpoint_every"):
@@ -133,6 +133,8 @@ _PUSH = replace(_STRIKE, family="push", iterations=200)
 _GRASP = replace(_STRIKE, family="grasp", iterations=150)
 # longer, it is no better on shapes like those it knows and worse on unseen ones
 _ORACLE_ITERATIONS = {"strike": 200}
+# of a family that has none of its own
+_FALLBACK = _REACH
 _CONFIGS = {c.family: c for c in (_CHEETAH, _STRIKE, _REACH, _PUSH, _GRASP)}
 
 
@@ -146,9 +148,8 @@ def make_config(family: str, method: Method = "maml") -> TrainCfg:
     Raises:
         ValueError: for an unknown family or method.
     """
-    if family not in _CONFIGS:
-        make_family(family)
-    cfg = replace(_CONFIGS[family], method=method)
+    cfg = _CONFIGS.get(family) or replace(_FALLBACK, family=family)
+    cfg = replace(cfg, method=method)
     if method == "maml":
         return cfg
     unlearned = replace(cfg.learner, learned_advantage=False)

@@ -35,7 +35,7 @@ from meta.statistics import (
     share_of_gap,
 )
 from meta.train import simulator_threads
-from tasks.registry import make_family
+from tasks.registry import find_family
 from tasks.solids import Solid
 
 POLICY, LEVELS = "policy", ("random", "dr", "oracle")
@@ -79,7 +79,7 @@ def evaluate(
     """
     _check_policies(policies, dr, oracle, rivals)
     _check_numbers(tasks, episodes, seed, measure_episodes)
-    family = make_family(policies[0].cfg.family, object=object)
+    family = find_family(policies[0].cfg.family, object=object)
     drawn = family.sample(split, seed, tasks)
     most = max(episodes)
     bench = Bench(drawn, seed, measure_episodes, most, threads, device, object)

@@ -21,8 +21,7 @@ from meta.measure import Bench, Ledger
 from meta.rollout import Act, Experience
 from meta.theta import Params, Theta, on_device
 from meta.train import make_learner
-from tasks.env import Env
-from tasks.registry import make_family
+from tasks.registry import find_family, make_env
 
 RATES = (3e-4, 1e-3, 3e-3, 1e-2)
 """Step sizes of Adam; which one serves is decided on training tasks."""
@@ -113,7 +112,7 @@ def tuned(
 
 def _worth(trained: Trained, episodes: int, device: torch.device | str) -> float:
     """Mean return on training tasks after fine-tuning on some episodes."""
-    tasks = make_family(trained.cfg.family).sample("train", _TUNING_SEED, _TUNING_TASKS)
+    tasks = find_family(trained.cfg.family).sample("train", _TUNING_SEED, _TUNING_TASKS)
     bench = Bench(tasks, _TUNING_SEED, 5, episodes, 0, device)
     [(_, returns, _)] = bench.curve(trained, (episodes,), Ledger())
     return float(returns.mean())
@@ -129,8 +128,8 @@ def fine_tuned(dr: Trained, rate: float) -> Trained:
 def from_scratch(dr: Trained, rate: float) -> Trained:
     """The same with a policy that has learned nothing, of the same size and seed."""
     cfg = replace(dr.cfg, learner=replace(dr.cfg.learner, inner_baseline="task"))
-    family = make_family(cfg.family)
-    learner = make_learner(cfg, Env(family, worlds=1, threads=1))
+    family = find_family(cfg.family)
+    learner = make_learner(cfg, make_env(family, worlds=1, threads=1))
     if not isinstance(learner, Maml):
         raise TypeError("the robust policy is no Maml")
     theta = on_device(learner.initial(family.obs_dim), dr.theta["moments/mean"].device)

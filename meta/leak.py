@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float
+from torch import Tensor
 
-from tasks.env import Env
-from tasks.family import Family
+from tasks.family import TaskFamily
+from tasks.registry import make_env
 
 _FOLDS, _DEALS, _RIDGE = 5, 199, 1e-3
 
@@ -36,19 +37,27 @@ class Leak:
 
 
 def probe_family(
-    family: Family, split: str, seed: int, *, tasks: int = 200, episodes: int = 3
+    family: TaskFamily, split: str, seed: int, *, tasks: int = 200, episodes: int = 3
 ) -> list[Leak]:
     """Probe the first observations of a family's tasks, as its policies see them."""
-    env = Env(family, worlds=tasks * episodes)
-    drawn = env.family.sample(split, seed, tasks)
-    env.assign([task for task in drawn for _ in range(episodes)])
-    first = env.reset(torch.Generator().manual_seed(seed))
-    values = env.family.values(drawn)
-    x = first.double().numpy().reshape(tasks, episodes, -1)
+    drawn = family.sample(split, seed, tasks)
+    at_once = max(1, min(tasks, family.max_worlds // episodes))
+    env = make_env(family, worlds=at_once * episodes)
+    draw = torch.Generator().manual_seed(seed)
+    firsts: list[Tensor] = []
+    for start in range(0, tasks, at_once):
+        part = (drawn[start:] + drawn)[:at_once]
+        env.assign([task for task in part for _ in range(episodes)])
+        firsts.append(env.reset(draw))
+    x = torch.cat(firsts).double().numpy().reshape(-1, episodes, env.obs_dim)[:tasks]
+    # what is seen of a task a second time, in the very same way, is no evidence
+    seen = {(drawn[i].hash, x[i].tobytes()): i for i in range(tasks)}
+    kept = sorted(seen.values())
+    values = family.values([drawn[i] for i in kept])
     rng = np.random.default_rng(seed)
     return [
-        probe(p.name, x, p.encode(values[p.name]).double().numpy(), rng)
-        for p in env.family.hidden
+        probe(p.name, x[kept], p.encode(values[p.name]).double().numpy(), rng)
+        for p in family.hidden
     ]
 
 

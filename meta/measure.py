@@ -12,12 +12,11 @@ from meta.checkpoint import Trained
 from meta.rollout import Act, Rollout, by_task, collect
 from meta.statistics import Scores
 from policies.gaussian import Gaussian
-from tasks.env import Env
-from tasks.registry import make_family
+from tasks.env import Worlds
+from tasks.registry import find_family, make_env
 from tasks.solids import Solid
 from tasks.task import Task
 
-MAX_WORLDS = 1000
 ADAPT, MEASURE, CHANCE = 0, 1, 2
 """Streams of random numbers."""
 Row = tuple[int, Tensor, Tensor]
@@ -74,14 +73,14 @@ class Bench:
         device: torch.device | str = "cpu",
         object: Solid | None = None,
     ) -> None:
-        self.object = object
         self.seed = seed
         self.device = torch.device(device)
+        self.family = find_family(tasks[0].family, self.device, object)
         self.measure_episodes = measure_episodes
         self.threads = threads
-        self._envs: dict[tuple[int, bool], Env] = {}
+        self._envs: dict[tuple[int, bool], Worlds] = {}
         # the same parts for every method: each part has its own random numbers
-        size = max(1, MAX_WORLDS // max(adapt_episodes, measure_episodes))
+        size = max(1, self.family.max_worlds // max(adapt_episodes, measure_episodes))
         self.parts = [(i, tasks[i : i + size]) for i in range(0, len(tasks), size)]
 
     def curve(
@@ -136,7 +135,7 @@ class Bench:
         return 0, *_joined(parts)
 
     def _measure(
-        self, env: Env, act: Act, index: int, ledger: Ledger
+        self, env: Worlds, act: Act, index: int, ledger: Ledger
     ) -> tuple[Tensor, Tensor]:
         rollout = collect(env, act, self._rng(MEASURE, index), explore=False)
         ledger.book(rollout, adapting=False)
@@ -146,13 +145,12 @@ class Bench:
             rollout.success.float().reshape(shape).mean(1).cpu(),
         )
 
-    def _env(self, trained: Trained | None, part: Sequence[Task], each: int) -> Env:
+    def _env(self, trained: Trained | None, part: Sequence[Task], each: int) -> Worlds:
         worlds = len(part) * each
         oracle = trained is not None and trained.cfg.method == "oracle"
         if (worlds, oracle) not in self._envs:
-            family = make_family(part[0].family, self.device, self.object)
-            self._envs[worlds, oracle] = Env(
-                family, worlds=worlds, oracle=oracle, threads=self.threads
+            self._envs[worlds, oracle] = make_env(
+                self.family, worlds=worlds, oracle=oracle, threads=self.threads
             )
         env = self._envs[worlds, oracle]
         env.assign([task for task in part for _ in range(each)])

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from policies.gaussian import Gaussian
-from tasks.env import Env, Step
+from tasks.env import Step, Worlds
 from tasks.task import Task
 
 
@@ -95,7 +95,7 @@ class Experience(NamedTuple):
 
 
 def collect(
-    env: Env,
+    env: Worlds,
     act: Act,
     rng: torch.Generator,
     *,

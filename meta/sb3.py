@@ -19,7 +19,7 @@ from meta.configs import TrainCfg
 from meta.learner import Learner, Metrics
 from meta.moments import standardised, update_moments
 from meta.theta import Theta
-from tasks.env import Env
+from tasks.env import Worlds
 from tasks.sb3 import TaskVecEnv
 
 RATE = 1e-3
@@ -50,7 +50,7 @@ class Sb3Trainer:
         learner: what the policy is afterwards used as.
     """
 
-    def __init__(self, cfg: TrainCfg, env: Env, learner: Learner) -> None:
+    def __init__(self, cfg: TrainCfg, env: Worlds, learner: Learner) -> None:
         self.cfg, self.learner = cfg, learner
         self.iteration, self.env_steps = 0, 0
         self.theta = learner.initial(env.obs_dim)

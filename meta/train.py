@@ -19,8 +19,8 @@ from meta.theta import Theta, on_device
 from policies.mlp import MlpPolicy
 from policies.privileged import PrivilegedPolicy
 from robots.sim.simulator import check_device
-from tasks.env import Env
-from tasks.registry import make_family
+from tasks.env import Worlds
+from tasks.registry import find_family, make_env
 
 _STREAMS = {"initial": 0, "tasks": 1, "collect": 2}
 
@@ -34,7 +34,7 @@ class Trainer:
     """
 
     cfg: TrainCfg
-    env: Env
+    env: Worlds
     learner: Learner
     theta: Theta
     optimizer: torch.optim.Adam
@@ -116,8 +116,8 @@ def make_trainer(cfg: TrainCfg) -> Trainer:
         raise ValueError(
             f"{cfg.tasks} tasks cannot be shared equally by {size} processes"
         )
-    env = Env(
-        make_family(cfg.family, cfg.device),
+    env = make_env(
+        find_family(cfg.family, cfg.device),
         worlds=cfg.worlds // size,
         oracle=cfg.privileged,
         threads=cfg.threads or local_threads(),
@@ -128,7 +128,7 @@ def make_trainer(cfg: TrainCfg) -> Trainer:
     return Trainer(cfg=cfg, env=env, learner=learner, theta=theta, optimizer=optimizer)
 
 
-def make_learner(cfg: TrainCfg, env: Env) -> Learner:
+def make_learner(cfg: TrainCfg, env: Worlds) -> Learner:
     """The learner of a configuration, with freshly drawn modules."""
     rng = _generator(cfg.seed, "initial", 0)
     hidden, initial_std, min_std = cfg.hidden, cfg.initial_std, cfg.min_std

@@ -42,7 +42,68 @@ class Outcome:
     """Worlds whose episode ends here by the task's own rule."""
 
 
-class Family(ABC):
+class TaskFamily(ABC):
+    """A distribution of tasks, whoever simulates them.
+
+    What learning and measuring ask of a family. `Family` has a compiled model, and
+    `tasks.external.ExternalFamily` a vector environment of Gymnasium.
+
+    Args:
+        device: where the tensors of its worlds live.
+    """
+
+    name: ClassVar[str]
+    horizon: ClassVar[int]
+    """Steps per episode."""
+    obs_dim: ClassVar[int]
+    action_dim: ClassVar[int]
+    parameters: tuple[Parameter, ...]
+    splits: ClassVar[tuple[str, ...]] = SPLITS[:4]
+    max_worlds: ClassVar[int] = 1000
+    """Worlds that are measured at once."""
+
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        self.device = torch.device(device)
+
+    @property
+    def hidden(self) -> tuple[Parameter, ...]:
+        """The parameters that only the oracle observes."""
+        return tuple(p for p in self.parameters if p.hidden)
+
+    def sample(self, split: str, seed: int, count: int) -> list[Task]:
+        """Draw tasks of a split; task i depends on the split, the seed and i only.
+
+        Raises:
+            ValueError: for a split the family does not have, or a negative seed.
+        """
+        if split not in self.splits:
+            raise ValueError(
+                f"family {self.name!r} has no split {split!r}; "
+                f"splits: {', '.join(self.splits)}"
+            )
+        seeds = np.random.SeedSequence([seed]).generate_state(count, np.uint64)
+        return [sample_task(self.name, self.parameters, split, int(s)) for s in seeds]
+
+    def parse(self, text: str) -> Task:
+        """Read a task of this family from its JSON; see `parse_task`."""
+        return parse_task(text, self.name, self.parameters)
+
+    def values(self, tasks: Sequence[Task]) -> Values:
+        """The parameters of one task a world, as numbers, on the CPU."""
+        return {
+            p.name: torch.tensor(
+                [p.number(task.parameters[p.name]) for task in tasks],
+                dtype=torch.float32,
+            )
+            for p in self.parameters
+        }
+
+    def reveal(self, values: Values) -> Float[Tensor, "world features"]:
+        """The hidden parameters as features: what the oracle sees beside the rest."""
+        return torch.cat([p.encode(values[p.name]) for p in self.hidden], dim=-1)
+
+
+class Family(TaskFamily):
     """A distribution of tasks on one compiled model.
 
     Subclasses state the class attributes and the abstract methods, and override
@@ -56,27 +117,20 @@ class Family(ABC):
         ValueError: for an object, if the family handles none.
     """
 
-    name: ClassVar[str]
     summary: ClassVar[str]
-    horizon: ClassVar[int]
-    """Steps per episode."""
     substeps: ClassVar[int]
     """Physics steps per step."""
-    obs_dim: ClassVar[int]
-    action_dim: ClassVar[int]
-    parameters: tuple[Parameter, ...]
     fields: tuple[str, ...]
     """MjModel fields that differ between tasks."""
     weights: ClassVar[Mapping[str, float]]
     """Weight of each reward term."""
-    splits: ClassVar[tuple[str, ...]] = SPLITS[:4]
     lasting: ClassVar[tuple[str, ...]] = ()
     """Parameters that cannot change while an episode is under way."""
 
     def __init__(
         self, device: torch.device | str = "cpu", object: Solid | None = None
     ) -> None:
-        self.device = torch.device(device)
+        super().__init__(device)
         self.object = object
         if object is not None:
             self.adopt(object)
@@ -120,43 +174,6 @@ class Family(ABC):
         self, before: Instant, now: Instant, action: Float[Tensor, "world action"]
     ) -> Outcome:
         """Reward terms, success and termination of one step."""
-
-    @property
-    def hidden(self) -> tuple[Parameter, ...]:
-        """The parameters that only the oracle observes."""
-        return tuple(p for p in self.parameters if p.hidden)
-
-    def sample(self, split: str, seed: int, count: int) -> list[Task]:
-        """Draw tasks of a split; task i depends on the split, the seed and i only.
-
-        Raises:
-            ValueError: for a split the family does not have, or a negative seed.
-        """
-        if split not in self.splits:
-            raise ValueError(
-                f"family {self.name!r} has no split {split!r}; "
-                f"splits: {', '.join(self.splits)}"
-            )
-        seeds = np.random.SeedSequence([seed]).generate_state(count, np.uint64)
-        return [sample_task(self.name, self.parameters, split, int(s)) for s in seeds]
-
-    def parse(self, text: str) -> Task:
-        """Read a task of this family from its JSON; see `parse_task`."""
-        return parse_task(text, self.name, self.parameters)
-
-    def values(self, tasks: Sequence[Task]) -> Values:
-        """The parameters of one task a world, as numbers, on the CPU."""
-        return {
-            p.name: torch.tensor(
-                [p.number(task.parameters[p.name]) for task in tasks],
-                dtype=torch.float32,
-            )
-            for p in self.parameters
-        }
-
-    def reveal(self, values: Values) -> Float[Tensor, "world features"]:
-        """The hidden parameters as features: what the oracle sees beside the rest."""
-        return torch.cat([p.encode(values[p.name]) for p in self.hidden], dim=-1)
 
 
 def per_world(

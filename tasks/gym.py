@@ -186,7 +186,7 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
 
 def _stream(
     family: str, split: str, worlds: int, *, oracle: bool, threads: int = 1
-) -> Stream:
+) -> Stream[Env]:
     made = make_family(family)
     made.sample(split, 0, 1)  # refuses a split that it does not have
     env = Env(made, worlds=worlds, oracle=oracle, threads=threads)

@@ -1,10 +1,18 @@
 """Every task family by name. A new family is one file and one line here."""
 
+import importlib
+import inspect
+import os
+import sys
+from operator import attrgetter
+
 import torch
 
 from robots.sim.simulator import check_device
 from tasks.cheetah_direction import CheetahDirection
-from tasks.family import Family
+from tasks.env import Env, Worlds
+from tasks.external import ExternalEnv, ExternalFamily
+from tasks.family import Family, TaskFamily
 from tasks.grasp import Grasp
 from tasks.push import Push
 from tasks.reach_rotated import ReachRotated
@@ -28,11 +36,68 @@ def make_family(
     An object takes the place of what the family's tasks handle.
 
     Raises:
-        ValueError: for an unknown name, listing the known ones, a CUDA device where
-            there is none, or an object for a family that handles none.
+        ValueError: for an unknown name, listing the known ones, or one of an external
+            family, a CUDA device where there is none, or an object for a family that
+            handles none.
     """
-    if name not in FAMILIES:
+    family = find_family(name, device, object)
+    if not isinstance(family, Family):
         raise ValueError(
-            f"unknown family {name!r}; families: {', '.join(sorted(FAMILIES))}"
+            f"family {name} is simulated elsewhere, and this needs one of Pliant's "
+            f"own: {', '.join(sorted(FAMILIES))}"
         )
-    return FAMILIES[name](check_device(device), object)
+    return family
+
+
+def find_family(
+    name: str, device: torch.device | str = "cpu", object: Solid | None = None
+) -> TaskFamily:
+    """Build a family of any kind; an external one's name is `module:Class`.
+
+    The module is imported, from the working directory too if nowhere else.
+
+    Raises:
+        ValueError: as `make_family`, or if there is no external family of that name.
+    """
+    if name in FAMILIES:
+        return FAMILIES[name](check_device(device), object)
+    if ":" in name:
+        if object is not None:
+            raise ValueError(f"family {name} is simulated elsewhere: no object for it")
+        return _imported(name)(device)
+    raise ValueError(
+        f"unknown family {name!r}; families: {', '.join(sorted(FAMILIES))}, or "
+        "module:Class of an external one"
+    )
+
+
+def make_env(
+    family: TaskFamily, *, worlds: int, oracle: bool = False, threads: int = 0
+) -> Worlds:
+    """Make W worlds of a family of any kind; see `Env`.
+
+    How many threads simulate an external family is its own matter.
+    """
+    if isinstance(family, ExternalFamily):
+        return ExternalEnv(family, worlds=worlds, oracle=oracle)
+    if isinstance(family, Family):
+        return Env(family, worlds=worlds, oracle=oracle, threads=threads)
+    raise TypeError(f"nobody simulates {type(family).__name__}")
+
+
+def _imported(name: str) -> type[ExternalFamily]:
+    module, _, attribute = name.partition(":")
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    try:
+        found = attrgetter(attribute)(importlib.import_module(module))
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"family {name!r} cannot be imported: {error}") from error
+    if not (inspect.isclass(found) and issubclass(found, ExternalFamily)):
+        raise ValueError(f"{name!r} is no subclass of tasks.external.ExternalFamily")
+    if inspect.isabstract(found):
+        lacking = ", ".join(sorted(found.__abstractmethods__))
+        raise ValueError(f"family {name!r} lacks {lacking}")
+    if found.name != name:
+        raise ValueError(f"family {name!r} is found under its own name: {found.name}")
+    return found

@@ -13,14 +13,14 @@ import torch
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
-from tasks.env import Env, Step
+from tasks.env import Step, Worlds
 from tasks.stream import Stream
 
 Floats = NDArray[np.float32]
 
 
 class TaskVecEnv(VecEnv):
-    """W worlds of an `Env`, on the CPU, for Stable-Baselines3's algorithms.
+    """Worlds of any family, on the CPU, for Stable-Baselines3's algorithms.
 
     As Stable-Baselines3 wants it, a world that ended is reset at once; the last
     observation of its episode is in `info["terminal_observation"]`.
@@ -37,7 +37,7 @@ class TaskVecEnv(VecEnv):
     """Worlds are filmed by `meta.replay`."""
 
     def __init__(
-        self, env: Env, *, split: str = "train", seed: int = 0, finite: bool = False
+        self, env: Worlds, *, split: str = "train", seed: int = 0, finite: bool = False
     ) -> None:
         self.env = env
         self.finite = finite

@@ -1,16 +1,19 @@
 """Worlds that go on: each begins another task whenever its episode ends."""
 
 from collections.abc import Sequence
+from typing import Generic, TypeVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from tasks.env import Env, Step
+from tasks.env import Step, Worlds
 from tasks.task import Task
 
+W = TypeVar("W", bound=Worlds)
 
-class Stream:
+
+class Stream(Generic[W]):
     """What Gymnasium and Stable-Baselines3 call a vectorised environment.
 
     Args:
@@ -19,7 +22,7 @@ class Stream:
         seed: decides the tasks and the initial states.
     """
 
-    def __init__(self, env: Env, split: str, seed: int) -> None:
+    def __init__(self, env: W, split: str, seed: int) -> None:
         self.env = env
         self.split = split
         self.restart(seed)

@@ -14,7 +14,6 @@ from rich.console import Console
 from torch import Tensor
 
 from meta import evaluate as evaluation
-from meta import measure
 from meta.checkpoint import Trained
 from meta.configs import Method, make_config
 from meta.evaluate import Evaluation, _level, evaluate
@@ -28,7 +27,7 @@ from meta.train import make_trainer
 from policies.gaussian import Gaussian
 from tasks.cheetah_direction import CheetahDirection
 from tasks.env import Env, Step
-from tasks.registry import FAMILIES
+from tasks.registry import FAMILIES, make_family
 from tasks.task import Task
 
 FAMILY = "cheetah-direction"
@@ -44,7 +43,9 @@ class PlantedEnv(Env):
     """Luck above which an episode ends by a fault."""
 
     def __init__(self, worlds: int) -> None:
-        self.worlds, self.horizon, self.action_dim = worlds, HORIZON, 2
+        self.family = make_family(FAMILY)
+        self.worlds, self.horizon, self.oracle, self.tasks = worlds, HORIZON, False, ()
+        self.obs_dim, self.action_dim, self.device = 1, 2, torch.device("cpu")
 
     def reset(self, rng: torch.Generator, worlds: Tensor | None = None) -> Tensor:
         self.luck = torch.rand(self.worlds, generator=rng)
@@ -276,7 +277,7 @@ def test_a_policy_without_inner_steps_is_measured_as_it_is() -> None:
 
 @pytest.mark.usefixtures("planted_worlds")
 def test_parts_are_measured_as_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measure, "MAX_WORLDS", 35)
+    monkeypatch.setattr(FAMILIES[FAMILY], "max_worlds", 35)
     policy = planted(0.3, gain=0.1)
     result = measured(policy, tasks=500, episodes=(0, 5), measure_episodes=2)
     assert max(map(len, PlantedEnv.starts)) == 35

@@ -1,0 +1,297 @@
+"""Families whose worlds somebody else simulates: any vector environment of Gymnasium.
+
+A family is a class that says how its worlds are made and how they are given their
+tasks, and is named by where it stands: `pliant train mymodule:Point`.
+"""
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import gymnasium
+import numpy as np
+import torch
+from gymnasium.vector import AutoresetMode, VectorEnv
+from jaxtyping import Bool, Float, Int
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tasks.env import Step, check_tasks
+from tasks.family import TaskFamily
+from tasks.parameters import SPLITS, Value
+from tasks.task import Task
+
+Vector = VectorEnv[Any, Any, Any]
+_STATED = ("horizon", "obs_dim", "action_dim", "parameters")
+_SUCCESS = ("is_success", "success")
+
+
+class ExternalFamily(TaskFamily):
+    """A distribution of tasks in a vector environment of Gymnasium, on the CPU.
+
+    Subclasses state `horizon`, `obs_dim`, `action_dim` and `parameters`, and the two
+    methods; where a benchmark fixes its tasks, they override `sample` too.
+
+    Raises:
+        ValueError: for another device, or a class that does not state all of it or has
+            nothing to hide.
+    """
+
+    splits: ClassVar[tuple[str, ...]] = SPLITS[:2]
+
+    def __init_subclass__(cls) -> None:
+        """Name the family by where it stands, which is how it is found again."""
+        super().__init_subclass__()
+        if "name" not in vars(cls):
+            cls.name = f"{cls.__module__}:{cls.__qualname__}"
+
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        super().__init__(device)
+        if self.device.type != "cpu":
+            raise ValueError(
+                f"family {self.name} runs on device cpu, not {device}: a GPU needs a "
+                "family of Pliant's own"
+            )
+        lacking = [name for name in _STATED if not hasattr(self, name)]
+        if lacking:
+            raise ValueError(f"family {self.name} does not state {', '.join(lacking)}")
+        if not self.hidden:
+            raise ValueError(f"family {self.name} has no hidden parameter to adapt to")
+
+    @abstractmethod
+    def make(self, worlds: int) -> Vector:
+        """Make a vector environment of that many worlds.
+
+        Its actions are a bounded `Box`, which actions in [-1, 1] are stretched to; its
+        observations are a `Box`. Success is what its info says under `is_success` or
+        `success`; without either no episode succeeds.
+        """
+
+    @abstractmethod
+    def set_tasks(
+        self,
+        envs: Vector,
+        worlds: Sequence[int],
+        tasks: Sequence[Mapping[str, Value]],
+    ) -> None:
+        """Give worlds, by index, their tasks: the parameters of each by name.
+
+        They hold from the next reset on, and until they are set again.
+        """
+
+
+class _Seen(NamedTuple):
+    """What the vector environment answered, of the episode that was under way."""
+
+    obs: Float[Tensor, "world obs"]
+    reward: Float[Tensor, "world"]
+    terminated: Bool[Tensor, "world"]
+    truncated: Bool[Tensor, "world"]
+    success: Bool[Tensor, "world"]
+
+
+class ExternalEnv:
+    """W worlds of an external family, with the contract of `Env`.
+
+    An episode ends once, and then stays as it was, whatever the vector environment
+    does with its world until the next reset. An observation or reward that is not
+    finite, or an action that is not, is a fault: the episode ends with the observation
+    before, and that step is worth nothing.
+
+    Args:
+        family: the family.
+        worlds: number of worlds W.
+        oracle: whether observations end with the hidden parameters.
+
+    Raises:
+        ValueError: for spaces that are no bounded box of actions and box of
+            observations of the stated sizes, or an unknown autoreset mode.
+    """
+
+    def __init__(
+        self, family: ExternalFamily, *, worlds: int, oracle: bool = False
+    ) -> None:
+        self.family = family
+        self.worlds = worlds
+        self.oracle = oracle
+        revealed = sum(p.width for p in family.hidden) if oracle else 0
+        self.obs_dim = family.obs_dim + revealed
+        self.action_dim = family.action_dim
+        self.horizon = family.horizon
+        self.device = family.device
+        self.tasks: tuple[Task, ...] = ()
+        self.envs = family.make(worlds)
+        self._mode = _check(family, self.envs, worlds)
+        self._revealed = torch.zeros(worlds, revealed)
+        self._obs = torch.zeros(worlds, family.obs_dim)
+        self._steps = torch.zeros(worlds)
+        self._terminated, self._truncated, self._fault, self._success = (
+            torch.zeros(worlds, dtype=torch.bool) for _ in range(4)
+        )
+        self._started = False
+        # worlds that the vector environment may not step before they are reset
+        self._due = np.zeros(worlds, dtype=np.bool_)
+
+    def assign(
+        self, tasks: Sequence[Task], worlds: Int[Tensor, "n"] | None = None
+    ) -> None:
+        """Give some worlds (all by default) their tasks, for the episodes to come.
+
+        Raises:
+            ValueError, RuntimeError: as `Env.assign`.
+        """
+        check_tasks(self, tasks, worlds)
+        chosen = list(range(self.worlds)) if worlds is None else worlds.tolist()
+        self.family.set_tasks(self.envs, chosen, [task.parameters for task in tasks])
+        given = dict(zip(chosen, tasks, strict=True))
+        self.tasks = tuple(
+            given[w] if w in given else self.tasks[w] for w in range(self.worlds)
+        )
+        if self.oracle:
+            values = self.family.values(tasks)
+            self._revealed[chosen] = self.family.reveal(values)
+
+    def reset(
+        self, rng: torch.Generator, worlds: Int[Tensor, "n"] | None = None
+    ) -> Float[Tensor, "world obs"]:
+        """Start a new episode in some worlds (all by default), from a drawn seed.
+
+        Raises:
+            ValueError: for some worlds only, unless the autoreset mode is DISABLED.
+        """
+        if not self.tasks:
+            raise RuntimeError("the worlds have no tasks yet: call assign first")
+        seed = int(torch.randint(2**31, (), generator=rng))
+        new = torch.ones(self.worlds, dtype=torch.bool)
+        if worlds is not None:
+            new = torch.zeros_like(new).index_fill(0, worlds, True)
+        if new.all():
+            obs, _ = self.envs.reset(seed=seed)
+        elif self._mode is AutoresetMode.DISABLED:
+            obs, _ = self.envs.reset(seed=seed, options={"reset_mask": new.numpy()})
+        else:
+            raise ValueError(
+                f"some worlds alone are reset in autoreset mode DISABLED only; family "
+                f"{self.family.name} has {self._mode.name}"
+            )
+        rows = self._rows(obs)
+        finite = rows.isfinite().all(-1)
+        rows = torch.where(finite[:, None], rows, 0.0)
+        self._obs = torch.where(new[:, None], rows, self._obs)
+        self._steps = torch.where(new, 0.0, self._steps)
+        self._fault = torch.where(new, ~finite, self._fault)
+        self._terminated = torch.where(new, ~finite, self._terminated)
+        self._truncated = self._truncated & ~new
+        self._success = self._success & ~new
+        self._due = self._due & ~new.numpy()
+        self._started = True
+        return self._observed()
+
+    def step(self, action: Float[Tensor, "world action"]) -> Step:
+        """Take one step in every world; episodes that ended stay as they are."""
+        if not self._started:
+            raise RuntimeError("the worlds have no state yet: call reset first")
+        going = ~(self._terminated | self._truncated)
+        action = action.clamp(-1.0, 1.0)
+        sane = action.isfinite().all(-1)
+        seen = self._advance(torch.where(sane[:, None], action, 0.0))
+        fine = going & sane & seen.obs.isfinite().all(-1) & seen.reward.isfinite()
+        fault = going & ~fine
+        self._steps = self._steps + going.float()
+        self._obs = torch.where(fine[:, None], seen.obs, self._obs)
+        self._due = self._due | fault.numpy()
+        self._fault = self._fault | fault
+        self._terminated = self._terminated | fault | (going & seen.terminated)
+        over = seen.truncated | (self._steps >= self.horizon)
+        self._truncated = self._truncated | (going & over)
+        self._success = torch.where(going, seen.success & fine, self._success)
+        return Step(
+            obs=self._observed(),
+            reward=torch.where(fine, seen.reward, 0.0),
+            terminated=self._terminated,
+            truncated=self._truncated,
+            fault=self._fault,
+            success=self._success,
+            terms={},
+        )
+
+    def _advance(self, action: Float[Tensor, "world action"]) -> _Seen:
+        """Step the vector environment, whatever it does where an episode ends."""
+        disabled = self._mode is AutoresetMode.DISABLED
+        if disabled and self._due.any():
+            # these episodes are over for us, but all worlds are stepped or none
+            self.envs.reset(options={"reset_mask": self._due})
+        stretched = self._stretched(action.double().numpy())
+        obs, reward, terminated, truncated, info = self.envs.step(stretched)
+        rows, success = self._rows(obs), self._succeeded(info)
+        self._due = np.array(terminated, np.bool_) | np.array(truncated, np.bool_)
+        ended = self._due.nonzero()[0]
+        if self._mode is AutoresetMode.SAME_STEP and len(ended):
+            # what was returned is the next episode's; the last one's is kept apart
+            if "final_obs" not in info:
+                raise ValueError(
+                    f"family {self.family.name} ended an episode in autoreset mode "
+                    "SAME_STEP without info['final_obs']: its last observation is lost"
+                )
+            last = np.stack([np.asarray(info["final_obs"][w]) for w in ended])
+            rows[ended] = torch.from_numpy(last).float().reshape(len(ended), -1)
+            final = self._succeeded(info.get("final_info", info))
+            success[ended] = final[ended]
+        return _Seen(
+            obs=rows,
+            reward=torch.from_numpy(np.array(reward)).float(),
+            terminated=torch.from_numpy(np.array(terminated, np.bool_)),
+            truncated=torch.from_numpy(np.array(truncated, np.bool_)),
+            success=success,
+        )
+
+    def _stretched(self, action: NDArray[np.float64]) -> NDArray[Any]:
+        """Actions from [-1, 1] to their bounds, in the shape that they have there."""
+        space: Any = self.envs.single_action_space
+        low, high = (np.float64(bound) for bound in (space.low, space.high))
+        action = action.reshape(self.worlds, *space.shape)
+        stretched = (low + high) / 2 + (high - low) / 2 * action
+        return np.clip(stretched, low, high).astype(space.dtype)
+
+    def _rows(self, obs: object) -> Float[Tensor, "world obs"]:
+        return torch.from_numpy(np.array(obs)).float().reshape(self.worlds, -1)
+
+    def _succeeded(self, info: Mapping[str, Any]) -> Bool[Tensor, "world"]:
+        found = [info[name] for name in _SUCCESS if name in info]
+        flags = found[0] if found else np.zeros(self.worlds)
+        return torch.from_numpy(np.array(flags).astype(np.bool_))
+
+    def _observed(self) -> Float[Tensor, "world obs"]:
+        return torch.cat([self._obs, self._revealed], dim=-1)
+
+
+def _check(family: ExternalFamily, envs: Vector, worlds: int) -> AutoresetMode:
+    """The autoreset mode of a vector environment that a policy can act in."""
+    obs, action = envs.single_observation_space, envs.single_action_space
+    if envs.num_envs != worlds:
+        raise ValueError(
+            f"family {family.name} made {envs.num_envs} worlds, not {worlds}"
+        )
+    for what, space, size in (
+        ("observations", obs, family.obs_dim),
+        ("actions", action, family.action_dim),
+    ):
+        box = isinstance(space, gymnasium.spaces.Box)
+        if not box or int(np.prod(space.shape)) != size:
+            raise ValueError(
+                f"{what} of family {family.name} are to be a Box of {size} numbers, "
+                f"got {space}"
+            )
+    if isinstance(action, gymnasium.spaces.Box) and not action.is_bounded("both"):
+        raise ValueError(
+            f"actions of family {family.name} need bounds, which [-1, 1] is stretched "
+            f"to; got {action}"
+        )
+    mode = envs.metadata.get("autoreset_mode")
+    try:
+        return AutoresetMode(mode)
+    except ValueError:
+        raise ValueError(
+            f"family {family.name}: metadata['autoreset_mode'] is to be one of "
+            f"{', '.join(m.name for m in AutoresetMode)}, got {mode!r}"
+        ) from None
