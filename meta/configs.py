@@ -129,9 +129,10 @@ _STRIKE = TrainCfg(
 # learners differ from the default in the advantage alone
 _PLAIN = {"cheetah-direction": MamlCfg(rate=2e-3)}
 _REACH = replace(_STRIKE, family="reach-rotated", iterations=200)
+_OPEN = replace(_STRIKE, family="open", iterations=300)
 # longer, it is no better on shapes like those it knows and worse on unseen ones
 _ORACLE_ITERATIONS = {"strike": 200}
-_CONFIGS = {c.family: c for c in (_CHEETAH, _STRIKE, _REACH)}
+_CONFIGS = {c.family: c for c in (_CHEETAH, _STRIKE, _REACH, _OPEN)}
 
 
 def make_config(family: str, method: Method = "maml") -> TrainCfg:
