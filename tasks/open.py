@@ -39,8 +39,8 @@ MECHANISMS: Mapping[str, tuple[float, float, float]] = {
     "swing-in-right": (1.0, 0.0, -1.0),
     "slide-left": (0.0, 1.0, 0.0),
     "slide-right": (0.0, -1.0, 0.0),
-    "oblique-left": (-0.5**0.5, 0.5**0.5, 0.0),
-    "oblique-right": (-0.5**0.5, -(0.5**0.5), 0.0),
+    "oblique-left": (-(0.5**0.5), 0.5**0.5, 0.0),
+    "oblique-right": (-(0.5**0.5), -(0.5**0.5), 0.0),
 }
 """By name: the way the handle starts to move (x, y), and which way it then turns: 0
 along a line, 1 counterclockwise, -1 clockwise, seen from above."""
@@ -128,7 +128,7 @@ class Open(Family):
         return spec.compile()
 
     def model_fields(self, values: Values) -> Mapping[str, Float[Tensor, "world ..."]]:
-        """The axis of the one joint that moves, its resistance, and the other locked."""
+        """The joint that moves, its resistance and end; the other one locked."""
         travel, latch, damping = (
             values[name].double() for name in ("travel", "latch", "damping")
         )
@@ -200,7 +200,7 @@ class Open(Family):
 
 
 def openness(now: Instant) -> Float[Tensor, "world"]:
-    """The share of its travel that the handle has come, 0 to 1; a locked joint's is 0."""
+    """The share of its travel that the handle has come; a locked joint adds 0."""
     slid, turned = now.readings.qpos[:, 9], now.readings.qpos[:, 10]
     return (slid / now.values["travel"] + turned / ANGLE).clamp(0.0, 1.0)
 
@@ -233,10 +233,10 @@ def _add_furniture(spec: mujoco.MjSpec) -> None:
     for name, (pos, size) in walls.items():
         _add_box(chest, name, pos, size, wood)
     panel = chest.add_body(name="panel", gravcomp=1)
-    # by default, what friction holds creeps by 8 mm/s
-    held = {"range": [0, 1], "solimp_friction": [0.99, 0.99, 0.001, 0.5, 2]}
-    panel.add_joint(name="slide", type=slide, axis=[1, 0, 0], **held)
-    panel.add_joint(name="hinge", type=hinge, axis=[0, 0, 1], **held)
+    for name, kind in (("slide", slide), ("hinge", hinge)):
+        joint = panel.add_joint(name=name, type=kind, range=[0, 1])
+        # by default, what friction holds creeps by 8 mm/s
+        joint.solimp_friction[:2] = 0.99
     _add_box(panel, "front", (0.0, 0.0, 0.075), (0.01, 0.1, 0.06), front, PANEL_MASS)
     _add_box(panel, "post", (0.0, 0.0, 0.165), (0.008, 0.008, 0.035), front)
     panel.add_site(name="handle", pos=[0.0, 0.0, TOOL_Z])

@@ -59,7 +59,7 @@ def pull(mechanism: str, force: float, seconds: float) -> tuple[float, float]:
     dof = model.joint(joint_of(mechanism)).id
     data.qfrc_applied[dof] = force * lever
     mujoco.mj_step(model, data, nstep=round(seconds / model.opt.timestep))
-    return data.qpos[dof] * lever, data.qvel[dof] * lever
+    return float(data.qpos[dof] * lever), float(data.qvel[dof] * lever)
 
 
 @pytest.mark.parametrize("mechanism", NAMES)
