@@ -97,9 +97,9 @@ class Open(Family):
         "dof_frictionloss",
     )
     weights: ClassVar[Mapping[str, float]] = {
-        "open": 0.5 / horizon,
-        "opened": 1.0,
-        "strain": -0.2 / horizon,
+        "open": 1.0 / horizon,
+        "opened": 0.5,
+        "strain": -0.1 / horizon,
     }
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
