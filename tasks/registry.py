@@ -14,6 +14,7 @@ from tasks.env import Env, Worlds
 from tasks.external import ExternalEnv, ExternalFamily
 from tasks.family import Family, TaskFamily
 from tasks.grasp import Grasp
+from tasks.open import Open
 from tasks.push import Push
 from tasks.reach_rotated import ReachRotated
 from tasks.solids import Solid
@@ -25,6 +26,7 @@ FAMILIES: dict[str, type[Family]] = {
     Grasp.name: Grasp,
     ReachRotated.name: ReachRotated,
     CheetahDirection.name: CheetahDirection,
+    Open.name: Open,
 }
 
 

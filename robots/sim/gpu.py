@@ -179,8 +179,16 @@ class WarpSimulator:
     def _capture(self) -> None:
         m, d, device = self._m, self._d, self._warp
         self._clear = captured(device, partial(mjw.reset_data, m, d, self._chosen))
-        self._sense = captured(device, partial(mjw.step1, m, d))
+        self._sense = captured(device, self._refresh)
         self._advance = captured(device, self._period)
+
+    def _refresh(self) -> None:
+        """Sense worlds whose state was written from outside."""
+        if self.model.neq:
+            # equality constraints read velocities of bodies before they are computed
+            mjw.fwd_position(self._m, self._d)
+            mjw.fwd_velocity(self._m, self._d)
+        mjw.step1(self._m, self._d)
 
     def _period(self) -> None:
         """From sensed worlds to sensed worlds, one control period later."""
