@@ -128,10 +128,11 @@ _STRIKE = TrainCfg(
 # ProMP's recipe, which needs no baseline from elsewhere; the other families' plain
 # learners differ from the default in the advantage alone
 _PLAIN = {"cheetah-direction": MamlCfg(rate=2e-3)}
+_INSERT = replace(_STRIKE, family="insert", iterations=300)
 _REACH = replace(_STRIKE, family="reach-rotated", iterations=200)
 # longer, it is no better on shapes like those it knows and worse on unseen ones
 _ORACLE_ITERATIONS = {"strike": 200}
-_CONFIGS = {c.family: c for c in (_CHEETAH, _STRIKE, _REACH)}
+_CONFIGS = {c.family: c for c in (_CHEETAH, _STRIKE, _REACH, _INSERT)}
 
 
 def make_config(family: str, method: Method = "maml") -> TrainCfg:

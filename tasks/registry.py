@@ -5,6 +5,7 @@ import torch
 from robots.sim.simulator import check_device
 from tasks.cheetah_direction import CheetahDirection
 from tasks.family import Family
+from tasks.insert import Insert
 from tasks.reach_rotated import ReachRotated
 from tasks.strike import Strike
 
@@ -12,6 +13,7 @@ FAMILIES: dict[str, type[Family]] = {
     Strike.name: Strike,
     ReachRotated.name: ReachRotated,
     CheetahDirection.name: CheetahDirection,
+    Insert.name: Insert,
 }
 
 
