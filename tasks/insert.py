@@ -40,6 +40,8 @@ class Insert(Family):
     obs_dim = 7
     action_dim = 3
     splits = (*Family.splits, "unseen-shapes")
+    # a hole that moved with the peg in it would be in its way
+    lasting = ("offset_x", "offset_y", "clearance", "hole")
     parameters: ClassVar[tuple[Parameter, ...]] = (
         *(
             Scalar(
@@ -98,7 +100,7 @@ class Insert(Family):
         self._peg = self.model.geom("peg").id
 
     def compile(self) -> mujoco.MjModel:
-        """The arm with a peg, a plate with a hole, and a mark where the hole is seen."""
+        """The arm with a peg, a plate with a hole, a mark where the hole is seen."""
         spec = panda()
         peg = spec.geom("paddle")
         peg.name, peg.type = "peg", mujoco.mjtGeom.mjGEOM_CAPSULE
@@ -164,7 +166,7 @@ class Insert(Family):
     def judge(
         self, before: Instant, now: Instant, action: Float[Tensor, "world action"]
     ) -> Outcome:
-        """Closeness to the true hole and depth in it all along, and depth at the end."""
+        """Closeness to the true hole and depth in it all along; depth at the end."""
         nose = now.readings.sensors["tool_pos"] - self._seen
         offset = torch.stack([now.values["offset_x"], now.values["offset_y"]], -1)
         depth = -nose[:, 2]

@@ -1,8 +1,8 @@
 """A plate with a polygonal hole, made of boxes, whose place and size differ per world.
 
 Four boxes frame a square opening wider than any hole; walls, one a side of the polygon,
-each tangent to its inscribed circle, narrow it to the hole. The plate's outline stays where it is, wherever the hole: seen from outside, all
-plates are alike.
+each tangent to its inscribed circle, narrow it to the hole. The plate's outline stays
+where it is, wherever the hole.
 """
 
 import math
@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import mujoco
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -41,7 +40,9 @@ class Geometry(NamedTuple):
 
 def add_plate(spec: mujoco.MjSpec, x: float, y: float) -> None:
     """Add the body `plate`, fixed to the table with its middle at (x, y) [m]."""
-    body = spec.worldbody.add_body(name="plate", pos=[x, y, HEIGHT / 2])
+    # a mocap body stays where it is put; on one that is fixed to the world, MuJoCo Warp
+    # leaves geoms for ever where the model first had them
+    body = spec.worldbody.add_body(name="plate", pos=[x, y, HEIGHT / 2], mocap=True)
     for name in FRAME + WALLS:
         body.add_geom(
             name=name, type=mujoco.mjtGeom.mjGEOM_BOX, size=[_WALL, _WALL, HEIGHT / 2]

@@ -118,6 +118,7 @@ STEP = {  # median and greatest deviation, [m], [rad], [m/s] or [rad/s]
     "strike": (1e-4, 4e-2),
     "reach-rotated": (1e-6, 1e-5),
     "cheetah-direction": (2e-5, 1e-3),
+    "insert": (1e-6, 1e-5),
 }
 PERIOD = {  # median and 95th percentile
     # strike's first period holds the blow, in which MuJoCo's own answer to a change of
@@ -125,6 +126,7 @@ PERIOD = {  # median and 95th percentile
     "strike": (1e-3, 0.2),
     "reach-rotated": (1e-6, 1e-5),
     "cheetah-direction": (5e-5, 1e-3),
+    "insert": (1e-6, 1e-5),
 }
 
 
