@@ -25,7 +25,7 @@ RADIUS = 0.01  # [m], of the peg; its round nose is the chamfer
 NOSE = 0.06  # [m], from the tool's centre down to the peg's end
 START_Z = plate.HEIGHT + NOSE + 0.015  # [m], height of the tool's centre
 START_HALF = 0.01  # [m], half the side of the square around SEEN in which it starts
-SOFTNESS = 0.01  # [s], time constant of contact: two physics steps, the least
+SOFTNESS = 0.015  # [s], time constant of contact; below, a pressed peg chatters
 SPEED = (0.3, 0.3, 0.2)  # [m/s], of a full command along x, y and z
 SUCCESS = 0.03  # [m], depth of the peg's end below the plate's top
 
