@@ -122,7 +122,7 @@ class Insert(Family):
         return spec.compile()
 
     def model_fields(self, values: Values) -> Mapping[str, Float[Tensor, "world ..."]]:
-        """The hole's true place, its size and outline, and the plate's friction."""
+        """The hole's true place, its size and outline, and the peg's friction."""
         centre = torch.stack([values["offset_x"], values["offset_y"]], dim=-1)
         boxes = plate.geometry(values["hole"], RADIUS + values["clearance"], centre)
         friction = torch.zeros(len(centre), 3)
