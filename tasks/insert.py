@@ -80,10 +80,11 @@ class Insert(Family):
         "geom_rgba",
         "geom_friction",
     )
+    # what tells where the hole is must not drown in what tells that it was found
     weights: ClassVar[Mapping[str, float]] = {
-        "near": 0.25 / horizon,
-        "deep": 0.25 / horizon,
-        "inserted": 1.0,
+        "near": 1.0 / horizon,
+        "deep": 0.5 / horizon,
+        "inserted": 0.5,
         "effort": -0.1 / horizon,
     }
 
