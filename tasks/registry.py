@@ -14,6 +14,7 @@ from tasks.env import Env, Worlds
 from tasks.external import ExternalEnv, ExternalFamily
 from tasks.family import Family, TaskFamily
 from tasks.grasp import Grasp
+from tasks.insert import Insert
 from tasks.open import Open
 from tasks.push import Push
 from tasks.reach_rotated import ReachRotated
@@ -24,9 +25,10 @@ FAMILIES: dict[str, type[Family]] = {
     Strike.name: Strike,
     Push.name: Push,
     Grasp.name: Grasp,
+    Open.name: Open,
+    Insert.name: Insert,
     ReachRotated.name: ReachRotated,
     CheetahDirection.name: CheetahDirection,
-    Open.name: Open,
 }
 
 

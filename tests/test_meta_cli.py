@@ -265,7 +265,7 @@ def test_interrupt_outside_training(
         (["list", "--yaml"], "Unrecognized options: --yaml"),
         (["train"], "name the family first: pliant train FAMILY"),
         (["train", "--seed", "1", CHEETAH], "name the family first"),
-        (["train", "strik"], "unknown family 'strik'; families: cheetah-direction, r"),
+        (["train", "strik"], "unknown family 'strik'; families: cheetah-direction, "),
         ([*TRAIN, "--tasks", "0"], "tasks must be at least 1, got 0"),
         ([*TRAIN, "--episodes", "-1"], "episodes must be at least 1, got -1"),
         ([*TRAIN, "--seed", "-1"], "seed and threads must be >= 0, got -1 and 1"),

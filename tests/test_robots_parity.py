@@ -123,6 +123,7 @@ STEP = {  # median and greatest deviation, [m], [rad], [m/s] or [rad/s]
     # whether a stop that a drawer only touches is in the way is decided by rounding:
     # at first, MuJoCo's own answer to a change of 1e-7 in the state is up to 0.4 rad/s
     "open": (1e-5, 0.2),
+    "insert": (1e-6, 1e-5),
 }
 PERIOD = {  # median and 95th percentile
     # strike's first period holds the blow, in which MuJoCo's own answer to a change of
@@ -133,6 +134,7 @@ PERIOD = {  # median and 95th percentile
     "push": (1e-5, 1e-2),
     "grasp": (1e-3, 5e-2),
     "open": (5e-4, 1e-2),
+    "insert": (1e-6, 1e-5),
 }
 
 

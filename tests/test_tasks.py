@@ -153,9 +153,10 @@ def test_every_parameter_changes_motion_or_reward(name: str, parameter: str) -> 
     values = values if isinstance(p, Choice) else values[:2]
     assert len(values) >= 2
     base = family.sample("train", 0, 1)[0]
-    # each action alone, both ways, and two mixtures; held from one start a world
+    # each action alone, both ways, and mixtures, enough of them for a peg to meet its
+    # hole; held from one start a world
     held = torch.cat([torch.eye(family.action_dim), -torch.eye(family.action_dim)])
-    held = torch.cat([held, draw_actions(family, 2, time=1)[0]])
+    held = torch.cat([held, draw_actions(family, 40, time=1)[0]])
     seen: list[Tensor] = []
     for value in values:
         env = make_env(name, [with_parameter(base, parameter, value)] * len(held))
