@@ -17,7 +17,7 @@ from torch import Tensor
 from robots.panda import CartesianVelocity, StartTable, panda
 from tasks import plate
 from tasks.family import Family, Instant, Outcome, Values, per_world
-from tasks.parameters import Choice, Parameter, Scalar
+from tasks.parameters import Choice, Scalar
 from tasks.rewards import closeness
 
 SEEN = (0.50, 0.0)  # [m], where the camera sees the hole
@@ -42,7 +42,7 @@ class Insert(Family):
     splits = (*Family.splits, "unseen-shapes")
     # a hole that moved with the peg in it would be in its way
     lasting = ("offset_x", "offset_y", "clearance", "hole")
-    parameters: ClassVar[tuple[Parameter, ...]] = (
+    parameters = (
         *(
             Scalar(
                 name=f"offset_{axis}",

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from robots.panda import CartesianVelocity, StartTable, panda
 from tasks.family import Family, Instant, Outcome, Values, per_world
-from tasks.parameters import Choice, Parameter, Scalar
+from tasks.parameters import Choice, Scalar
 from tasks.rewards import closeness
 
 CENTRE = (0.50, 0.0)  # [m], of the square in which closed handles are
@@ -58,7 +58,7 @@ class Open(Family):
     action_dim = 2
     splits = (*Family.splits, "unseen-shapes")
     lasting = ("mechanism",)
-    parameters: ClassVar[tuple[Parameter, ...]] = (
+    parameters = (
         Choice(
             name="mechanism",
             options=tuple(MECHANISMS)[:-_UNSEEN],
