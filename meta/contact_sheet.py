@@ -25,7 +25,7 @@ PARTS: tuple[Colour, ...] = (
 )
 """Colours of a solid's convex parts."""
 _WIDTH, _HEIGHT, _CAPTION, _GAP, _TOP = 240, 180, 66, 6, 56  # [pixels]
-_SIZE = 0.1  # [m] that the longest side of a solid has in the picture
+_SIZE = 0.11  # [m] that the diagonal of a solid's box has in the picture
 _APART = 1.0  # [m]
 
 
@@ -115,13 +115,13 @@ def _scene(solids: Sequence[Solid]) -> mujoco.MjModel:
     # from the side of the long edges, and from above
     eye.add_camera(
         name=OVERVIEW,
-        pos=[0.13, -0.24, 0.2],
+        pos=[0.13, -0.24, 0.22],
         fovy=21,
         xyaxes=[0.879, 0.476, 0, -0.28, 0.518, 0.808],
     )
     eye.add_light(pos=[-0.3, -0.5, 0.8], dir=[0.3, 0.5, -0.8], diffuse=[0.5] * 3)
     for i, solid in enumerate(solids):
-        scale = _SIZE / np.ptp(solid.vertices, axis=0).max()
+        scale = _SIZE / np.linalg.norm(np.ptp(solid.vertices, axis=0))
         body = spec.worldbody.add_body(pos=[0, _APART * i, 0])
         for k, part in enumerate(solid.parts):
             mesh = f"{i}:{k}"

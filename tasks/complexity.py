@@ -22,7 +22,7 @@ OPENING = 0.08
 _ALONG = (np.arange(8) + 0.5) / 8  # where an edge is looked at
 _SMOOTH = math.radians(30)
 _ANGLES, _LINES, _HEIGHTS = 24, 15, 6
-_TOUCH = 1e-7  # [m]
+_TOUCH = (1e-7, 2e-3)  # in a solid's sides; parts made from a mesh fit less well
 
 
 class _Planes:
@@ -41,15 +41,17 @@ class _Planes:
         ends = vertices[np.unique(sides, axis=0)]
         self.starts, self.spans = ends[:, 0], ends[:, 1] - ends[:, 0]
 
-    def wedge(self, points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n"]:
+    def wedge(
+        self, points: Float[np.ndarray, "n 3"], touch: float
+    ) -> Float[np.ndarray, "n"]:
         """How much of a small circle about each point, across an edge, is inside.
 
         That is 0 outside, pi on a face, and 2 pi within.
         """
         beyond = points @ self.normals.T - self.offsets
-        angles = np.where((beyond > _TOUCH).any(1), 0.0, 2 * math.pi)
-        for i in np.flatnonzero((np.abs(beyond) <= _TOUCH).any(1) & (angles > 0)):
-            faces = self.normals[np.abs(beyond[i]) <= _TOUCH]
+        angles = np.where((beyond > touch).any(1), 0.0, 2 * math.pi)
+        for i in np.flatnonzero((np.abs(beyond) <= touch).any(1) & (angles > 0)):
+            faces = self.normals[np.abs(beyond[i]) <= touch]
             cosine = np.clip((faces @ faces.T).min(), -1.0, 1.0)
             angles[i] = math.pi - math.acos(cosine)
         return angles
@@ -93,11 +95,12 @@ def complexity(solid: Solid) -> float:
     complexity. What parts share inside is no surface, and counts for nothing.
     """
     parts = _planes(solid, 1 / np.ptp(solid.vertices, axis=0))
+    touch = _TOUCH[solid.exact is not None]
     turns, weights = [], []
     for part in parts:
         for share in _ALONG:
             points = part.starts + share * part.spans
-            wedges = np.array([other.wedge(points) for other in parts])
+            wedges = np.array([other.wedge(points, touch) for other in parts])
             turn = math.pi - wedges.sum(0)
             surface = turn > 1e-3 - math.pi
             # an edge that several parts have is met once in each

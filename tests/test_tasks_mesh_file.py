@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import trimesh
 
+from tasks.complexity import complexity
 from tasks.mesh_file import load_solid
 from tasks.solids import mass_properties, toppling_angle, volume
 
@@ -45,6 +46,8 @@ def test_a_concave_mesh_becomes_convex_parts_with_its_own_mass(
     assert solid.name.startswith(f"ell.{suffix}#")
     area = 0.1 * 0.03 + 0.03 * 0.05
     assert volume(solid) == pytest.approx(area * 0.04, rel=1e-6)
+    # convex edges and one concave, though the parts do not meet exactly
+    assert 0.15 < complexity(solid) < 0.35
     low, high = solid.vertices.min(0), solid.vertices.max(0)
     np.testing.assert_allclose([*(low + high)[:2], low[2]], 0, atol=1e-9)
     m = mass_properties(solid, mass=1.0)
