@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -104,8 +104,8 @@ def run_suite(
     ]
     found = {run: _done(run, folder, cfg) for run in runs}
     if cfg.as_is:
-        found = {run: spec for run, spec in found.items() if spec}
-        _check_complete(cfg, found)
+        cfg = replace(cfg, families=_complete(cfg, found, say))
+        found = {r: s for r, s in found.items() if s and r.family in cfg.families}
     missing = [run for run, spec in found.items() if spec is None]
     say.print(f"{len(found)} policies, {len(missing)} of them to be trained")
     _run([_training(run, folder, cfg.device) for run in missing], cfg.workers, say)
@@ -125,14 +125,24 @@ def run_suite(
     return results
 
 
-def _check_complete(cfg: SuiteCfg, runs: Collection[TrainCfg]) -> None:
+def _complete(
+    cfg: SuiteCfg, runs: Mapping[TrainCfg, str | None], say: Console
+) -> tuple[str, ...]:
+    """The families that can be evaluated as they are; the others are named."""
+    whole: list[str] = []
     for family in cfg.families:
-        there = {run.method for run in runs if run.family == family}
-        if not there >= NEEDED:
-            raise ValueError(
-                f"{family} cannot be evaluated as it is: no finished "
-                f"{', '.join(sorted(NEEDED - there))}"
-            )
+        there = {r.method for r, spec in runs.items() if spec and r.family == family}
+        if there >= NEEDED:
+            whole.append(family)
+            continue
+        lacking = ", ".join(sorted(NEEDED - there))
+        say.print(f"{family} cannot be evaluated as it is: no finished {lacking}")
+    if not whole:
+        raise ValueError(
+            f"none of {', '.join(cfg.families)} can be evaluated as it is: a family "
+            f"needs a finished {', '.join(sorted(NEEDED))}"
+        )
+    return tuple(whole)
 
 
 def _config(cfg: SuiteCfg, family: str, method: Method, seed: int) -> TrainCfg:

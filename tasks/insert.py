@@ -19,6 +19,7 @@ from tasks import plate
 from tasks.family import Family, Instant, Outcome, Values, per_world
 from tasks.parameters import Choice, Scalar
 from tasks.rewards import closeness
+from tasks.solids import Solid
 
 SEEN = (0.50, 0.0)  # [m], where the camera sees the hole
 RADIUS = 0.01  # [m], of the peg; its round nose is the chamfer
@@ -88,8 +89,10 @@ class Insert(Family):
         "effort": -0.1 / horizon,
     }
 
-    def __init__(self, device: torch.device | str = "cpu") -> None:
-        super().__init__(device)
+    def __init__(
+        self, device: torch.device | str = "cpu", object: Solid | None = None
+    ) -> None:
+        super().__init__(device, object)
         self._arm = CartesianVelocity(device=device)
         lows, highs = ([c + s * START_HALF for c in SEEN] for s in (-1, 1))
         self._starts = StartTable(

@@ -17,6 +17,7 @@ from robots.panda import CartesianVelocity, StartTable, panda
 from tasks.family import Family, Instant, Outcome, Values, per_world
 from tasks.parameters import Choice, Scalar
 from tasks.rewards import closeness
+from tasks.solids import Solid
 
 CENTRE = (0.50, 0.0)  # [m], of the square in which closed handles are
 HALF = 0.06  # [m], half the side of that square
@@ -102,8 +103,10 @@ class Open(Family):
         "strain": -0.1 / horizon,
     }
 
-    def __init__(self, device: torch.device | str = "cpu") -> None:
-        super().__init__(device)
+    def __init__(
+        self, device: torch.device | str = "cpu", object: Solid | None = None
+    ) -> None:
+        super().__init__(device, object)
         self._arm = CartesianVelocity(device=device)
         self._centre = torch.tensor(CENTRE, device=device)
         lows = [c - HALF for c in CENTRE]
