@@ -17,19 +17,20 @@ SHOWN = 5
 """Episodes of adaptation in the one table."""
 _ORDER = ("random", "dr", "dr-sb3", "scratch", "dr-finetune", "rma", "sysid")
 ROWS = (*_ORDER, *(m for m in METHODS if m not in _ORDER))
-TABLE, DETAILS = "table", "details"
+TABLE, ADMISSION, DETAILS = "table", "admission", "details"
 
 
 def write_tables(
     results: Mapping[str, Path], folder: Path, into: Sequence[Path] = ()
 ) -> None:
-    """Write `table.md` and `details.md`, and fill their places in documents.
+    """Write `table.md`, `admission.md`, `details.md`; fill their places in documents.
 
     Args:
         results: of the suite, by family and split.
         folder: where the tables go.
-        into: documents with a line `<!-- suite:table -->` or `<!-- suite:details -->`;
-            what stands between it and `<!-- suite:end -->` is replaced.
+        into: documents with a line `<!-- suite:table -->`, `<!-- suite:admission -->`
+            or `<!-- suite:details -->`; what stands between it and
+            `<!-- suite:end -->` is replaced.
 
     Raises:
         ValueError: for a document without such a place.
@@ -38,6 +39,7 @@ def write_tables(
     adapted = [r for r in read if "curve" in r]
     texts = {
         TABLE: _table(adapted),
+        ADMISSION: _admission(adapted),
         DETAILS: "\n\n".join([*map(_details, adapted), *map(_changed, _other(read))]),
     }
     for name, text in texts.items():
@@ -79,6 +81,18 @@ def _table(results: Sequence[dict[str, Any]]) -> str:
             ]
             rows.append((NAMES[name], *cells, _seeds(some, name)))
     return markdown((f"return after {SHOWN} episodes", *splits, "training seeds"), rows)
+
+
+def _admission(results: Sequence[dict[str, Any]]) -> str:
+    """Whether adaptation matters: what knowing the task is worth, on held-out tasks."""
+    levels = ("random", "dr", "oracle")
+    header = ("family", *(NAMES[n] for n in levels), "share", "training seeds")
+    rows: list[tuple[str, ...]] = []
+    for r in (r for r in results if r["split"] == "held-out"):
+        cells = [interval(r["baselines"][name], "return") for name in levels]
+        seeds = " and ".join(dict.fromkeys(_seeds(r, name) for name in levels[1:]))
+        rows.append((r["family"], *cells, interval(r["admission"], ""), seeds))
+    return markdown(header, rows)
 
 
 def _seeds(r: Mapping[str, Any], name: str) -> str:
@@ -184,7 +198,7 @@ def _filled(path: Path, texts: Mapping[str, str]) -> str:
             document, found = f"{head}{start}\n{text}\n{end}{tail}", True
     if not found:
         raise ValueError(
-            f"{path} has no place for a table: a line <!-- suite:{TABLE} --> or "
-            f"<!-- suite:{DETAILS} -->, and {end} after it"
+            f"{path} has no place for a table: a line <!-- suite:NAME -->, NAME being "
+            f"{', '.join(texts)}, and {end} after it"
         )
     return document
