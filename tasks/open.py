@@ -58,7 +58,7 @@ class Open(Family):
     obs_dim = 3
     action_dim = 2
     splits = (*Family.splits, "unseen-shapes")
-    lasting = ("mechanism",)
+    lasting = ("mechanism", "travel")
     parameters = (
         Choice(
             name="mechanism",
