@@ -362,6 +362,16 @@ def test_wrong_fields_are_refused_with_what_is_allowed(make: Make) -> None:
         make(fields=("body_weight",))
 
 
+def test_warp_refuses_to_move_what_is_fixed_to_the_world() -> None:
+    sim = make_warp(fields=("geom_pos",))
+    moved = torch.from_numpy(sim.model.geom_pos).repeat(WORLDS, 1, 1)
+    moved[:, sim.model.geom("box").id, 0] += 0.1
+    sim.assign({"geom_pos": moved})
+    moved[0, sim.model.geom("floor").id, 2] += 0.1
+    with pytest.raises(ValueError, match=r"'geom_pos' cannot move .* a mocap body"):
+        sim.assign({"geom_pos": moved})
+
+
 def test_a_simple_body_refuses_another_centre_of_mass() -> None:
     # the engine would ignore the offset: the body was compiled without one
     body = "<body><freejoint/><geom size='.1'/></body>"

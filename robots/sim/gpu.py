@@ -28,6 +28,7 @@ from robots.sim.warp import captured, find_device, freeze
 
 _CHUNK = 1024  # worlds whose derived constants are computed at once
 _STATE = ("time", "qpos", "qvel", "act", "qacc_warmstart")
+_POSES = ("body_pos", "body_quat", "geom_pos", "geom_quat")
 _GEOMETRIC = ("geom_rbound", "geom_aabb")
 _INERTIAL = (
     "body_subtreemass",
@@ -112,6 +113,7 @@ class WarpSimulator:
             check_declared(name, self._fields)
             shape = (count, *np.shape(getattr(self.model, name)))
             check_shape(f"field {name!r}", values, shape)
+            self._check_movable(name, values)
         fields = self._whole(fields, ids)
         for start in range(0, count, _CHUNK):
             part = {n: v[start : start + _CHUNK] for n, v in fields.items()}
@@ -149,6 +151,25 @@ class WarpSimulator:
         self._views["ctrl"].copy_(ctrl)
         self._advance()
         return self._read()
+
+    def _check_movable(self, name: str, values: Tensor) -> None:
+        """Refuse to move what is fixed to the world: Warp places it once, at the start.
+
+        It would do so without a word.
+        """
+        if name not in _POSES:
+            return
+        rows = np.arange(len(getattr(self.model, name)))
+        bodies = self.model.geom_bodyid[rows] if name.startswith("geom") else rows
+        fixed = rows[self.model.body_weldid[bodies] == 0]
+        model = torch.from_numpy(getattr(self.model, name)[fixed])
+        if not torch.equal(
+            values.cpu()[:, fixed].double(), model.expand(len(values), *model.shape)
+        ):
+            raise ValueError(
+                f"field {name!r} cannot move what is fixed to the world on MuJoCo "
+                "Warp: hang it on a mocap body"
+            )
 
     def _allocate(self, pools: Pools) -> None:
         sizes = dict.fromkeys((*self._fields, *self._derived), self.worlds)
