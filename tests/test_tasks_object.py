@@ -19,8 +19,10 @@ from tasks import shapes
 from tasks.env import Env
 from tasks.family import Family
 from tasks.generator import make_solid
+from tasks.grasp import Grasp
 from tasks.parameters import Fixed, Scalar
 from tasks.polyhedra import loft
+from tasks.push import Push
 from tasks.registry import make_family
 from tasks.simulators import probe_pools
 from tasks.solids import Part, Solid, parse_solid, placed
@@ -207,27 +209,29 @@ def test_commands_refuse_in_one_line(
     assert said.count("\n") == 1
 
 
-@pytest.mark.parametrize("name", ["push", "grasp"])
-def test_a_solid_of_the_bank_moves_alike_when_it_is_brought(name: str) -> None:
-    solid = make_solid("mug", 0, flat=name == "push")
-    own, brought = make_family(name), make_family(name, object=solid)
+@pytest.mark.parametrize("family", [Push, Grasp])
+def test_a_solid_of_the_bank_moves_alike_when_it_is_brought(
+    family: type[Push] | type[Grasp],
+) -> None:
+    solid = make_solid("mug", 0, flat=family is Push)
+    own, brought = family(), family(object=solid)
     tasks = own.sample("extrapolation", 0, 5)
     tasks = [replace(t, parameters={**t.parameters, "shape": "mug-0"}) for t in tasks]
     trajectories: list[torch.Tensor] = []
-    for family in (own, brought):
-        env = Env(family, worlds=5, threads=1)
+    for made in (own, brought):
+        env = Env(made, worlds=5, threads=1)
         env.assign(tasks)
         seen = [env.reset(torch.Generator().manual_seed(0))]
         rng = torch.Generator().manual_seed(1)
-        for _ in range(family.horizon):
-            action = 2 * torch.rand(5, family.action_dim, generator=rng) - 1
+        for _ in range(made.horizon):
+            action = 2 * torch.rand(5, made.action_dim, generator=rng) - 1
             seen.append(env.step(action).obs)
         trajectories.append(torch.stack(seen))
-        revealed = family.reveal(family.values(tasks))
+        revealed = made.reveal(made.values(tasks))
         assert torch.equal(revealed, own.reveal(own.values(tasks)))
     torch.testing.assert_close(*trajectories, atol=1e-6, rtol=0)
 
 
 def test_fingers_refuse_what_they_cannot_span() -> None:
     with pytest.raises(ValueError, match=r"mug-1 is \d+\.\d cm wide .* to 7.5 cm"):
-        make_family("grasp", object=make_solid("mug", 1, flat=True))
+        Grasp(object=make_solid("mug", 1, flat=True))
