@@ -75,7 +75,7 @@ class Grasp(Family):
     weights: ClassVar[Mapping[str, float]] = {
         "lifted": 0.5 / horizon,
         "held": 1.0,
-        "squeeze": -0.3 / horizon,
+        "squeeze": -0.1 / horizon,
     }
 
     def __init__(
@@ -188,9 +188,11 @@ class Grasp(Family):
         """How high and how level the object is, all along and mostly at the end."""
         qpos = now.readings.qpos
         height = qpos[:, 11]
-        level = 1 - 2 * (qpos[:, 13].square() + qpos[:, 14].square())
-        tilt = torch.acos(level.clamp(-1.0, 1.0))
-        lifted = (height / 0.1).clamp(0.0, 1.0) * closeness(tilt, 0.3)
+        upright = 1 - 2 * (qpos[:, 13].square() + qpos[:, 14].square())
+        tilt = torch.acos(upright.clamp(-1.0, 1.0))
+        # what hangs down counts a little, or training settles on lifting nothing
+        level = 0.3 + 0.7 * closeness(tilt, 0.3)
+        lifted = (height / 0.1).clamp(0.0, 1.0) * level
         return Outcome(
             terms={
                 "lifted": lifted,
