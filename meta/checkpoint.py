@@ -48,15 +48,14 @@ class Trained:
     """Of the file that it was loaded from."""
 
 
-def save_checkpoint(path: Path, trainer: Training, *, resumable: bool = True) -> None:
-    """Write a run's state; without the optimiser if it need not be resumed.
+def save_checkpoint(path: Path, trainer: Training) -> None:
+    """Write a run's state.
 
     Raises:
         OSError: if the file cannot be written; an existing one is then untouched.
     """
     tensors = prefixed("theta", trainer.theta)
-    if resumable:
-        tensors |= prefixed("adam", _adam_tensors(trainer.optimizer))
+    tensors |= prefixed("adam", _adam_tensors(trainer.optimizer))
     tensors = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
     metadata = {
         "format": FORMAT,
@@ -64,8 +63,27 @@ def save_checkpoint(path: Path, trainer: Training, *, resumable: bool = True) ->
         "iteration": str(trainer.iteration),
         "env_steps": str(trainer.env_steps),
     }
-    metadata["sha256"] = _checksum(tensors, metadata)
-    write_atomically(path, save(tensors, metadata))
+    _write(path, tensors, metadata)
+
+
+def export_policy(spec: str, path: Path) -> None:
+    """Write what it takes to use a policy, and not what it takes to train it on.
+
+    The optimiser and the value network are left out.
+
+    Args:
+        spec: as for `load_trained`.
+        path: of the new file, which loads as the policy but cannot be resumed.
+
+    Raises:
+        ValueError: as `load_trained`.
+        OSError: if the file cannot be written; an existing one is then untouched.
+    """
+    load_trained(spec)
+    tensors, metadata = _read(locate(spec))
+    kept = prefixed("theta", _used(group(tensors, "theta")))
+    del metadata["sha256"]
+    _write(path, kept, metadata)
 
 
 def load_trained(spec: str, device: torch.device | str = "cpu") -> Trained:
@@ -82,9 +100,7 @@ def load_trained(spec: str, device: torch.device | str = "cpu") -> Trained:
     family = find_family(cfg.family)
     env = make_env(family, worlds=1, oracle=cfg.privileged, threads=1)
     learner = make_learner(cfg, env)
-    saved = group(tensors, "theta")
-    # a value network is of no use to a policy that has been trained
-    saved = {k: v for k, v in saved.items() if not k.startswith("critic/")}
+    saved = _used(group(tensors, "theta"))
     theta = _fitting(saved, learner.initial(env.obs_dim), spec)
     return Trained(
         cfg=cfg,
@@ -225,6 +241,18 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     if said != _checksum(tensors, metadata):
         raise ValueError(f"{path} is corrupt: its checksum does not match")
     return tensors, metadata | {"sha256": said or ""}
+
+
+def _write(
+    path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]
+) -> None:
+    sealed = {**metadata, "sha256": _checksum(tensors, metadata)}
+    write_atomically(path, save(dict(tensors), sealed))
+
+
+def _used(theta: Theta) -> Theta:
+    """A value network is of no use to a policy that has been trained."""
+    return {k: v for k, v in theta.items() if not k.startswith("critic/")}
 
 
 def _fitting(saved: Theta, expected: Theta, source: str) -> Theta:

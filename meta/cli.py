@@ -18,7 +18,7 @@ import tyro
 from tyro import conf
 
 from meta.bench_commands import Bench, Suite
-from meta.commands import Device, Doctor, Evaluate, Record, Replay
+from meta.commands import Device, Doctor, Evaluate, Export, Record, Replay
 from meta.listing import List
 from meta.objects import Objects
 
@@ -39,6 +39,7 @@ commands:
   evaluate  how well policies adapt, beside the baselines, on tasks of a split
   record    run a policy before and after adapting and keep what happened
   replay    watch a recording, or turn it into a video
+  export    write a trained policy as one small file
   objects   look at generated objects, or at your own
   doctor    check this machine, and say how to cure what is wrong
   bench     gpu: how fast one simulates and learns; suite: every method on every family
@@ -86,6 +87,7 @@ COMMANDS: dict[str, type[Command]] = {
     "evaluate": Evaluate,
     "record": Record,
     "replay": Replay,
+    "export": Export,
     "objects": Objects,
     "doctor": Doctor,
     "bench": Bench,

@@ -212,6 +212,32 @@ class Replay:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Export:
+    """Write a trained policy as one small file, to use or to share.
+
+    It holds no optimiser: it can be evaluated and recorded, but not trained on.
+
+    Example: pliant export runs/strike-maml-seed0 strike.safetensors
+    """
+
+    policy: str
+    """A run folder, a .safetensors file or shipped:NAME."""
+    out: Path
+    """The file."""
+
+    def run(self) -> int:
+        """Export."""
+        from meta.checkpoint import export_policy
+
+        if self.out.suffix != ".safetensors":
+            raise ValueError(f"the policy becomes a .safetensors file, got {self.out}")
+        check_can_be_written(self.out)
+        export_policy(self.policy, self.out)
+        print(f"wrote {self.out}: {self.out.stat().st_size:,} bytes")
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Doctor:
     """Check versions, devices, rendering, the runs folder and the speed.
 

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 import meta.checkpoint
 from meta.checkpoint import (
     CHECKPOINT,
     checkpoint_config,
+    checksum,
+    export_policy,
     load_trained,
     parse_config,
     resume_trainer,
@@ -23,7 +25,8 @@ from meta.checkpoint import (
     write_atomically,
 )
 from meta.configs import TrainCfg, make_config
-from meta.train import Trainer, make_trainer
+from meta.maml_cfg import MamlCfg
+from meta.train import Trainer, make_trainer, make_training
 
 TINY = TrainCfg(
     family="cheetah-direction",
@@ -88,15 +91,33 @@ def test_loading_twice_gives_independent_tensors(path: Path) -> None:
     assert second.theta[name].any()
 
 
-def test_a_policy_without_optimiser_loads_but_does_not_resume(
-    tmp_path: Path, trainer: Trainer, whole: bytes
+def test_an_exported_policy_is_the_policy_but_does_not_resume(
+    tmp_path: Path, path: Path, whole: bytes
 ) -> None:
-    path = tmp_path / "policy.safetensors"
-    save_checkpoint(path, trainer, resumable=False)
+    run, path = path, tmp_path / "policy.safetensors"
+    export_policy(str(run), path)
     assert path.stat().st_size < 0.6 * len(whole)
-    assert load_trained(str(path)).iteration == 1
+    policy, exported = load_trained(str(run)), load_trained(str(path))
+    assert (exported.cfg, exported.iteration) == (policy.cfg, policy.iteration)
+    assert exported.env_steps == policy.env_steps
+    assert exported.theta.keys() == policy.theta.keys()
+    assert all(torch.equal(exported.theta[k], v) for k, v in policy.theta.items())
+    again = tmp_path / "again.safetensors"
+    export_policy(str(path), again)
+    assert checksum(again) == checksum(path)
     with pytest.raises(ValueError, match="holds a policy only and cannot be resumed"):
         resume_trainer(path)
+
+
+def test_an_exported_policy_has_no_value_network(tmp_path: Path) -> None:
+    robust = replace(TINY, method="dr-sb3", learner=MamlCfg(inner_steps=0))
+    run, path = tmp_path / CHECKPOINT, tmp_path / "policy.safetensors"
+    save_checkpoint(run, make_training(robust))
+    export_policy(str(run), path)
+    before, after = (load_file(p).keys() for p in (run, path))
+    assert any(name.startswith("theta/critic/") for name in before)
+    assert {name.partition("/")[0] for name in after} == {"theta"}
+    assert not any("critic" in name for name in after)
 
 
 # -- damaged files -------------------------------------------------------------------

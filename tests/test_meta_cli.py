@@ -510,6 +510,18 @@ def test_record_and_replay(
     assert complaint(call("replay", name)).startswith(f"{name} is truncated or no rec")
 
 
+def test_export(call: Call, policy: Path, tmp_path: Path) -> None:
+    run = f"shipped:{CHEETAH}"
+    out = tmp_path / "own.safetensors"
+    assert call("export", run, out).out.startswith("wrote ")
+    assert load_trained(str(out)).checksum == load_trained(run).checksum
+    assert complaint(call("export", run, "own.npz")).startswith("the policy becomes a ")
+    missing = tmp_path / "none" / "own.safetensors"
+    assert complaint(call("export", run, missing)).startswith(str(missing))
+    assert complaint(call("export", "nowhere", out)).startswith("no policy at 'nowh")
+    assert load_trained(str(out)).iteration == load_trained(run).iteration
+
+
 # -- doctor --------------------------------------------------------------------------
 
 
