@@ -17,8 +17,17 @@ import torch
 
 from meta.beside import sources
 from meta.checkpoint import Trained
-from meta.evaluation import THRESHOLDS, Curve, Evaluation, Level, Point
+from meta.evaluation import (
+    BY_OBJECT,
+    THRESHOLDS,
+    UNADAPTED,
+    Curve,
+    Evaluation,
+    Level,
+    Point,
+)
 from meta.finetune import tuned
+from meta.grid import by_object
 from meta.leak import probe_family
 from meta.measure import Bench, Ledger, Measured, stack
 from meta.statistics import (
@@ -95,18 +104,21 @@ def evaluate(
         ledgers=ledgers,
         policies=sources(groups),
         object=object.name if object else None,
-        **_estimates(found, episodes, np.random.default_rng(seed)),
+        **_estimates(found, episodes, [family.solid(t) for t in drawn], seed),
     )
 
 
 def _estimates(
     found: Mapping[str, Mapping[int, Measured]],
     episodes: Sequence[int],
-    rng: np.random.Generator,
+    solids: Sequence[Solid | None],
+    seed: int,
 ) -> dict[str, Any]:
     """What of an evaluation is drawn from the scores, by field."""
+    rng = np.random.default_rng(seed)
     curves = _curves(found, sorted(episodes), rng)
     last = {name: m[max(m)].returns for name, m in found.items()}
+    levels = last | {UNADAPTED: found[POLICY][0].returns}
     return {
         "curve": curves.pop(POLICY),
         "rivals": curves,
@@ -114,6 +126,7 @@ def _estimates(
         "improvement": _improvement(last, rng),
         "profiles": _profiles(last),
         "admission": estimate([last[n] for n in reversed(LEVELS)], admission, rng),
+        "grid": by_object(solids, {n: levels[n] for n in BY_OBJECT}, rng),
     }
 
 

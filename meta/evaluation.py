@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from meta.leak import Leak
 from meta.measure import Ledger
@@ -41,6 +42,25 @@ Curve = tuple[Point, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """The tasks whose objects are about as complex and as hard to grasp."""
+
+    complexity: tuple[float, float]
+    difficulty: tuple[float, float]
+    """From, to; see `tasks.complexity`."""
+    objects: Sequence[str]
+    tasks: int
+    returns: Mapping[str, Estimate]
+    """Of each of `BY_OBJECT`."""
+
+
+UNADAPTED = "unadapted"
+BY_OBJECT = ("dr", UNADAPTED, "policy", "oracle")
+"""What a cell has: the policy before adaptation and after the most episodes, between
+its baselines."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
     """An adaptation curve and what it must be seen beside."""
 
@@ -67,6 +87,8 @@ class Evaluation:
     """What each method spent; `policy` is what was evaluated."""
     policies: Mapping[str, list[dict[str, str | int]]]
     """What was measured, by method and training seed."""
+    grid: Sequence[Cell] = ()
+    """Returns by complexity and difficulty, where tasks handle generated objects."""
     object: str | None = None
     """Name of what all tasks were about, if not the family's own objects."""
 
@@ -114,6 +136,7 @@ class Evaluation:
                 "admission": _interval(self.admission),
                 **_flat("harm_rate", last.harm_rate),
                 "worst_decile": last.worst_decile,
+                "grid": [cell_json(cell) for cell in self.grid],
                 "episodes_to_90": self.episodes_to_90,
                 "faults": self.faults,
                 "leaks": [asdict(leak) | {"told": leak.told} for leak in self.leaks],
@@ -142,6 +165,12 @@ def _level_json(level: Level) -> dict[str, float | None]:
         | _flat("return_iqm", level.iqm)
         | _flat("success", level.success)
     )
+
+
+def cell_json(cell: Cell) -> dict[str, Any]:
+    """A cell, as JSON has it."""
+    returns = {name: _interval(e) for name, e in cell.returns.items()}
+    return asdict(cell) | {"returns": returns}
 
 
 def _point_json(p: Point) -> dict[str, float | int | None]:

@@ -46,7 +46,7 @@ class List:
         return 0
 
     def _draw(self, families: "Sequence[Family]", path: Path) -> None:
-        from meta.pictures import draw_tasks
+        from meta.task_sheet import draw_tasks
 
         if self.family is None:
             raise ValueError("--pictures draws one family: name it with --family")

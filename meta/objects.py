@@ -32,7 +32,7 @@ class Objects:
     def run(self) -> int:
         """Draw the sheet."""
         from meta.checkpoint import write_atomically
-        from meta.contact_sheet import draw_sheet
+        from meta.solid_sheet import draw_sheet
         from tasks.generator import KINDS, make_solid
 
         if self.out.suffix != ".png":

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from meta.checkpoint import write_atomically
-from meta.sheet import Sheet, captions
+from meta.recording_sheet import Sheet, captions
 from meta.tape import cpu_simulator
 from meta.trajectory import Recording, world_hash
 from robots.sim.cpu import CpuSimulator

@@ -1,7 +1,7 @@
 """An evaluation for people: a table and a plot, never without the baselines."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,14 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from meta.evaluation import THRESHOLDS, Evaluation, Level, Point
+from meta.evaluation import (
+    BY_OBJECT,
+    THRESHOLDS,
+    Evaluation,
+    Level,
+    Point,
+    cell_json,
+)
 from meta.leak import Leak
 from meta.statistics import Estimate
 
@@ -76,6 +83,7 @@ def write_report(evaluation: Evaluation, folder: Path) -> None:
         "",
         *(f"* {fact}" for fact in _facts(evaluation)),
         "",
+        *_by_object(evaluation),
         "## What was spent",
         "",
         markdown(_LEDGER, _ledger_rows(evaluation)),
@@ -196,6 +204,14 @@ def _facts(e: Evaluation) -> list[str]:
     ]
 
 
+def _by_object(e: Evaluation) -> list[str]:
+    """The grid of complexity and difficulty, if tasks handle generated objects."""
+    if not e.grid:
+        return []
+    most = max(p.episodes for p in e.curve)
+    return ["## By object", "", grid_table(map(cell_json, e.grid), most), ""]
+
+
 def _leak_text(leaks: Sequence[Leak]) -> str:
     """Whether a first observation told what it must not."""
     told = [leak for leak in leaks if leak.told]
@@ -222,6 +238,18 @@ def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table whose first column has names."""
     rule = ("---", *["---:"] * (len(columns) - 1))
     return "\n".join(f"| {' | '.join(row)} |" for row in (columns, rule, *rows))
+
+
+def grid_table(cells: Iterable[Mapping[str, Any]], episodes: int) -> str:
+    """Returns by complexity and difficulty, from an evaluation's JSON."""
+    names = ("DR", UNADAPTED, f"after {_count(episodes, 'episode')}", "oracle")
+    header = ("complexity", "difficulty", "objects", "tasks", *names)
+    rows: list[tuple[str, ...]] = []
+    for cell in cells:
+        ends = ("{:.2f} to {:.2f}".format(*cell[a]) for a in header[:2])
+        returns = (interval(cell["returns"][name], "") for name in BY_OBJECT)
+        rows.append((*ends, ", ".join(cell["objects"]), f"{cell['tasks']}", *returns))
+    return markdown(header, rows)
 
 
 def interval(row: Mapping[str, Any], name: str) -> str:

@@ -10,13 +10,11 @@ from jaxtyping import UInt8
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 
-from meta.sheet import FAINT, INK, PAPER, RULE, Colour, typeface
+from meta.recording_sheet import FAINT, INK, PAPER, RULE, Colour, typeface
 from robots.sim.render import OVERVIEW, Renderer
-from tasks.complexity import complexity, difficulty, grid
+from tasks.complexity import CELLS, complexity, difficulty, grid
 from tasks.solids import Solid, volume
 
-CELLS = 7
-"""A side of the grid, as EGAD's."""
 PARTS: tuple[Colour, ...] = (
     (244, 170, 74),
     (92, 200, 242),
@@ -139,7 +137,7 @@ def _chart(
     figure = Figure(figsize=(7.4, 5.2), layout="constrained", facecolor=_rgba(PAPER))
     axes = figure.add_subplot(facecolor=_rgba(PAPER))
     counts = np.zeros((CELLS, CELLS))
-    for (row, column), cell in grid(solids, CELLS).items():
+    for (row, column), cell in grid(solids).items():
         counts[column, row] = len(cell)
     ends = np.linspace(0, 1, CELLS + 1)
     axes.pcolormesh(

@@ -11,7 +11,7 @@ from rich.table import Table
 from meta.change import NEAR, WINDOW, Changed
 from meta.checkpoint import write_atomically
 from meta.configs import METHODS
-from meta.report import NAMES, interval, markdown
+from meta.report import NAMES, grid_table, interval, markdown
 
 SHOWN = 5
 """Episodes of adaptation in the one table."""
@@ -136,7 +136,10 @@ def _details(r: Mapping[str, Any]) -> str:
         f"away {', '.join(told) or 'nothing'}; faults {r['faults']}.",
     ]
     title = f"### {r['family']}, {r['split']}: {r['tasks']} tasks"
-    return "\n\n".join([title, markdown(header, rows), *facts])
+    texts = [title, markdown(header, rows), *facts]
+    if r["grid"] and r["split"] == "unseen-shapes":
+        texts.append(grid_table(r["grid"], ks[-1]))
+    return "\n\n".join(texts)
 
 
 def _adapts(points: Sequence[Mapping[str, Any]]) -> bool:

@@ -1,4 +1,4 @@
-"""A contact sheet: how the tasks of a family look when they begin."""
+"""How the tasks of a family look when they begin, on one page."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,8 +7,9 @@ import mujoco
 import numpy as np
 import torch
 from jaxtyping import UInt8
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from meta.recording_sheet import FAINT, INK, PAPER, typeface
 from robots.sim.cpu import CpuSimulator
 from robots.sim.render import CLOSE, Renderer
 from tasks.env import Env
@@ -18,7 +19,7 @@ from tasks.task import Task
 
 SIZE = (400, 300)
 """Of one picture [pixels]."""
-_COLUMNS, _LINE = 4, 15
+_COLUMNS, _LINE = 4, 18
 
 
 def draw_tasks(family: Family, path: Path, *, each: int = 4, seed: int = 0) -> None:
@@ -50,7 +51,7 @@ def draw_tasks(family: Family, path: Path, *, each: int = 4, seed: int = 0) -> N
         _cell(_picture(sim, world, states[world]), task, units)
         for world, task in enumerate(tasks)
     ]
-    blank = np.zeros_like(cells[0])
+    blank = np.broadcast_to(np.uint8(PAPER), cells[0].shape)
     cells += [blank] * (-len(cells) % _COLUMNS)
     rows = [
         np.concatenate(cells[i : i + _COLUMNS], axis=1)
@@ -76,14 +77,17 @@ def _cell(
     picture: UInt8[np.ndarray, "y x 3"], task: Task, units: Mapping[str, str]
 ) -> UInt8[np.ndarray, "rows x 3"]:
     """A picture over the name of the split and the task's parameters."""
-    lines = [task.split]
-    for name, value in task.parameters.items():
-        text = value if isinstance(value, str) else f"{value:.3g}{units[name]}"
-        lines.append(f"{name} {text}")
+    lines = [
+        f"{name.replace('_', ' ')} {value}"
+        if isinstance(value, str)
+        else f"{name.replace('_', ' ')} {value:.3g}{units[name]}"
+        for name, value in task.parameters.items()
+    ]
     width, height = SIZE
-    image = Image.new("RGB", (width, height + _LINE * (len(lines) + 1)))
-    image.paste(Image.fromarray(picture))
-    draw, font = ImageDraw.Draw(image), ImageFont.load_default(12)
+    page = Image.new("RGB", (width, height + _LINE * (len(lines) + 2)), PAPER)
+    page.paste(Image.fromarray(picture))
+    draw, y = ImageDraw.Draw(page), height + _LINE
+    draw.text((10, y), task.split, INK, typeface(14.0, bold=True), "lm")
     for i, line in enumerate(lines):
-        draw.text((8, height + 5 + _LINE * i), line, font=font)
-    return np.asarray(image)
+        draw.text((10, y + _LINE * (i + 1)), line, FAINT, typeface(13.0), "lm")
+    return np.asarray(page)

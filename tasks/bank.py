@@ -55,6 +55,7 @@ class Bank:
                 f"a bank needs solids of different names, got {', '.join(names)}"
             )
         self.solids = tuple(solids)
+        self.by_name = dict(zip(names, solids, strict=True))
         self.slots = max(len(solid.parts) for solid in solids)
         """Geoms of a body."""
         spreads = [spread_of(solid.moments) for solid in solids]

@@ -19,6 +19,8 @@ FRICTION = 0.5
 """Between finger and solid, where `difficulty` counts grasps."""
 OPENING = 0.08
 """Of the gripper [m]."""
+CELLS = 7
+"""A side of the grid, as EGAD's."""
 _ALONG = (np.arange(8) + 0.5) / 8  # where an edge is looked at
 _SMOOTH = math.radians(30)
 _ANGLES, _LINES, _HEIGHTS = 24, 15, 6
@@ -143,7 +145,9 @@ def difficulty(solid: Solid) -> float:
     return float(1 - holds[met].mean())
 
 
-def grid(solids: Sequence[Solid], cells: int = 7) -> dict[tuple[int, int], list[Solid]]:
+def grid(
+    solids: Sequence[Solid], cells: int = CELLS
+) -> dict[tuple[int, int], list[Solid]]:
     """Solids by their cell of complexity and of difficulty, each cut into `cells`.
 
     Raises:

@@ -98,6 +98,10 @@ class TaskFamily(ABC):
             for p in self.parameters
         }
 
+    def solid(self, task: Task) -> Solid | None:
+        """The object that a task handles, if it is one that `Bank` holds."""
+        return None
+
     def reveal(self, values: Values) -> Float[Tensor, "world features"]:
         """The hidden parameters as features: what the oracle sees beside the rest."""
         return torch.cat([p.encode(values[p.name]) for p in self.hidden], dim=-1)
@@ -107,7 +111,8 @@ class Family(TaskFamily):
     """A distribution of tasks on one compiled model.
 
     Subclasses state the class attributes and the abstract methods, and override
-    nothing else but `adopt`. They keep no state that changes with the worlds.
+    nothing else but `adopt` and `solid`. They keep no state that changes with the
+    worlds.
 
     Args:
         device: where the tensors of `start`, `control`, `observe` and `judge` live.
@@ -135,6 +140,10 @@ class Family(TaskFamily):
         if object is not None:
             self.adopt(object)
         self.model = self.compile()
+
+    def solid(self, task: Task) -> Solid | None:
+        """That which the family was given; a family with a bank overrides this."""
+        return self.object
 
     def adopt(self, solid: Solid) -> None:
         """Set this instance's `parameters` and `fields` to those with a given object.

@@ -22,6 +22,7 @@ from tasks.family import Family, Instant, Outcome, Values, per_world
 from tasks.parameters import Choice, Scalar
 from tasks.rewards import closeness
 from tasks.solids import Solid, traits
+from tasks.task import Task
 
 PLACE = (0.50, 0.0)  # [m], of the object, whose length lies along x
 TOOL_Z = 0.02  # [m], height at which the fingers start, open, around the object
@@ -104,6 +105,10 @@ class Grasp(Family):
             )
         self._bank = Bank([solid])
         self.parameters = (*self.parameters[:-1], bank.only(solid))
+
+    def solid(self, task: Task) -> Solid:
+        """The one of the bank that the task's shape names."""
+        return self._bank.by_name[str(task.parameters["shape"])]
 
     def compile(self) -> mujoco.MjModel:
         """The arm with its fingers around an object on the table."""

@@ -23,6 +23,7 @@ from tasks.parameters import Choice, Scalar
 from tasks.rewards import closeness
 from tasks.solids import Solid, traits
 from tasks.target import add_target
+from tasks.task import Task
 
 PLACE = (0.55, -0.10)  # [m], the side of the object that is pushed; along y
 TARGET = ((-0.02, 0.02), (0.12, 0.20))  # [m], across and along the push
@@ -104,6 +105,10 @@ class Push(Family):
         """A bank of the one object."""
         self._bank = Bank([solid])
         self.parameters = (*self.parameters[:-1], bank.only(solid))
+
+    def solid(self, task: Task) -> Solid:
+        """The one of the bank that the task's shape names."""
+        return self._bank.by_name[str(task.parameters["shape"])]
 
     def compile(self) -> mujoco.MjModel:
         """The arm with a finger, an object before it and where that is to be."""

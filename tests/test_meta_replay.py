@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 import meta.replay
+from meta.recording_sheet import Sheet, captions, hidden_parameters
 from meta.replay import HOLD, show, write_strip, write_video
-from meta.sheet import Sheet, captions, hidden_parameters
 from meta.trajectory import Recording, Trajectory, world_hash
 from tasks.env import Env
 from tasks.registry import FAMILIES, make_family

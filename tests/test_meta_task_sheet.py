@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from meta.cli import main
-from meta.pictures import SIZE, draw_tasks
+from meta.task_sheet import SIZE, draw_tasks
 from tasks.registry import make_family
 
 
