@@ -202,10 +202,13 @@ class Bank:
         return len(self.solids[index].parts) - 1
 
 
-def only(solid: Solid) -> Choice:
-    """The hidden parameter `shape` of a family that is given its object."""
+def shape_among(solids: Sequence[Solid], unseen: Sequence[Solid] = ()) -> Choice:
+    """The hidden parameter `shape`: which solid an object is."""
     return Choice(
-        name="shape", options=(solid.name,), traits={solid.name: traits(solid)}
+        name="shape",
+        options=tuple(s.name for s in solids),
+        unseen=tuple(s.name for s in unseen),
+        traits={s.name: traits(s) for s in (*solids, *unseen)},
     )
 
 

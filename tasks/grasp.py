@@ -19,9 +19,9 @@ from robots.panda import CartesianVelocity, StartTable, panda
 from tasks import bank, generator
 from tasks.bank import Bank
 from tasks.family import Family, Instant, Outcome, Values, per_world
-from tasks.parameters import Choice, Scalar
+from tasks.parameters import Scalar
 from tasks.rewards import closeness
-from tasks.solids import Solid, traits
+from tasks.solids import Solid
 from tasks.task import Task
 
 PLACE = (0.50, 0.0)  # [m], of the object, whose length lies along x
@@ -65,12 +65,7 @@ class Grasp(Family):
             log=True,
         ),
         Scalar(name="mass", unit="kg", low=0.2, high=0.5, beyond=((0.5, 0.65),)),
-        Choice(
-            name="shape",
-            options=tuple(s.name for s in SOLIDS),
-            unseen=tuple(s.name for s in UNSEEN),
-            traits={s.name: traits(s) for s in (*SOLIDS, *UNSEEN)},
-        ),
+        bank.shape_among(SOLIDS, UNSEEN),
     )
     fields = (*bank.GEOM_FIELDS, *bank.BODY_FIELDS, "geom_friction")
     weights: ClassVar[Mapping[str, float]] = {
@@ -104,7 +99,7 @@ class Grasp(Family):
                 f"to {200 * OPEN - 0.5:.1f} cm"
             )
         self._bank = Bank([solid])
-        self.parameters = (*self.parameters[:-1], bank.only(solid))
+        self.parameters = (*self.parameters[:-1], bank.shape_among([solid]))
 
     def solid(self, task: Task) -> Solid:
         """The one of the bank that the task's shape names."""

@@ -19,9 +19,9 @@ from robots.panda import CartesianVelocity, StartTable, panda
 from tasks import bank, generator
 from tasks.bank import Bank
 from tasks.family import Family, Instant, Outcome, Values, per_world
-from tasks.parameters import Choice, Scalar
+from tasks.parameters import Scalar
 from tasks.rewards import closeness
-from tasks.solids import Solid, traits
+from tasks.solids import Solid
 from tasks.target import add_target
 from tasks.task import Task
 
@@ -67,12 +67,7 @@ class Push(Family):
             log=True,
         ),
         Scalar(name="mass", unit="kg", low=0.2, high=0.8, beyond=((0.8, 1.2),)),
-        Choice(
-            name="shape",
-            options=tuple(s.name for s in SOLIDS),
-            unseen=tuple(s.name for s in UNSEEN),
-            traits={s.name: traits(s) for s in (*SOLIDS, *UNSEEN)},
-        ),
+        bank.shape_among(SOLIDS, UNSEEN),
     )
     fields = (*bank.GEOM_FIELDS, *bank.BODY_FIELDS, "geom_friction", "body_pos")
     weights: ClassVar[Mapping[str, float]] = {
@@ -104,7 +99,7 @@ class Push(Family):
     def adopt(self, solid: Solid) -> None:
         """A bank of the one object."""
         self._bank = Bank([solid])
-        self.parameters = (*self.parameters[:-1], bank.only(solid))
+        self.parameters = (*self.parameters[:-1], bank.shape_among([solid]))
 
     def solid(self, task: Task) -> Solid:
         """The one of the bank that the task's shape names."""
