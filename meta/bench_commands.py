@@ -91,7 +91,7 @@ class Suite:
         from meta.train import pick_device
         from tasks.registry import FAMILIES
 
-        names = self.families.split(",") if self.families else sorted(FAMILIES)
+        names = self.families.split(",") if self.families else list(FAMILIES)
         chosen = self.methods.split(",") if self.methods else METHODS
         cfg = SuiteCfg(
             families=tuple(names),
