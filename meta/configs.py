@@ -130,13 +130,14 @@ _STRIKE = TrainCfg(
 _PLAIN = {"cheetah-direction": MamlCfg(rate=2e-3)}
 _REACH = replace(_STRIKE, family="reach-rotated", iterations=200)
 _PUSH = replace(_STRIKE, family="push", iterations=200)
+_GRASP = replace(_STRIKE, family="grasp", iterations=300)
 _OPEN = replace(_STRIKE, family="open", iterations=300)
 _INSERT = replace(_STRIKE, family="insert", iterations=300)
 # longer, it is no better on shapes like those it knows and worse on unseen ones
 _ORACLE_ITERATIONS = {"strike": 200}
 # of a family that has none of its own
 _FALLBACK = _REACH
-_FEWS = (_STRIKE, _PUSH, _OPEN, _INSERT, _REACH)
+_FEWS = (_STRIKE, _PUSH, _GRASP, _OPEN, _INSERT, _REACH)
 _CONFIGS = {c.family: c for c in (*_FEWS, _CHEETAH)}
 
 

@@ -51,7 +51,7 @@ def draw_tasks(family: Family, path: Path, *, each: int = 4, seed: int = 0) -> N
         _cell(_picture(sim, world, states[world]), task, units)
         for world, task in enumerate(tasks)
     ]
-    blank = np.broadcast_to(np.uint8(PAPER), cells[0].shape)
+    blank = np.broadcast_to(np.array(PAPER, np.uint8), cells[0].shape)
     cells += [blank] * (-len(cells) % _COLUMNS)
     rows = [
         np.concatenate(cells[i : i + _COLUMNS], axis=1)

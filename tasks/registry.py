@@ -13,6 +13,7 @@ from tasks.cheetah_direction import CheetahDirection
 from tasks.env import Env, Worlds
 from tasks.external import ExternalEnv, ExternalFamily
 from tasks.family import Family, TaskFamily
+from tasks.grasp import Grasp
 from tasks.insert import Insert
 from tasks.open import Open
 from tasks.push import Push
@@ -23,6 +24,7 @@ from tasks.strike import Strike
 FAMILIES: dict[str, type[Family]] = {
     Strike.name: Strike,
     Push.name: Push,
+    Grasp.name: Grasp,
     Open.name: Open,
     Insert.name: Insert,
     ReachRotated.name: ReachRotated,

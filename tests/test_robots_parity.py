@@ -119,6 +119,8 @@ STEP = {  # median and greatest deviation, [m], [rad], [m/s] or [rad/s]
     "reach-rotated": (1e-6, 1e-5),
     "cheetah-direction": (2e-5, 1e-3),
     "push": (1e-5, 2e-2),
+    # a finger that only touches: MuJoCo's own answer to 1e-7 is up to 0.08 rad/s
+    "grasp": (1e-5, 6e-2),
     # whether a stop that a drawer only touches is in the way is decided by rounding:
     # at first, MuJoCo's own answer to a change of 1e-7 in the state is up to 0.4 rad/s
     "open": (1e-5, 0.2),
@@ -131,6 +133,7 @@ PERIOD = {  # median and 95th percentile
     "reach-rotated": (1e-6, 1e-5),
     "cheetah-direction": (5e-5, 1e-3),
     "push": (1e-5, 1e-2),
+    "grasp": (2e-4, 2e-2),
     "open": (5e-4, 1e-2),
     "insert": (1e-6, 1e-5),
 }
