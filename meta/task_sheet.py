@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import mujoco
 import numpy as np
 import torch
 from jaxtyping import UInt8
@@ -11,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from meta.recording_sheet import FAINT, INK, PAPER, typeface
 from robots.sim.cpu import CpuSimulator
-from robots.sim.render import CLOSE, Renderer
+from robots.sim.render import Renderer
 from tasks.env import Env
 from tasks.family import Family
 from tasks.parameters import Scalar
@@ -48,7 +47,7 @@ def draw_tasks(family: Family, path: Path, *, each: int = 4, seed: int = 0) -> N
     scalars = [p for p in family.parameters if isinstance(p, Scalar)]
     units = {p.name: "" if p.unit == "1" else f" {p.unit}" for p in scalars}
     cells = [
-        _cell(_picture(sim, world, states[world]), task, units)
+        _cell(_picture(sim, world, states), task, units)
         for world, task in enumerate(tasks)
     ]
     blank = np.broadcast_to(np.array(PAPER, np.uint8), cells[0].shape)
@@ -61,16 +60,12 @@ def draw_tasks(family: Family, path: Path, *, each: int = 4, seed: int = 0) -> N
 
 
 def _picture(
-    sim: CpuSimulator, world: int, state: np.ndarray
+    sim: CpuSimulator, world: int, states: np.ndarray
 ) -> UInt8[np.ndarray, "y x 3"]:
     model, (width, height) = sim.model_of(world), SIZE
-    camera = CLOSE if CLOSE in _cameras(model) else None
-    with Renderer(model, width=width, height=height, camera=camera) as renderer:
-        return renderer.draw(state)
-
-
-def _cameras(model: mujoco.MjModel) -> list[str]:
-    return [model.camera(i).name for i in range(model.ncam)]
+    with Renderer(model, width=width, height=height) as renderer:
+        renderer.zoom(states)
+        return renderer.draw(states[world])
 
 
 def _cell(

@@ -139,6 +139,48 @@ def test_zooming_never_shows_more_than_the_camera(renderer: Renderer) -> None:
     assert np.abs(renderer.draw(state).astype(int) - before).mean() < 1
 
 
+@pytest.mark.parametrize(
+    ("ball", "hand", "close"),
+    [(0.3, 0.0, True), (3.0, 0.0, False), (0.3, 1.5, False)],
+)
+def test_zooming_looks_from_near_by_at_what_is_done(
+    ball: float, hand: float, close: bool
+) -> None:
+    # the robot, but for its hand, is out of the nearer camera's sight
+    model = mujoco.MjModel.from_xml_string(f"""
+    <mujoco>
+      <visual><headlight ambient="1 1 1"/></visual>
+      <worldbody>
+        {OVERVIEW}
+        <camera name="table" pos="0 -2 0" xyaxes="1 0 0 0 0 1"/>
+        <body pos="0 0 -.3">
+          <joint type="slide" axis="1 0 0"/><geom size=".1" rgba="1 0 0 1"/>
+        </body>
+        <body pos="0 0 3">
+          <geom size=".2"/>
+          <body>
+            <joint axis="0 1 0"/>
+            <geom size=".1"/>
+            <body pos="0 0 -3">
+              <joint type="slide" axis="0 0 1"/><geom size=".1"/>
+            </body>
+          </body>
+        </body>
+      </worldbody>
+    </mujoco>
+    """)
+    states = np.zeros((2, mujoco.mj_stateSize(model, STATE)))
+    states[1, 1:4] = ball, 0.0, hand
+    with Renderer(model, width=WIDTH, height=HEIGHT) as renderer:
+        size = red(renderer.draw(states[0]))[2]
+        renderer.zoom(states)
+        larger = red(renderer.draw(states[0]))[2] / size
+        # twice as near, and cut down by less than the limit
+        assert larger > 4 if close else larger < 2
+        if ball < 1:
+            assert red(renderer.draw(states[1]))[2] > size / 2
+
+
 def test_a_world_is_drawn_with_its_own_fields() -> None:
     model = make_model()
     sim = CpuSimulator(model, worlds=2, substeps=1, fields=("geom_rgba",), threads=1)

@@ -5,6 +5,7 @@ mujoco was first imported, and without it to GLFW, which wants a display. Here t
 backend is chosen when a renderer is made, so that the order of imports does not matter.
 """
 
+import itertools
 import math
 import os
 import sys
@@ -14,7 +15,7 @@ from typing import Any
 
 import mujoco
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 
 OVERVIEW = "overview"
 """Name of the camera that a scene should be looked at through."""
@@ -23,6 +24,7 @@ CLOSE = "table"
 MAX_ZOOM = 1.8
 """How far `Renderer.zoom` goes in."""
 _MARGIN = 1.15
+_CORNERS = np.array(list(itertools.product((-1, 1), repeat=3)))
 _STATE = mujoco.mjtState.mjSTATE_INTEGRATION.value
 
 
@@ -77,18 +79,22 @@ class Renderer:
     def zoom(self, states: Float[np.ndarray, "n size"]) -> None:
         """Cut later pictures down to where things are in any of these states.
 
-        Nothing changes but the part of the picture that is seen; a free camera frames
-        the scene already and stays as it is.
+        Nothing changes but the part of the picture that is seen; and the camera, if
+        `table` sees the robot's hand and all that is no robot. A free camera frames the
+        scene already and stays as it is.
 
         Args:
             states: rows of mjSTATE_INTEGRATION.
         """
         if self._camera.type != mujoco.mjtCamera.mjCAMERA_FIXED.value:
             return
-        boxes = np.array([self._box(state) for state in states])
-        low, high = boxes[:, 0].min(axis=0), boxes[:, 1].max(axis=0)
-        half = math.tan(math.radians(self._model.cam_fovy[self._camera.fixedcamid]) / 2)
-        whole = np.array([half * self._rect.width / self._rect.height, half])
+        shown = np.ones(self._model.ngeom, np.bool_)
+        low, high, whole = self._extent(states, self._camera.fixedcamid, shown)
+        if (close := _find(self._model, CLOSE)) >= 0:
+            near, far, frame = self._extent(states, close, _things(self._model))
+            if (np.maximum(-near, far) < frame).all():
+                self._camera.fixedcamid = close
+                low, high, whole = near, far, frame
         share = np.max(_MARGIN * (high - low) / 2 / whole)
         extent = whole * np.clip(share, 1 / MAX_ZOOM, 1.0)
         centre = np.clip((low + high) / 2, extent - whole, whole - extent)
@@ -136,19 +142,36 @@ class Renderer:
         mujoco.mj_setState(self._model, self._data, state, _STATE)
         mujoco.mj_forward(self._model, self._data)
 
-    def _box(self, state: Float[np.ndarray, "size"]) -> Float[np.ndarray, "2 2"]:
-        """Lower and upper corner of what is seen, at distance 1 from the camera."""
+    def _extent(
+        self,
+        states: Float[np.ndarray, "n size"],
+        camera: int,
+        shown: Bool[np.ndarray, "geom"],
+    ) -> tuple[Float[np.ndarray, "2"], Float[np.ndarray, "2"], Float[np.ndarray, "2"]]:
+        """Where geoms are, lowest and highest, and half the frame, at distance 1."""
+        boxes = np.array([self._box(state, camera, shown) for state in states])
+        half = math.tan(math.radians(self._model.cam_fovy[camera]) / 2)
+        whole = np.array([half * self._rect.width / self._rect.height, half])
+        return boxes[:, 0].min(axis=0), boxes[:, 1].max(axis=0), whole
+
+    def _box(
+        self,
+        state: Float[np.ndarray, "size"],
+        camera: int,
+        shown: Bool[np.ndarray, "geom"],
+    ) -> Float[np.ndarray, "2 2"]:
         self._set(state)
-        model, data, camera = self._model, self._data, self._camera.fixedcamid
+        model, data = self._model, self._data
         # planes have no radius
-        seen = (model.geom_rbound > 0) & (model.geom_rgba[:, 3] > 0)
+        seen = shown & (model.geom_rbound > 0) & (model.geom_rgba[:, 3] > 0)
         seen &= self._option.geomgroup[model.geom_group] > 0
         axes = data.cam_xmat[camera].reshape(3, 3)  # columns: right, up, backwards
-        at = (data.geom_xpos[seen] - data.cam_xpos[camera]) @ axes
-        depth = np.maximum(-at[:, 2:], 1e-6)
-        radius = model.geom_rbound[seen, None] / depth
-        place = at[:, :2] / depth
-        return np.stack([(place - radius).min(axis=0), (place + radius).max(axis=0)])
+        centre, half = np.split(model.geom_aabb[seen, None], 2, axis=-1)
+        corners = centre + half * _CORNERS
+        turned = corners @ data.geom_xmat[seen].reshape(-1, 3, 3).mT
+        at = (turned + data.geom_xpos[seen, None] - data.cam_xpos[camera]) @ axes
+        place = at[..., :2] / np.maximum(-at[..., 2:], 1e-6)
+        return np.stack([place.min(axis=(0, 1)), place.max(axis=(0, 1))])
 
     def __enter__(self) -> "Renderer":
         """The renderer itself."""
@@ -162,6 +185,27 @@ class Renderer:
     ) -> None:
         """Close."""
         self.close()
+
+
+def _find(model: mujoco.MjModel, camera: str) -> int:
+    """A camera's number, -1 if there is none of that name."""
+    return mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_CAMERA, camera)
+
+
+def _things(model: mujoco.MjModel) -> Bool[np.ndarray, "geom"]:
+    """Which geoms are not the ground's nor the robot's, but for those at its end.
+
+    The robot is the tree of bodies that has most joints.
+    """
+    robot = int(model.tree_dofnum.argmax())
+    shown = model.body_treeid != robot
+    ends = np.setdiff1d(np.arange(model.nbody), model.body_parentid)
+    shown[ends] = True
+    body = int(model.tree_bodyadr[robot])
+    while body:
+        body = int(model.body_parentid[body])
+        shown[body] = False
+    return shown[model.geom_bodyid]
 
 
 def _camera(model: mujoco.MjModel, name: str | None) -> mujoco.MjvCamera:
