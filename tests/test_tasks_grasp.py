@@ -1,5 +1,6 @@
 """grasp: what two fingertips can carry, and when an object tips between them."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import mujoco
@@ -136,3 +137,26 @@ def test_a_firmer_grip_closes_further_on_nothing_and_costs_more() -> None:
     assert opening[1:].max() < 0.01
     costs = step.terms["squeeze"].tolist()
     assert all(a < b for a, b in pairwise(costs))
+
+
+def test_what_is_lifted_counts_the_more_the_more_level_it_is() -> None:
+    heights, tilts = torch.tensor([0.1, 0.1, 0.1, 0.05, 0.0]), [0.0, 0.2, 1.5, 0.0, 0.0]
+    env = make_env(*[{}] * 5)
+    qpos = env._now.readings.qpos.clone()
+    qpos[:, 11] = heights
+    half = torch.tensor(tilts) / 2
+    qpos[:, 12:16] = torch.stack([half.cos(), 0 * half, half.sin(), 0 * half], -1)
+    end = replace(
+        env._now,
+        readings=replace(env._now.readings, qpos=qpos),
+        progress=torch.tensor([1.0, 1.0, 1.0, 1.0, 0.5]),
+    )
+    outcome = env.family.judge(env._now, end, -torch.ones(5, 3))
+    lifted = outcome.terms["lifted"]
+    assert lifted[0] == pytest.approx(1.0)
+    assert 0.3 < lifted[1] < 0.9
+    assert lifted[2] == pytest.approx(0.3, abs=0.01)
+    assert lifted[3] == pytest.approx(0.5)
+    assert lifted[4] == 0
+    assert torch.equal(outcome.terms["held"][:4], lifted[:4])
+    assert outcome.success.tolist() == [True, True, False, False, False]

@@ -1,13 +1,14 @@
 """push: which way an object turns, how far it slides, and what is seen of it when."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor
 
 from tasks.env import Env
-from tasks.push import PLACE, PUSHING, SOLIDS, SPEED, UNSEEN, Push
+from tasks.push import PLACE, PUSHING, SOLIDS, SPEED, SUCCESS, UNSEEN, Push
 from tasks.task import Task
 
 BOX = next(s.name for s in SOLIDS if s.name.startswith("box"))
@@ -105,3 +106,18 @@ def test_the_object_is_seen_when_nothing_can_be_done_any_more() -> None:
     far, turned = moved(one)
     assert far.norm(dim=-1).min() > 0.05
     assert (turned[0] - turned[1]).abs() > math.radians(5)
+
+
+def test_done_is_where_the_pushed_side_has_come_to_the_target() -> None:
+    env = make_env(*({"shape": shape} for shape in SHAPES))
+    family, now = env.family, env._now
+    qpos = now.readings.qpos.clone()
+    qpos[:, 7:9] += qpos[:, 14:16]  # from where it began, as far as was asked
+    end = replace(
+        now, readings=replace(now.readings, qpos=qpos), progress=torch.ones(len(qpos))
+    )
+    outcome = family.judge(now, end, torch.zeros(len(qpos), 2))
+    assert outcome.success.all()
+    torch.testing.assert_close(outcome.terms["placed"], torch.ones(len(qpos)))
+    qpos[:, 7] += 1.1 * SUCCESS[0]
+    assert not family.judge(now, end, torch.zeros(len(qpos), 2)).success.any()
