@@ -76,10 +76,9 @@ def export_policy(spec: str, path: Path) -> None:
         path: of the new file, which loads as the policy but cannot be resumed.
 
     Raises:
-        ValueError: as `load_trained`.
+        ValueError: if there is no such file, or it is truncated or corrupt.
         OSError: if the file cannot be written; an existing one is then untouched.
     """
-    load_trained(spec)
     tensors, metadata = _read(locate(spec))
     kept = prefixed("theta", _used(group(tensors, "theta")))
     del metadata["sha256"]

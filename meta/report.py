@@ -14,6 +14,7 @@ from rich.table import Table
 from meta.evaluation import (
     BY_OBJECT,
     THRESHOLDS,
+    UNADAPTED,
     Evaluation,
     Level,
     Point,
@@ -35,10 +36,10 @@ NAMES = {
     "maml": "MAML-PPO",
     "maml-plain": "MAML-PPO, plain advantage",
     "oracle": "oracle",
+    UNADAPTED: "not adapted",
 }
 """What a method is called."""
 _LINES = ("tab:red", "0.4", "tab:purple", "tab:brown", "tab:pink", "tab:olive")
-UNADAPTED = "not adapted"
 _COLUMNS = ("policy", "return", "success", "share of the gap DR to oracle")
 
 _LEDGER = (
@@ -160,7 +161,12 @@ def _sections(e: Evaluation) -> list[list[tuple[str, ...]]]:
         return name, text(p.returns), text(p.success), text(p.normalised)
 
     curve = [
-        point(p, f"after {_count(p.episodes, 'episode')}" if p.episodes else UNADAPTED)
+        point(
+            p,
+            f"after {_count(p.episodes, 'episode')}"
+            if p.episodes
+            else NAMES[UNADAPTED],
+        )
         for p in e.curve
     ]
     counts = [p.episodes for p in e.curve if p.episodes]
@@ -242,7 +248,8 @@ def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def grid_table(cells: Iterable[Mapping[str, Any]], episodes: int) -> str:
     """Returns by complexity and difficulty, from an evaluation's JSON."""
-    names = ("DR", UNADAPTED, f"after {_count(episodes, 'episode')}", "oracle")
+    adapted = f"after {_count(episodes, 'episode')}"
+    names = (NAMES.get(name, adapted) for name in BY_OBJECT)
     header = ("complexity", "difficulty", "objects", "tasks", *names)
     rows: list[tuple[str, ...]] = []
     for cell in cells:

@@ -1,11 +1,16 @@
 """Results by object: every task counts once, in the cell of what it handles."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from meta.checkpoint import load_trained
+from meta.evaluate import evaluate
 from meta.evaluation import BY_OBJECT, cell_json
 from meta.grid import by_object
-from meta.report import grid_table
+from meta.report import REPORT, grid_table, write_report
+from meta.table import write_tables
 from tasks.complexity import complexity, difficulty
 from tasks.registry import make_family
 from tasks.solids import Solid
@@ -40,6 +45,35 @@ def test_a_cell_has_the_tasks_of_its_objects(name: str) -> None:
             assert cell.returns[method].value == pytest.approx(truth + level)
 
 
+def test_an_evaluation_has_its_grid_wherever_it_is_written(tmp_path: Path) -> None:
+    names = ("push", "push-dr", "push-oracle")
+    policy, dr, oracle = (load_trained(f"shipped:{name}") for name in names)
+    found = evaluate(
+        [policy],
+        dr=[dr],
+        oracle=[oracle],
+        split="unseen-shapes",
+        tasks=8,
+        episodes=(0, 1),
+        measure_episodes=1,
+        threads=1,
+    )
+    assert sum(cell.tasks for cell in found.grid) == 8
+    levels = (("dr", found.baselines["dr"]), ("oracle", found.baselines["oracle"]))
+    levels += (("unadapted", found.curve[0]), ("policy", found.curve[1]))
+    for name, level in levels:
+        total = sum(cell.tasks * cell.returns[name].value for cell in found.grid)
+        assert total / 8 == pytest.approx(level.returns.value)
+    assert len({level.returns.value for _, level in levels}) == 4
+    table = grid_table(map(cell_json, found.grid), 1)
+    write_report(found, tmp_path)
+    assert table in (tmp_path / REPORT).read_text()
+    result = tmp_path / "push-unseen-shapes.json"
+    result.write_text(found.to_json())
+    write_tables({"push-unseen-shapes": result}, tmp_path)
+    assert table in (tmp_path / "details.md").read_text()
+
+
 def test_tasks_without_an_object_are_in_no_cell() -> None:
     family = make_family("push")
     solid = family.solid(family.sample("train", 0, 1)[0])
@@ -60,4 +94,6 @@ def test_the_table_says_what_an_object_is_worth() -> None:
     assert len(rows) == len(cells)
     first = cells[0]
     assert f"| {', '.join(first.objects)} | {first.tasks} |" in rows[0]
-    assert f"| {first.returns['oracle'].value:.2f} [" in rows[0]
+    # under the header's names, in its order
+    told = [cell.partition(" [")[0] for cell in rows[0].split(" | ")[-4:]]
+    assert told == [f"{first.returns[n].value:.2f}" for n in BY_OBJECT]

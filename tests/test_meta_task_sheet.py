@@ -1,4 +1,4 @@
-"""The contact sheet of a family's tasks."""
+"""How a family's tasks begin, on one page."""
 
 from pathlib import Path
 

@@ -88,13 +88,17 @@ class Renderer:
         """
         if self._camera.type != mujoco.mjtCamera.mjCAMERA_FIXED.value:
             return
-        shown = np.ones(self._model.ngeom, np.bool_)
-        low, high, whole = self._extent(states, self._camera.fixedcamid, shown)
-        if (close := _find(self._model, CLOSE)) >= 0:
-            near, far, frame = self._extent(states, close, _things(self._model))
-            if (np.maximum(-near, far) < frame).all():
-                self._camera.fixedcamid = close
-                low, high, whole = near, far, frame
+        model, camera = self._model, self._camera
+        close = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_CAMERA, CLOSE)
+        view = None
+        if close >= 0:
+            view = self._extent(states, close, _hand_and_objects(model))
+        if view and (np.maximum(-view[0], view[1]) < view[2]).all():
+            camera.fixedcamid = close
+        else:
+            everything = np.ones(model.ngeom, np.bool_)
+            view = self._extent(states, camera.fixedcamid, everything)
+        low, high, whole = view
         share = np.max(_MARGIN * (high - low) / 2 / whole)
         extent = whole * np.clip(share, 1 / MAX_ZOOM, 1.0)
         centre = np.clip((low + high) / 2, extent - whole, whole - extent)
@@ -187,12 +191,7 @@ class Renderer:
         self.close()
 
 
-def _find(model: mujoco.MjModel, camera: str) -> int:
-    """A camera's number, -1 if there is none of that name."""
-    return mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_CAMERA, camera)
-
-
-def _things(model: mujoco.MjModel) -> Bool[np.ndarray, "geom"]:
+def _hand_and_objects(model: mujoco.MjModel) -> Bool[np.ndarray, "geom"]:
     """Which geoms are not the ground's nor the robot's, but for those at its end.
 
     The robot is the tree of bodies that has most joints.
