@@ -31,6 +31,9 @@ class Bench:
     """Where Warp runs; its CPU device is serial, and only there to try the command."""
     json: Path | None = None
     """Write the figures here."""
+    timelines: Path | None = None
+    """Write a timeline of one full iteration of each family into this folder, for
+    Perfetto, and print where its time went."""
 
     def run(self) -> int:
         """Measure and print the table."""
@@ -44,7 +47,15 @@ class Bench:
 
         names = self.families.split(",") if self.families else sorted(FAMILIES)
         sizes = numbers(self.worlds, "--worlds")
-        text = bench(names, sizes, self.device, seconds=self.seconds)
+        if self.timelines:
+            self.timelines.mkdir(parents=True, exist_ok=True)
+        text = bench(
+            names,
+            sizes,
+            self.device,
+            seconds=self.seconds,
+            timelines=self.timelines,
+        )
         if self.json:
             write_atomically(self.json, text.encode())
         return 0

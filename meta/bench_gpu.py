@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
 
 import torch
 from rich.console import Console
@@ -15,6 +16,7 @@ from rich.table import Table
 
 from meta.configs import make_config
 from meta.rollout import collect
+from meta.timeline import record
 from meta.train import make_trainer, simulator_threads
 from meta.versions import versions
 from robots.sim.gpu import WarpSimulator
@@ -58,7 +60,7 @@ def bench(
     device: str,
     *,
     seconds: float = 3.0,
-    console: Console | None = None,
+    timelines: Path | None = None,
 ) -> str:
     """Measure, print a table, and return everything as JSON.
 
@@ -67,7 +69,8 @@ def bench(
         sizes: numbers of worlds.
         device: a CUDA device, or "cpu" for Warp's serial CPU device.
         seconds: for each figure.
-        console: where the table goes.
+        timelines: a folder for the timeline of one full iteration of each family, at
+            the last size, of which a summary is printed.
 
     Raises:
         ValueError: for a device that is not here.
@@ -75,11 +78,16 @@ def bench(
     """
     cuda = check_device(device).type == "cuda"
     name = torch.cuda.get_device_name(device) if cuda else "Warp's CPU device"
-    speeds: list[Speed] = []
+    console, speeds = Console(), list[Speed]()
     for family in families:
         some = [measure(family, n, device, seconds) for n in sizes]
-        (console or Console()).print(_table(f"{family} on {name}", some))
+        console.print(_table(f"{family} on {name}", some))
         speeds += some
+        if timelines:
+            call = _iterations(family, sizes[-1], device)
+            call()
+            file = timelines / f"{family}-{sizes[-1]}.json.gz"
+            console.print(record(call, device, file))
     rows = [asdict(speed) for speed in speeds]
     return json.dumps({"device": name, "speeds": rows, "versions": versions()})
 

@@ -94,7 +94,8 @@ class Push(Family):
         self._target = low, high - low
         # the pushed side of every object is at the same place, its middle is not
         halves = [np.ptp(s.vertices[:, 0]) / 2 for s in self._bank.solids]
-        self._half = torch.tensor(halves, dtype=torch.float32, device=device)
+        self._halves = torch.tensor(halves, dtype=torch.float32)  # for `model_fields`
+        self._half = self._halves.to(device)
 
     def adopt(self, solid: Solid) -> None:
         """A bank of the one object."""
@@ -127,7 +128,7 @@ class Push(Family):
         # torsional friction of a patch about 3 cm wide; none against rolling
         friction = torch.stack([sliding, 0.02 * sliding, torch.zeros_like(sliding)], -1)
         target = torch.from_numpy(model.body("target").pos).repeat(len(shape), 1)
-        target[:, 1] += self._half.cpu()[shape.long()]
+        target[:, 1] += self._halves[shape.long()]
         return per_world(
             model,
             **self._bank.fields(model, "object", shape),

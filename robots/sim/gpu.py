@@ -48,7 +48,7 @@ _DROPPED = int(mjw.OverflowType.ALL) & ~int(
 class WarpSimulator:
     """W worlds in single precision; nothing leaves the device between resets.
 
-    On CUDA one captured graph is one control period. Warp's stream is ordered with
+    One captured graph is one control period. On CUDA, Warp's stream is ordered with
     torch's default stream, on which all tensors must be used.
 
     Args:

@@ -33,20 +33,14 @@ def find_device(device: torch.device) -> wp.Device:
 
 
 def captured(device: wp.Device, call: Callable[[], None]) -> Callable[[], None]:
-    """Something to do on a device, on CUDA as one graph; done once here, to compile."""
-
-    def eagerly() -> None:
-        with wp.ScopedDevice(device):
-            call()
-
-    eagerly()
-    if not device.is_cuda:
-        return eagerly
+    """Something to do on a device, as one graph; done once here, to compile."""
     collecting = gc.isenabled()
     gc.disable()  # a graph that dies while another is captured would be recorded
     try:
-        with wp.ScopedCapture(device) as capture:
+        with wp.ScopedDevice(device):
             call()
+            with wp.ScopedCapture(device) as capture:
+                call()
     finally:
         if collecting:
             gc.enable()
