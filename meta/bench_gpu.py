@@ -70,26 +70,40 @@ def bench(
         device: a CUDA device, or "cpu" for Warp's serial CPU device.
         seconds: for each figure.
         timelines: a folder for the timeline of one full iteration of each family, at
-            the last size, of which a summary is printed.
+            the last size that fits, of which a summary is printed.
+
+    Sizes that do not fit are left out, with a line that says so.
 
     Raises:
         ValueError: for a device that is not here.
-        MemoryError: if the worlds do not fit.
     """
     cuda = check_device(device).type == "cuda"
     name = torch.cuda.get_device_name(device) if cuda else "Warp's CPU device"
     console, speeds = Console(), list[Speed]()
     for family in families:
-        some = [measure(family, n, device, seconds) for n in sizes]
+        some = _measured(family, sizes, device, seconds, console)
         console.print(_table(f"{family} on {name}", some))
         speeds += some
-        if timelines:
-            call = _iterations(family, sizes[-1], device)
+        if timelines and some:
+            file = timelines / f"{family}-{some[-1].worlds}.json.gz"
+            call = _iterations(family, some[-1].worlds, device)
             call()
-            file = timelines / f"{family}-{sizes[-1]}.json.gz"
             console.print(record(call, device, file))
     rows = [asdict(speed) for speed in speeds]
     return json.dumps({"device": name, "speeds": rows, "versions": versions()})
+
+
+def _measured(
+    family: str, sizes: Sequence[int], device: str, seconds: float, console: Console
+) -> list[Speed]:
+    """The sizes that fit."""
+    found: list[Speed] = []
+    for worlds in sizes:
+        try:
+            found.append(measure(family, worlds, device, seconds))
+        except (MemoryError, torch.OutOfMemoryError):
+            console.print(f"{family}: no memory for {worlds:,} worlds")
+    return found
 
 
 def _table(title: str, speeds: Sequence[Speed]) -> Table:
@@ -210,6 +224,7 @@ def _finish(device: str) -> None:
 def _used(device: str) -> int:
     if torch.device(device).type == "cpu":
         return 0
+    torch.cuda.empty_cache()  # what torch keeps for itself, Warp cannot have
     free, total = torch.cuda.mem_get_info(device)
     return total - free
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 TRACEBACK = "PLIANT_TRACEBACK"
+MENDABLE = (ValueError, OSError, MemoryError, FloatingPointError)
 USAGE = """\
 usage: pliant COMMAND [options]
 
@@ -111,8 +112,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         # whoever read the output has gone; Python must not complain on its way out
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    except (ValueError, OSError, MemoryError, FloatingPointError) as error:
-        if os.environ.get(TRACEBACK):
+    except Exception as error:
+        # torch's for a full device by its name: torch need not be imported
+        full = type(error).__name__ == "OutOfMemoryError"
+        if os.environ.get(TRACEBACK) or not (full or isinstance(error, MENDABLE)):
             raise
         return _complain(_one_line(error), 2)
 
@@ -274,8 +277,9 @@ def _unboxed(text: str) -> str:
 
 
 def _one_line(error: BaseException) -> str:
-    if isinstance(error, MemoryError):
-        return f"not enough memory: {error}"
+    if isinstance(error, MemoryError | RuntimeError):
+        # torch goes on about its allocator
+        return f"not enough memory: {str(error).split('. GPU')[0]}"
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror}"

@@ -2,11 +2,13 @@
 
 import gzip
 import json
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from meta.bench_gpu import bench
+import meta.bench_gpu
+from meta.bench_gpu import Speed, bench
 from meta.timeline import summary
 from robots.sim.cpu import CpuSimulator
 
@@ -34,6 +36,21 @@ def test_the_benchmark_measures_what_it_says(
     with gzip.open(tmp_path / "reach-rotated-11.json.gz") as file:
         names = {event["name"] for event in json.load(file)["traceEvents"]}
     assert {"aten::tanh", "aten::linalg_cross"} <= names  # learner and environment
+
+
+def test_sizes_that_do_not_fit_are_left_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def measured(name: str, worlds: int, device: str, seconds: float) -> Speed:
+        if worlds > 10:
+            raise MemoryError
+        rates = dict.fromkeys([f.name for f in fields(Speed)], 1.0)
+        return Speed(**rates | {"family": name, "worlds": worlds})
+
+    monkeypatch.setattr(meta.bench_gpu, "measure", measured)
+    found = json.loads(bench(["strike"], [10, 2000], "cpu"))
+    assert [speed["worlds"] for speed in found["speeds"]] == [10]
+    assert "strike: no memory for 2,000 worlds" in capsys.readouterr().out
 
 
 def test_a_timeline_adds_up() -> None:

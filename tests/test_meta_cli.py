@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+import torch
 
 import meta.beside
 import meta.cli
@@ -381,6 +382,19 @@ def test_out_of_memory(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Trainer, "step", greedy)
     assert complaint(call(*TRAIN)) == "not enough memory: Unable to allocate 7 TiB"
+
+
+def test_out_of_the_devices_memory(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def greedy(_: Trainer) -> Metrics:
+        raise torch.OutOfMemoryError(
+            "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity"
+            " of 79.10 GiB of which 1.10 GiB is free."
+        )
+
+    monkeypatch.setattr(Trainer, "step", greedy)
+    assert complaint(call(*TRAIN)) == (
+        "not enough memory: CUDA out of memory. Tried to allocate 2.00 GiB"
+    )
 
 
 def test_a_closed_pipe_is_no_error() -> None:

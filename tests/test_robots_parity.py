@@ -196,6 +196,17 @@ def test_a_missing_device_is_refused() -> None:
         find_device(torch.device("cuda"))
 
 
+def test_cuda_is_the_gpu_that_torch_uses(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    cpu = wp.get_device("cpu")
+    monkeypatch.setattr(wp, "get_device", lambda name: asked.append(name) or cpu)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
+    for name in ("cuda", "cuda:0"):
+        find_device(torch.device(name))
+    assert asked == ["cuda:1", "cuda:0"]
+
+
 def test_our_kernel_compiles_for_cuda(tmp_path: Path) -> None:
     # Warp brings the compiler; no GPU is needed
     [file] = wp.compile_aot_module(

@@ -24,7 +24,11 @@ def find_device(device: torch.device) -> wp.Device:
         ValueError: if there is none, or its driver is too old.
     """
     wp.init()
-    found = wp.device_from_torch(check_device(device))
+    name = str(check_device(device))
+    if name == "cuda":
+        # torch's current one, which need not be Warp's
+        name = f"cuda:{torch.cuda.current_device()}"
+    found = wp.get_device(name)
     if found.is_cuda and not wp.is_conditional_graph_supported():
         raise ValueError(
             f"device {device}: Warp's graphs need a driver for CUDA 12.4 or later"
