@@ -1,4 +1,6 @@
-"""MuJoCo Warp against MuJoCo, on the worlds of every family, by Warp's CPU device.
+"""MuJoCo Warp against MuJoCo, on the worlds of every family.
+
+Warp runs on the GPU where there is one, and else on its CPU device.
 
 Both start from the same recorded states, with another shape, mass, centre of mass and
 friction in each world, and one runs in single precision.
@@ -21,10 +23,11 @@ from robots.sim.cpu import CpuSimulator
 from robots.sim.gpu import WarpSimulator
 from robots.sim.warp import find_device
 from tasks.env import Env
-from tasks.family import Family, Instant
+from tasks.family import Family, Instant, Values
 from tasks.registry import FAMILIES, make_family
 from tasks.simulators import make_simulator, probe_pools
 
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 WORLDS = 60
 OUTPUTS = ("sensordata", "site_xpos", "qacc", "qfrc_bias", "qfrc_constraint")
 BODIES = ("xpos", "xquat", "xipos", "cvel")
@@ -73,7 +76,8 @@ def make_pair(name: str, substeps: int) -> tuple[CpuSimulator, WarpSimulator]:
     family = recorded(name).family
     shape = {"worlds": WORLDS, "substeps": substeps, "fields": family.fields}
     cpu = CpuSimulator(family.model, **shape, threads=1)
-    warp = WarpSimulator(family.model, **shape, pools=probe_pools(family), device="cpu")
+    pools = probe_pools(family)
+    warp = WarpSimulator(family.model, **shape, pools=pools, device=DEVICE)
     for sim in (cpu, warp):
         sim.assign(recorded(name).fields)
     return cpu, warp
@@ -104,7 +108,8 @@ def deviations(name: str, substeps: int) -> tuple[Tensor, Tensor]:
                 poison(warp)
             r = sim.step(control)
             assert not r.fault.any()
-            found.append(torch.cat([r.qpos, r.qvel, *r.sensors.values()], dim=1))
+            state = torch.cat([r.qpos, r.qvel, *r.sensors.values()], dim=1)
+            found.append(state.cpu())
         worst.append((found[0] - found[1]).abs().amax(1))
         total = int(warp._d.nacon.numpy()[0])
         owners = warp._d.contact.worldid.numpy()[:total]
@@ -155,31 +160,45 @@ def test_one_control_period_agrees(name: str) -> None:
     assert worst.quantile(0.95) < PERIOD[name][1]
 
 
-def test_policies_are_worth_the_same_on_either_backend() -> None:
-    trained = load_trained("shipped:strike-oracle")
+def start_alike(family: Family, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin episodes in the same states on every device, whose generators differ."""
+    twin, rng = make_family(family.name), torch.Generator().manual_seed(0)
+
+    def start(values: Values, _: torch.Generator) -> tuple[Tensor, Tensor]:
+        qpos, qvel = twin.start({k: v.cpu() for k, v in values.items()}, rng)
+        return qpos.to(family.device), qvel.to(family.device)
+
+    monkeypatch.setattr(family, "start", start)
+
+
+def test_policies_are_worth_the_same_on_either_backend(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     returns: list[Tensor] = []
     for backend in ("mujoco", "warp"):
-        family = make_family("strike")
-        pools = probe_pools(family)
+        device = DEVICE if backend == "warp" else "cpu"
+        family = make_family("strike", device)
+        start_alike(family, monkeypatch)
         sim = None
         if backend == "warp":
             sim = WarpSimulator(
                 family.model,
                 worlds=WORLDS,
                 substeps=family.substeps,
-                pools=pools,
+                pools=probe_pools(family),
                 fields=family.fields,
-                device="cpu",
+                device=device,
             )
         env = Env(family, worlds=WORLDS, oracle=True, threads=1, simulator=sim)
         env.assign(family.sample("unseen-shapes", 0, WORLDS))
+        trained = load_trained("shipped:strike-oracle", device)
         act = trained.learner.act(
             trained.theta, trained.learner.begin(trained.theta, 1)
         )
-        rng = torch.Generator().manual_seed(0)
+        rng = torch.Generator(device).manual_seed(0)
         rollout = collect(env, act, rng, explore=False)
         assert not rollout.fault.any()
-        returns.append(rollout.returns)
+        returns.append(rollout.returns.cpu())
     difference = returns[1] - returns[0]
     error = difference.std() / len(difference) ** 0.5
     assert abs(difference.mean()) < 2 * error + 0.005
@@ -226,12 +245,12 @@ class NoQuestions(TorchDispatchMode):
 
 @pytest.mark.parametrize("name", ["strike", "reach-rotated"])
 def test_no_step_of_a_rollout_asks_the_device_anything(name: str) -> None:
-    family = recorded(name).family
-    trained = load_trained(f"shipped:{name}")
+    family = make_family(name, DEVICE)
+    trained = load_trained(f"shipped:{name}", DEVICE)
     _, sim = make_pair(name, family.substeps)
     env = Env(family, worlds=WORLDS, simulator=sim)
     env.assign(family.sample("train", 0, WORLDS))
-    rng = torch.Generator().manual_seed(0)
+    rng = torch.Generator(DEVICE).manual_seed(0)
     obs, fault = env.reset(rng), torch.zeros(1)
     adaptation = trained.learner.begin(trained.theta, WORLDS)
     with torch.no_grad(), NoQuestions():
