@@ -9,9 +9,10 @@ arXiv 1810.06784), step sizes learned per parameter (Meta-SGD, Li et al. 2017,
 arXiv 1707.09835) in log space, and A either an advantage estimate or learned, see
 `meta/advantage.py` (after NoRML, Yang et al. 2019, arXiv 1903.01063). Outer step:
 PPO's clipped loss of the adapted policies, differentiated through the inner steps, plus
-KL penalties that keep each phase near the policy that drew its data. With no inner step
-it is PPO over all tasks: domain randomisation, or the oracle if the hidden parameters
-are observed.
+KL penalties that keep each phase near the policy that drew its data. As nothing in that
+asks the unadapted policy to act well, it may come to explore where there is little to
+learn; its own loss can be added with a weight. With no inner step it is PPO over all
+tasks: domain randomisation, or the oracle if the hidden parameters are observed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -185,16 +186,24 @@ class Maml:
         for batch in inner:
             params, phase_kl = self._inner_step(theta, params, batch)
             kl = kl + phase_kl
-        new = self._distribution(params, outer.obs)
-        surrogate = clipped_surrogate(
-            new.log_prob(outer.action),
-            outer.old_log_prob,
-            outer.advantage,
-            outer.valid,
-            self.cfg.clip,
-        )
+        surrogate, new = self._surrogate(params, outer)
+        if inner and self.cfg.unadapted:
+            own, _ = self._surrogate(group(theta, "policy"), inner[0])
+            surrogate = surrogate + self.cfg.unadapted * own
         outer_kl = mean_valid(outer.old.kl(new), outer.valid)
         return surrogate, kl, outer_kl.detach()
+
+    def _surrogate(self, params: Params, batch: Batch) -> tuple[Tensor, Gaussian]:
+        """PPO's clipped loss of a policy, and its distribution."""
+        new = self._distribution(params, batch.obs)
+        loss = clipped_surrogate(
+            new.log_prob(batch.action),
+            batch.old_log_prob,
+            batch.advantage,
+            batch.valid,
+            self.cfg.clip,
+        )
+        return loss, new
 
     def _inner_step(
         self, theta: Theta, params: Params, batch: Batch

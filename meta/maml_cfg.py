@@ -37,6 +37,9 @@ class MamlCfg:
     """PPO's: how far the ratio of the outer loss may leave 1."""
     inner_kl: float = 5e-4
     """Weight of the penalty on leaving the policy that collected the inner data."""
+    unadapted: float = 0.0
+    """Weight of the unadapted policy's own PPO loss beside that of the adapted ones;
+    of no effect without inner steps, where they are the same."""
     max_kl: float = 0.05
     """An iteration's epochs end once the adapted policies have moved this far."""
     max_grad_norm: float = 1.0
@@ -63,13 +66,13 @@ class MamlCfg:
                 f"{self.discount}, {self.trace}, {self.clip}"
             )
         if (
-            min(self.inner_rate, self.inner_kl) < 0
+            min(self.inner_rate, self.inner_kl, self.unadapted) < 0
             or min(self.rate, self.max_grad_norm) <= 0
         ):
             raise ValueError(
-                "need inner_rate >= 0, inner_kl >= 0, rate > 0 and max_grad_norm > 0, "
-                f"got {self.inner_rate}, {self.inner_kl}, {self.rate}, "
-                f"{self.max_grad_norm}"
+                "need inner_rate, inner_kl and unadapted >= 0, rate and max_grad_norm "
+                f"> 0, got {self.inner_rate}, {self.inner_kl}, {self.unadapted}, "
+                f"{self.rate}, {self.max_grad_norm}"
             )
         for name, kinds in (
             ("inner_loss", InnerLoss),

@@ -457,6 +457,21 @@ def test_a_step_of_size_zero_has_the_gradient_of_ppo(how: str) -> None:
     assert all(g is not None and not g.any() for g in rates)
 
 
+def test_the_unadapted_policy_can_be_asked_to_act_well() -> None:
+    cfg = MamlCfg(inner_rate=0.3, learned_advantage=True)
+    learner, theta = make_learner(cfg)
+    asking = Maml(replace(cfg, unadapted=0.7), learner.policy, learner.advantage)
+    inner, outer = make_batch(EPISODES, seed=20), make_batch(EPISODES, seed=200)
+    ppo = Maml(PPO, learner.policy)
+    both = gradients(asking, theta, asking.objective(theta, [inner], outer)[0])
+    plain = gradients(learner, theta, learner.objective(theta, [inner], outer)[0])
+    own = gradients(ppo, theta, ppo.objective(theta, [], inner)[0])
+    for name, gradient in both.items():
+        expected = plain[name] + 0.7 * own.get(name, torch.zeros(()))
+        torch.testing.assert_close(gradient, expected, msg=name)
+    assert flatten(own).abs().max() > 1e-3
+
+
 def test_first_order_is_the_gradient_at_the_adapted_parameters() -> None:
     cfg = MamlCfg(inner_rate=0.5, first_order=True, inner_kl=0.0)
     learner, theta = make_learner(cfg)
@@ -724,8 +739,9 @@ def test_a_pooled_baseline_leaves_a_tasks_worth_in_the_advantage() -> None:
         (lambda: MamlCfg(epochs=0), "epochs >= 1"),
         (lambda: MamlCfg(adapt_episodes=(0, 2)), "adapt_episodes >= 1"),
         (lambda: MamlCfg(discount=1.5), r"discount <= 1.*got 1.5"),
-        (lambda: MamlCfg(inner_rate=-0.1), r"inner_rate >= 0.*got -0.1"),
-        (lambda: MamlCfg(rate=0.0), r"rate > 0"),
+        (lambda: MamlCfg(inner_rate=-0.1), r"inner_rate.* >= 0.*got -0.1"),
+        (lambda: MamlCfg(rate=0.0), r"rate and max_grad_norm > 0"),
+        (lambda: MamlCfg(unadapted=-1.0), r"unadapted >= 0.*-1.0"),
         (
             lambda: MamlCfg(first_order=True, learned_advantage=True),
             "first_order drops",
