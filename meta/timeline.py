@@ -9,7 +9,7 @@ from torch.profiler import ProfilerActivity, profile
 
 _ROWS = 15
 _WARP = "_cuda_kernel_forward"
-"""How the names of Warp's kernels end: the physics."""
+"""In the names of Warp's kernels: the physics."""
 
 Part = tuple[str, int, float]
 """What ran, how often, and how long it took [us]."""
@@ -44,7 +44,7 @@ def record(call: Callable[[], object], device: str, file: Path) -> Table:
 def summary(parts: list[Part], total: float) -> Table:
     """The longest parts of a total [us], and what is left."""
     parts = sorted(parts, key=lambda part: -part[2])
-    physics = sum(part[2] for part in parts if part[0].endswith(_WARP))
+    physics = sum(part[2] for part in parts if _WARP in part[0])
     copies = sum(part[1] for part in parts if "DtoH" in part[0])
     table = Table(
         caption=f"of {total / 1e3:,.1f} ms; Warp {physics / total:.1%}; "

@@ -60,7 +60,7 @@ def _sane(value: float) -> bool:
     return value < _LIMIT and value > -_LIMIT
 
 
-@wp.kernel
+@wp.kernel(enable_backward=False)
 @no_type_check
 def freeze(
     dropped: int,
