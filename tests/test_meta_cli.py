@@ -280,7 +280,10 @@ def test_interrupt_outside_training(
         ),
         ([*TRAIN, "--tasks"], "Missing value for argument '--tasks'"),
         ([*TRAIN, "--rate", "nan"], "Invalid learning rate: nan"),
-        ([*TRAIN, "--rate", "-1"], "need inner_rate >= 0, inner_kl >= 0, rate > 0"),
+        (
+            [*TRAIN, "--rate", "-1"],
+            "need inner_rate, inner_kl and unadapted >= 0, rate",
+        ),
         ([*TRAIN, "--task", "3"], "Unrecognized options: --task, 3 Perhaps you meant"),
         ([*TRAIN, "extra"], "Unrecognized options: extra"),
         ([*TRAIN, "--family", "strike"], "Unrecognized options: --family"),
