@@ -2,9 +2,9 @@
 
     python -m benchmarks.floor [FAMILY ...]
 
-The worlds run on Warp's CPU device, which launches the kernels that CUDA would, under
-random actions. Every kernel is taken to read or write each of its arrays once; of the
-room for contacts and constraints, the part that is in use.
+The worlds run on Warp's CPU device under random actions; for a few of the kernels that
+it launches MuJoCo Warp has others on CUDA. Every kernel is taken to read or write each
+of its arrays once; of the room for contacts and constraints, the part that is in use.
 """
 
 import sys
