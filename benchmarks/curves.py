@@ -19,8 +19,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from tyro.conf import Positional
 
-from meta.configs import TrainCfg
-from meta.run import METRICS, read_config
+from meta.training.config import TrainCfg
+from meta.training.run import METRICS, read_config
 
 _LINES = {
     "oracle": ("oracle", "return_post", "tab:green"),

@@ -6,10 +6,10 @@ from dataclasses import replace
 import torch
 
 from benchmarks.row import Row
-from meta.batch import Batch
-from meta.configs import make_config
-from meta.rollout import by_task, collect
-from meta.train import Trainer, make_trainer, simulator_threads
+from meta.experience.batch import Batch
+from meta.experience.rollout import by_task, collect
+from meta.training.config import make_config
+from meta.training.trainer import Trainer, make_trainer, simulator_threads
 from policies.gaussian import Gaussian
 
 TASKS, EPISODES = 40, 20

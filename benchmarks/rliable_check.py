@@ -9,7 +9,11 @@ Prints the largest difference over 50 random score matrices; they should be of r
 import numpy as np
 from rliable import library, metrics  # pyright: ignore[reportMissingImports]
 
-from meta.statistics import iqm, performance_profile, probability_of_improvement
+from meta.evaluation.statistics import (
+    iqm,
+    performance_profile,
+    probability_of_improvement,
+)
 
 
 def main() -> None:

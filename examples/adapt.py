@@ -2,8 +2,8 @@
 
 import torch
 
-from meta.checkpoint import load_trained
-from meta.rollout import by_task, collect
+from meta.experience.rollout import by_task, collect
+from meta.training.checkpoint import load_trained
 from tasks.env import Env
 from tasks.registry import make_family
 

@@ -16,14 +16,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from meta.beside import with_shipped
-from meta.checkpoint import load_trained, shipped_policies
-from meta.configs import make_config
-from meta.evaluate import evaluate
-from meta.replay import write_strip, write_video
-from meta.report import print_table, write_report
-from meta.run import train
-from meta.trajectory import record
+from meta.evaluation.baselines import with_shipped
+from meta.evaluation.evaluate import evaluate
+from meta.recording.replay import write_strip, write_video
+from meta.recording.trajectory import record
+from meta.training.checkpoint import load_trained, shipped_policies
+from meta.training.config import make_config
+from meta.training.run import train
+from pliant.views.report import print_table, write_report
 
 OUT = Path("runs/demo")
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from meta.rollout import Act, Experience
+from meta.experience.rollout import Act, Experience
 from meta.theta import Params, Theta
 
 if TYPE_CHECKING:
-    from meta.configs import TrainCfg
+    from meta.training.config import TrainCfg
 
 Metrics = dict[str, float]
 

@@ -12,8 +12,8 @@ from jaxtyping import Bool, Float, Num
 from torch import Tensor
 
 from robots.sim.simulator import Readings
+from tasks.objects.solids import Solid
 from tasks.parameters import SPLITS, Parameter
-from tasks.solids import Solid
 from tasks.task import Task, parse_task, sample_task
 
 Values = Mapping[str, Float[Tensor, "world"]]

@@ -9,17 +9,17 @@ from operator import attrgetter
 import torch
 
 from robots.sim.simulator import check_device
-from tasks.cheetah_direction import CheetahDirection
 from tasks.env import Env, Worlds
 from tasks.external import ExternalEnv, ExternalFamily
 from tasks.family import Family, TaskFamily
-from tasks.grasp import Grasp
-from tasks.insert import Insert
-from tasks.open import Open
-from tasks.push import Push
-from tasks.reach_rotated import ReachRotated
-from tasks.solids import Solid
-from tasks.strike import Strike
+from tasks.locomotion.cheetah_direction import CheetahDirection
+from tasks.manipulation.grasp import Grasp
+from tasks.manipulation.insert import Insert
+from tasks.manipulation.open import Open
+from tasks.manipulation.push import Push
+from tasks.manipulation.reach_rotated import ReachRotated
+from tasks.manipulation.strike import Strike
+from tasks.objects.solids import Solid
 
 FAMILIES: dict[str, type[Family]] = {
     Strike.name: Strike,

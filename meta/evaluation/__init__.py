@@ -1,0 +1,1 @@
+"""Adaptation measured beside its baselines."""

@@ -1,0 +1,65 @@
+"""What a policy is measured beside."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from meta.training.checkpoint import SHIPPED, Trained, load_trained, shipped_policies
+from meta.training.config import METHODS
+
+
+def with_shipped(
+    policy: Trained,
+    others: Sequence[Trained],
+    device: torch.device | str = "cpu",
+    *,
+    alone: bool = False,
+) -> dict[str, list[Trained]]:
+    """What a policy is measured beside, by method, one a training seed.
+
+    Args:
+        policy: what is evaluated; its own method is left out.
+        others: take the place of what ships of their methods for the policy's family.
+        device: what is loaded goes there.
+        alone: of what ships, take DR and oracle only.
+
+    Raises:
+        ValueError: if there is no DR or no oracle, saying how to train one.
+    """
+    family, groups = policy.cfg.family, dict[str, list[Trained]]()
+    for trained in others:
+        groups.setdefault(trained.cfg.method, []).append(trained)
+    needed = ("dr", "oracle")
+    for method in needed if alone else METHODS:
+        own = method == policy.cfg.method and method not in needed
+        if method in groups or own:
+            continue
+        names = shipped_policies(family, method)
+        if not names and method in needed:
+            raise ValueError(
+                f"no {method} baseline ships for {family}; train one with: pliant "
+                f"train {family} --method {method}, then give --beside FOLDER"
+            )
+        if names:
+            groups[method] = [load_trained(f"{SHIPPED}{n}", device) for n in names]
+    return groups
+
+
+def sources(
+    groups: Mapping[str, Sequence[Trained]],
+) -> dict[str, list[dict[str, str | int]]]:
+    """What was measured, by method and training seed."""
+    return {
+        name: [
+            {
+                "source": t.source,
+                "method": t.cfg.method,
+                "seed": t.cfg.seed,
+                "iteration": t.iteration,
+                "env_steps": t.env_steps,
+                "checksum": t.checksum,
+            }
+            for t in group
+        ]
+        for name, group in groups.items()
+    }

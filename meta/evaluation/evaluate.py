@@ -1,0 +1,282 @@
+"""How well a policy adapts, beside its baselines on the same tasks.
+
+Random, DR, DR fine-tuned with the same episodes, PPO from scratch with them and the
+oracle are always there; other methods that adapt, rivals, where they are given.
+
+For each task and each k, the unadapted policy collects k episodes by sampling its
+actions, adapts once on all of them, and is then measured on a fixed number of other
+episodes acting by its mean. The k episodes are the first k of one collection, and all
+methods and all k are measured from the same initial states.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from meta.evaluation.baselines import sources
+from meta.evaluation.finetuned import tuned
+from meta.evaluation.grid import by_object
+from meta.evaluation.leak import probe_family
+from meta.evaluation.measure import Bench, Ledger, Measured, stack
+from meta.evaluation.results import (
+    BY_OBJECT,
+    THRESHOLDS,
+    UNADAPTED,
+    Curve,
+    Evaluation,
+    Level,
+    Point,
+)
+from meta.evaluation.statistics import (
+    Estimate,
+    Scores,
+    admission,
+    bounded,
+    estimate,
+    harm,
+    iqm,
+    mean,
+    performance_profile,
+    probability_of_improvement,
+    share_of_gap,
+)
+from meta.training.checkpoint import Trained
+from meta.training.trainer import simulator_threads
+from tasks.objects.solids import Solid
+from tasks.registry import find_family
+
+POLICY, LEVELS = "policy", ("random", "dr", "oracle")
+"""What is evaluated; and what does not adapt, and is measured once."""
+
+
+def evaluate(
+    policies: Sequence[Trained],
+    *,
+    dr: Sequence[Trained],
+    oracle: Sequence[Trained],
+    rivals: Sequence[Trained] = (),
+    split: str,
+    tasks: int,
+    episodes: Sequence[int] = (0, 1, 2, 3, 5, 10),
+    seed: int = 0,
+    measure_episodes: int = 5,
+    threads: int = 0,
+    device: torch.device | str = "cpu",
+    object: Solid | None = None,
+) -> Evaluation:
+    """Measure the adaptation curve of a method, its baselines and its rivals.
+
+    Args:
+        policies: one per training seed.
+        dr: the robust baseline, one per training seed; fine-tuned too.
+        oracle: the ceiling, one per training seed.
+        rivals: other methods, one per method and training seed.
+        split: where the tasks come from.
+        tasks: number of tasks.
+        episodes: the k of the curve.
+        seed: decides the tasks and every random number.
+        measure_episodes: episodes measured per task, seed and k.
+        threads: simulator threads; 0 means one per CPU.
+        device: what simulates; that of the policies.
+        object: what all tasks are about, instead of the family's own objects.
+
+    Raises:
+        ValueError: for policies of different families or of the wrong method, or
+            numbers that are not allowed.
+    """
+    _check_policies(policies, dr, oracle, rivals)
+    _check_numbers(tasks, episodes, seed, measure_episodes)
+    family = find_family(policies[0].cfg.family, object=object)
+    drawn = family.sample(split, seed, tasks)
+    most = max(episodes)
+    bench = Bench(drawn, seed, measure_episodes, most, threads, device, object)
+    groups = _methods(policies, dr, oracle, rivals, most, device)
+    found, ledgers = _measured(bench, groups, episodes)
+    return Evaluation(
+        family=family.name,
+        split=split,
+        seed=seed,
+        tasks=tasks,
+        measure_episodes=measure_episodes,
+        leaks=probe_family(family, split, seed),
+        ledgers=ledgers,
+        policies=sources(groups),
+        object=object.name if object else None,
+        **_estimates(found, episodes, [family.solid(t) for t in drawn], seed),
+    )
+
+
+def _estimates(
+    found: Mapping[str, Mapping[int, Measured]],
+    episodes: Sequence[int],
+    solids: Sequence[Solid | None],
+    seed: int,
+) -> dict[str, Any]:
+    """What of an evaluation is drawn from the scores, by field."""
+    rng = np.random.default_rng(seed)
+    curves = _curves(found, sorted(episodes), rng)
+    last = {name: m[max(m)].returns for name, m in found.items()}
+    levels = last | {UNADAPTED: found[POLICY][0].returns}
+    return {
+        "curve": curves.pop(POLICY),
+        "rivals": curves,
+        "baselines": {name: _level(found[name][0], rng) for name in LEVELS},
+        "improvement": _improvement(last, rng),
+        "profiles": _profiles(last),
+        "admission": estimate([last[n] for n in reversed(LEVELS)], admission, rng),
+        "grid": by_object(solids, {n: levels[n] for n in BY_OBJECT}, rng),
+    }
+
+
+def _curves(
+    found: Mapping[str, Mapping[int, Measured]],
+    episodes: Sequence[int],
+    rng: np.random.Generator,
+) -> dict[str, Curve]:
+    levels = {name: found[name][0] for name in LEVELS}
+    return {
+        name: tuple(_point(k, at, levels, rng) for k in episodes)
+        for name, at in found.items()
+        if name not in LEVELS
+    }
+
+
+def _improvement(
+    last: Mapping[str, Scores], rng: np.random.Generator
+) -> dict[str, Estimate]:
+    return {
+        name: estimate([last[POLICY], other], probability_of_improvement, rng)
+        for name, other in last.items()
+        if name != POLICY
+    }
+
+
+def _measured(
+    bench: Bench, groups: Mapping[str, Sequence[Trained]], episodes: Sequence[int]
+) -> tuple[dict[str, dict[int, Measured]], dict[str, Ledger]]:
+    """Every method's scores by episodes of adaptation, and what they took."""
+    ledgers = {name: Ledger() for name in ("random", *groups)}
+    # harm is measured against no adaptation, whether or not it was asked for
+    adapting = sorted({0, *episodes})
+    found: dict[str, dict[int, Measured]] = {}
+    with simulator_threads():
+        for name, group in groups.items():
+            ks = (0,) if name in LEVELS else adapting
+            found[name] = stack([bench.curve(p, ks, ledgers[name]) for p in group])
+        found["random"] = stack([[bench.random(ledgers["random"])]])
+    return found, ledgers
+
+
+def _methods(
+    policies: Sequence[Trained],
+    dr: Sequence[Trained],
+    oracle: Sequence[Trained],
+    rivals: Sequence[Trained],
+    episodes: int,
+    device: torch.device | str,
+) -> Mapping[str, Sequence[Trained]]:
+    """Everything that is measured, by method."""
+    groups: dict[str, list[Trained]] = {POLICY: list(policies), "dr": list(dr)}
+    if episodes:
+        groups["dr-finetune"], groups["scratch"] = tuned(dr, episodes, device)
+    for trained in rivals:
+        groups.setdefault(trained.cfg.method, []).append(trained)
+    return groups | {"oracle": list(oracle)}
+
+
+def _profiles(last: Mapping[str, Scores]) -> dict[str, list[float]]:
+    """Performance profiles of scores that are 0 at DR's mean and 1 at the oracle's."""
+    floor, ceiling = last["dr"].mean(), last["oracle"].mean()
+    if not ceiling > floor:
+        return {}
+    at = np.array([THRESHOLDS]) * (ceiling - floor) + floor
+    return {n: performance_profile(x, at).tolist() for n, x in last.items()}
+
+
+def _level(m: Measured, rng: np.random.Generator) -> Level:
+    return Level(
+        returns=estimate([m.returns], mean, rng),
+        success=bounded(estimate([m.success], mean, rng)),
+        iqm=estimate([m.returns], iqm, rng.spawn(1)[0]),
+    )
+
+
+def _point(
+    k: int,
+    curves: Mapping[int, Measured],
+    levels: Mapping[str, Measured],
+    rng: np.random.Generator,
+) -> Point:
+    at, start = curves[k], curves[0]
+    flat = np.sort(at.returns.ravel())
+    level = _level(at, rng)
+    return Point(
+        episodes=k,
+        returns=level.returns,
+        iqm=level.iqm,
+        success=level.success,
+        normalised=estimate(
+            [at.returns, levels["dr"].returns, levels["oracle"].returns],
+            share_of_gap,
+            rng,
+        ),
+        worst_decile=float(flat[: max(1, len(flat) // 10)].mean()),
+        harm_rate=bounded(
+            estimate([harm(at.returns, start.returns)], mean, rng.spawn(1)[0])
+        ),
+    )
+
+
+def _check_policies(
+    policies: Sequence[Trained],
+    dr: Sequence[Trained],
+    oracle: Sequence[Trained],
+    rivals: Sequence[Trained],
+) -> None:
+    if not (policies and dr and oracle):
+        raise ValueError("need at least one policy, one DR and one oracle")
+    families = {t.cfg.family for t in (*policies, *dr, *oracle, *rivals)}
+    if len(families) > 1:
+        raise ValueError(
+            "policy and baselines are of different families: "
+            f"{', '.join(sorted(families))}"
+        )
+    methods = {t.cfg.method for t in policies}
+    if len(methods) > 1:
+        raise ValueError(
+            "policies are pooled as training seeds of one method, got "
+            f"{', '.join(sorted(methods))}"
+        )
+    taken = methods | {"dr", "oracle"}
+    for trained in rivals:
+        if trained.cfg.method in taken:
+            raise ValueError(
+                f"{trained.source} was trained with method {trained.cfg.method!r}: it "
+                "is no rival of another method"
+            )
+    for name, group in (("dr", dr), ("oracle", oracle)):
+        for trained in group:
+            if trained.cfg.method != name:
+                raise ValueError(
+                    f"{trained.source} was trained with method {trained.cfg.method!r}, "
+                    f"not as the {name} baseline"
+                )
+
+
+def _check_numbers(
+    tasks: int, episodes: Sequence[int], seed: int, measure_episodes: int
+) -> None:
+    if seed < 0:
+        raise ValueError(f"seed must be >= 0, got {seed}")
+    if tasks < 1 or measure_episodes < 1:
+        raise ValueError(
+            "tasks and measured episodes must be at least 1, got "
+            f"{tasks} and {measure_episodes}"
+        )
+    if not episodes or min(episodes) < 0 or len(set(episodes)) < len(episodes):
+        given = ", ".join(map(str, episodes)) or "none"
+        raise ValueError(
+            f"episodes to adapt on must be different numbers >= 0, got {given}"
+        )

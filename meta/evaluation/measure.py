@@ -1,0 +1,179 @@
+"""Policies measured on fixed tasks, from the same initial states."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from meta.evaluation.statistics import Scores
+from meta.experience.batch import limit_episodes
+from meta.experience.rollout import Act, Rollout, by_task, collect
+from meta.training.checkpoint import Trained
+from policies.gaussian import Gaussian
+from tasks.env import Worlds
+from tasks.objects.solids import Solid
+from tasks.registry import find_family, make_env
+from tasks.task import Task
+
+ADAPT, MEASURE, CHANCE = 0, 1, 2
+"""Streams of random numbers."""
+Row = tuple[int, Tensor, Tensor]
+"""Episodes of adaptation, and return and success of each task."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Ledger:
+    """What one method spent, adapting and measuring apart."""
+
+    adapt: int = 0
+    """Env steps to adapt on."""
+    measure: int = 0
+    """Env steps to measure."""
+    adapt_episodes: int = 0
+    measure_episodes: int = 0
+    faults: int = 0
+    """Episodes that a fault ended, of both kinds; they count as they are."""
+
+    def book(self, rollout: Rollout, *, adapting: bool) -> None:
+        """Enter a rollout."""
+        steps, episodes = rollout.env_steps, len(rollout.fault)
+        if adapting:
+            self.adapt, self.adapt_episodes = (
+                self.adapt + steps,
+                self.adapt_episodes + episodes,
+            )
+        else:
+            self.measure, self.measure_episodes = (
+                self.measure + steps,
+                self.measure_episodes + episodes,
+            )
+        self.faults += int(rollout.fault.sum())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """Mean return and success of every (seed, task)."""
+
+    returns: Scores
+    success: Scores
+
+
+class Bench:
+    """Fixed tasks and random numbers on which any policy is measured."""
+
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        seed: int,
+        measure_episodes: int,
+        adapt_episodes: int,
+        threads: int,
+        device: torch.device | str = "cpu",
+        object: Solid | None = None,
+    ) -> None:
+        self.seed = seed
+        self.device = torch.device(device)
+        self.family = find_family(tasks[0].family, self.device, object)
+        self.measure_episodes = measure_episodes
+        self.threads = threads
+        self._envs: dict[tuple[int, bool], Worlds] = {}
+        # the same parts for every method: each part has its own random numbers
+        size = max(1, self.family.max_worlds // max(adapt_episodes, measure_episodes))
+        self.parts = [(i, tasks[i : i + size]) for i in range(0, len(tasks), size)]
+
+    def curve(
+        self, trained: Trained, episodes: Sequence[int], ledger: Ledger
+    ) -> list[Row]:
+        """(k, returns, success) of each k, by task."""
+        learner, theta = trained.learner, trained.theta
+        adapts = learner.inner_steps > 0
+        most = max(episodes) if adapts else 0
+        found: dict[int, list[tuple[Tensor, Tensor]]] = {}
+        for index, part in self.parts:
+            measuring = self._env(trained, part, self.measure_episodes)
+            start = learner.begin(theta, len(part))
+            unadapted = None
+            if most:
+                env = self._env(trained, part, most)
+                rollout = collect(
+                    env, learner.act(theta, start), self._rng(ADAPT, index)
+                )
+                ledger.book(rollout, adapting=True)
+                unadapted = by_task(rollout, len(part))
+            for k in episodes if adapts else (0,):
+                adaptation = start
+                if k and unadapted is not None:
+                    limit = torch.full((len(part),), k, device=self.device)
+                    few = limit_episodes(unadapted, limit)
+                    adaptation = learner.adapt(theta, start, few)
+                act = learner.act(theta, adaptation)
+                found.setdefault(k, []).append(
+                    self._measure(measuring, act, index, ledger)
+                )
+        # what does not adapt is as it is after any number of episodes
+        return [(k, *_joined(found[k if adapts else 0])) for k in episodes]
+
+    def random(self, ledger: Ledger) -> Row:
+        """Uniform actions."""
+        parts: list[tuple[Tensor, Tensor]] = []
+        for index, part in self.parts:
+            env = self._env(None, part, self.measure_episodes)
+            rng = self._rng(CHANCE, index)
+
+            def act(
+                obs: Tensor,
+                size: int = env.action_dim,
+                rng: torch.Generator = rng,
+            ) -> Gaussian:
+                u = torch.rand(len(obs), size, generator=rng, device=obs.device)
+                action = 2 * u - 1
+                return Gaussian(action, torch.zeros_like(action))
+
+            parts.append(self._measure(env, act, index, ledger))
+        return 0, *_joined(parts)
+
+    def _measure(
+        self, env: Worlds, act: Act, index: int, ledger: Ledger
+    ) -> tuple[Tensor, Tensor]:
+        rollout = collect(env, act, self._rng(MEASURE, index), explore=False)
+        ledger.book(rollout, adapting=False)
+        shape = (-1, self.measure_episodes)
+        return (
+            rollout.returns.reshape(shape).mean(1).cpu(),
+            rollout.success.float().reshape(shape).mean(1).cpu(),
+        )
+
+    def _env(self, trained: Trained | None, part: Sequence[Task], each: int) -> Worlds:
+        worlds = len(part) * each
+        oracle = trained is not None and trained.cfg.method == "oracle"
+        if (worlds, oracle) not in self._envs:
+            self._envs[worlds, oracle] = make_env(
+                self.family, worlds=worlds, oracle=oracle, threads=self.threads
+            )
+        env = self._envs[worlds, oracle]
+        env.assign([task for task in part for _ in range(each)])
+        return env
+
+    def _rng(self, stream: int, index: int) -> torch.Generator:
+        entropy = [self.seed, stream, index]
+        state = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
+        return torch.Generator(self.device).manual_seed(int(state >> 1))
+
+
+def stack(
+    curves: Sequence[Sequence[Row]],
+) -> dict[int, Measured]:
+    """Curves of several seeds, by k."""
+    return {
+        rows[0][0]: Measured(
+            returns=np.stack([row[1].double().numpy() for row in rows]),
+            success=np.stack([row[2].double().numpy() for row in rows]),
+        )
+        for rows in zip(*curves, strict=True)
+    }
+
+
+def _joined(parts: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    return torch.cat([r for r, _ in parts]), torch.cat([s for _, s in parts])

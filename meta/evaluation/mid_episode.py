@@ -1,0 +1,289 @@
+"""How soon a method recovers when its task changes in the middle of an episode.
+
+A robot meets task A; then, half way through an episode, the task becomes B: another
+friction, another frame. The robot keeps the last `WINDOW` episodes of its unadapted
+policy and adapts on them, as in any evaluation; for some time they hold what is no
+longer true. Three things are measured, by the mean action and apart from those:
+
+* the rest of the episode of the change, adapted to A: what a method that infers within
+  an episode can save, and others cannot;
+* episodes of B, still adapted to A: what the change costs;
+* episodes of B after each further episode, until the window holds nothing but B.
+
+A method has recovered once it has back `NEAR` of what it gains in the end; until then
+it took the env steps of those episodes, counted from the change.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from meta.evaluation.baselines import sources
+from meta.evaluation.finetuned import tuned
+from meta.evaluation.statistics import Estimate, Scores, estimate, mean
+from meta.experience.rollout import (
+    Act,
+    Change,
+    Experience,
+    Rollout,
+    by_task,
+    collect,
+    concatenate,
+)
+from meta.machine.versions import versions
+from meta.training.checkpoint import Trained
+from meta.training.trainer import simulator_threads
+from policies.gaussian import Gaussian
+from tasks.env import Env
+from tasks.family import Family
+from tasks.registry import make_family
+from tasks.task import Task
+
+WINDOW = 5
+"""Episodes that a method adapts on."""
+NEAR = 0.9
+_MEASURE = 5  # episodes
+_RESAMPLES = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovery:
+    """How one method took the change."""
+
+    rest: Estimate
+    """Return of what was left of the episode of the change."""
+    before: Estimate
+    """Return on A, adapted to it."""
+    stale: Estimate
+    """Return on B, adapted to A."""
+    after: tuple[Estimate, ...]
+    """Return on B once the episode of the change is over, and 1, 2 ... more are."""
+    steps: Estimate | None
+    """Env steps until it had recovered; none if it gains nothing by adapting to B."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """How every method took the same changes."""
+
+    family: str
+    split: str
+    seed: int
+    tasks: int
+    horizon: int
+    methods: Mapping[str, Recovery]
+    policies: Mapping[str, list[dict[str, str | int]]]
+
+    def to_json(self) -> str:
+        """Everything, as JSON; what is not finite is null."""
+        return json.dumps(self.to_dict() | {"versions": versions()}, indent=1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything; what is not finite is None."""
+        return {k: _finite(v) for k, v in asdict(self).items()}
+
+
+def recoveries(
+    policies: Sequence[Trained],
+    groups: Mapping[str, Sequence[Trained]],
+    *,
+    split: str,
+    tasks: int,
+    seed: int = 0,
+    threads: int = 0,
+) -> Changed:
+    """Measure every method on the same changes.
+
+    Args:
+        policies: one per training seed.
+        groups: what they are measured beside, by method; DR among them, which is
+            fine-tuned too.
+        split: where A and B come from.
+        tasks: number of changes.
+        seed: decides them and the episodes.
+        threads: simulator threads; 0 means one per CPU.
+    """
+    device = policies[0].theta["moments/mean"].device
+    family = make_family(policies[0].cfg.family, device)
+    tuned_dr, _ = tuned(groups["dr"], WINDOW, device)
+    methods = {policies[0].cfg.method: policies, "dr-finetune": tuned_dr, **groups}
+    drawn = family.sample(split, seed, 2 * tasks)
+    before, after = drawn[::2], drawn[1::2]
+    changes = _Changes(
+        family=family,
+        before=before,
+        after=[changed(family, a, b) for a, b in zip(before, after, strict=True)],
+        seed=seed,
+        threads=threads,
+    )
+    found: dict[str, Recovery] = {}
+    for name, group in methods.items():
+        with simulator_threads():
+            runs = [changes.points(t, oracle=name == "oracle") for t in group]
+        points = {k: np.stack([run[k] for run in runs]) for k in runs[0]}
+        found[name] = _recovery(points, family.horizon, np.random.default_rng(seed))
+    return Changed(
+        family=family.name,
+        split=split,
+        seed=seed,
+        tasks=tasks,
+        horizon=family.horizon,
+        methods=found,
+        policies=sources({n: g for n, g in methods.items() if n != "dr-finetune"}),
+    )
+
+
+def changed(family: Family, before: Task, after: Task) -> Task:
+    """`after`, with what cannot change within an episode as it was before."""
+    kept = {name: before.parameters[name] for name in family.lasting}
+    return replace(after, parameters=dict(after.parameters) | kept)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Changes:
+    """What all methods meet: worlds that are A, become B, and are B."""
+
+    family: Family
+    before: Sequence[Task]
+    after: Sequence[Task]
+    seed: int
+    threads: int
+
+    def points(self, trained: Trained, *, oracle: bool) -> dict[str, Scores]:
+        """Returns by task: `rest`, `before`, `stale`, and `0`, `1` ... since then."""
+        learner, theta = trained.learner, trained.theta
+        start = learner.begin(theta, len(self.before))
+        acts = [learner.act(theta, start)]
+        if learner.inner_steps:
+            lived = self._life(acts[0])
+            acts = [
+                learner.act(theta, learner.adapt(theta, start, _window(lived, first)))
+                for first in range(WINDOW + 2)
+            ]
+        half = self.family.horizon // 2
+        rest = self._episodes(self.before, _MEASURE, acts[0], 3, oracle, change=True)
+        left = (rest.reward * rest.valid)[half:].sum(0)
+        since = [
+            self._episodes(self.after, _MEASURE, act, 4, oracle).returns for act in acts
+        ]
+        before = self._episodes(self.before, _MEASURE, acts[0], 4, oracle).returns
+        # what does not adapt is as it is after any number of episodes
+        since = since if learner.inner_steps else since * (WINDOW + 2)
+        named = {"rest": left, "before": before, "stale": since[0]}
+        named |= {str(k): returns for k, returns in enumerate(since[1:])}
+        return {
+            k: v.reshape(-1, _MEASURE).mean(1).double().cpu().numpy()
+            for k, v in named.items()
+        }
+
+    def _life(self, act: Act) -> Experience:
+        """Episodes of A, that of the change, and episodes of B, by the unadapted."""
+        parts = [
+            self._episodes(self.before, WINDOW, act, 0),
+            self._episodes(self.before, 1, act, 1, change=True),
+            self._episodes(self.after, WINDOW, act, 2),
+        ]
+        count = len(self.before)
+        return by_task(concatenate(parts, count), count)
+
+    def _episodes(
+        self,
+        tasks: Sequence[Task],
+        each: int,
+        act: Act,
+        stream: int,
+        oracle: bool = False,
+        *,
+        change: bool = False,
+    ) -> Rollout:
+        env = Env(
+            self.family, worlds=len(tasks) * each, oracle=oracle, threads=self.threads
+        )
+        env.assign([task for task in tasks for _ in range(each)])
+        later = [task for task in self.after for _ in range(each)]
+        entropy = [self.seed, stream]
+        state = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
+        return collect(
+            env,
+            act,
+            torch.Generator(env.device).manual_seed(int(state >> 1)),
+            explore=stream < 3,
+            change=Change(self.family.horizon // 2, later) if change else None,
+        )
+
+
+def _finite(x: object) -> object:
+    match x:
+        case dict():
+            return {k: _finite(v) for k, v in x.items()}
+        case list() | tuple():
+            return [_finite(v) for v in x]
+        case float() if not math.isfinite(x):
+            return None
+        case _:
+            return x
+
+
+def _window(e: Experience, first: int) -> Experience:
+    """`WINDOW` episodes of each task from the given one on."""
+    keep = slice(first, first + WINDOW)
+    mean, log_std = (x[:, keep] for x in e.old)
+    rest = {k: v[:, keep] for k, v in e._asdict().items() if k != "old"}
+    return Experience(**rest, old=Gaussian(mean, log_std))
+
+
+def _recovery(
+    points: Mapping[str, Scores], horizon: int, rng: np.random.Generator
+) -> Recovery:
+    since = [points[str(k)] for k in range(WINDOW + 1)]
+
+    def level(scores: Scores) -> Estimate:
+        return estimate([scores], mean, rng)
+
+    return Recovery(
+        rest=level(points["rest"]),
+        before=level(points["before"]),
+        stale=level(points["stale"]),
+        after=tuple(level(x) for x in since),
+        steps=_time(np.stack([points["stale"], *since]), horizon, rng),
+    )
+
+
+def _time(
+    scores: Float[np.ndarray, "point seed task"],
+    horizon: int,
+    rng: np.random.Generator,
+) -> Estimate | None:
+    """Env steps from the change until the mean has `NEAR` of its gain.
+
+    Tasks and whole seeds are resampled.
+    """
+    _, seeds, tasks = scores.shape
+
+    def steps(chosen: Float[np.ndarray, "point seed task"]) -> float:
+        means = chosen.mean(axis=(1, 2))
+        if means[-1] <= means[0]:
+            return math.inf
+        reached = means >= means[0] + NEAR * (means[-1] - means[0])
+        # point 0 is the change itself; the next, half an episode later, and so on
+        return float(horizon - horizon // 2 + (int(reached.argmax()) - 1) * horizon)
+
+    drawn = [
+        steps(
+            scores[:, rng.integers(seeds, size=seeds)][
+                ..., rng.integers(tasks, size=tasks)
+            ]
+        )
+        for _ in range(_RESAMPLES)
+    ]
+    value = steps(scores)
+    if not math.isfinite(value):
+        return None
+    low, high = np.quantile(drawn, [0.025, 0.975], method="nearest")
+    return Estimate(value=value, low=float(low), high=float(high))

@@ -1,0 +1,183 @@
+"""What an evaluation found, and how it is written down."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from meta.evaluation.leak import Leak
+from meta.evaluation.measure import Ledger
+from meta.evaluation.statistics import Estimate
+from meta.machine.versions import versions
+
+THRESHOLDS = tuple(round(-1 + 0.1 * i, 1) for i in range(31))
+"""Of the performance profiles: shares of the gap between DR and oracle."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """How well a method does on the tasks."""
+
+    returns: Estimate
+    iqm: Estimate
+    """Interquartile mean of the returns."""
+    success: Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point(Level):
+    """One point of the adaptation curve."""
+
+    episodes: int
+    normalised: Estimate
+    """Share of the gap between DR and oracle."""
+    worst_decile: float
+    """Mean return over the tenth of all (seed, task) that went worst."""
+    harm_rate: Estimate
+    """Share of (seed, task) with a return below that of no adaptation."""
+
+
+Curve = tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """The tasks whose objects are about as complex and as hard to grasp."""
+
+    complexity: tuple[float, float]
+    difficulty: tuple[float, float]
+    """From, to; see `tasks.objects.complexity`."""
+    objects: Sequence[str]
+    tasks: int
+    returns: Mapping[str, Estimate]
+    """Of each of `BY_OBJECT`."""
+
+
+UNADAPTED = "unadapted"
+BY_OBJECT = ("dr", UNADAPTED, "policy", "oracle")
+"""What a cell has: the policy before adaptation and after the most episodes, between
+its baselines."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """An adaptation curve and what it must be seen beside."""
+
+    family: str
+    split: str
+    seed: int
+    tasks: int
+    measure_episodes: int
+    curve: Curve
+    rivals: Mapping[str, Curve]
+    """Of the other methods that adapt, by method."""
+    baselines: Mapping[str, Level]
+    """Of random, dr and oracle."""
+    improvement: Mapping[str, Estimate]
+    """Probability that the policy, after the most episodes, does better on a task than
+    another method does then."""
+    profiles: Mapping[str, Sequence[float]]
+    """Share of all (seed, task) above each of `THRESHOLDS`, after the most episodes."""
+    admission: Estimate
+    """(oracle - DR) / (oracle - random): how much knowing the task matters."""
+    leaks: Sequence[Leak]
+    """What the first observation gives away, of every hidden parameter."""
+    ledgers: Mapping[str, Ledger]
+    """What each method spent; `policy` is what was evaluated."""
+    policies: Mapping[str, list[dict[str, str | int]]]
+    """What was measured, by method and training seed."""
+    grid: Sequence[Cell] = ()
+    """Returns by complexity and difficulty, where tasks handle generated objects."""
+    object: str | None = None
+    """Name of what all tasks were about, if not the family's own objects."""
+
+    @property
+    def about(self) -> str:
+        """The family, and the object it was given."""
+        return f"{self.family} with {self.object}" if self.object else self.family
+
+    @property
+    def faults(self) -> int:
+        """Episodes that a fault ended, of all methods."""
+        return sum(ledger.faults for ledger in self.ledgers.values())
+
+    @property
+    def episodes_to_90(self) -> int | None:
+        """Fewest measured episodes that close 90 % of the gap, if any do."""
+        reached = [p.episodes for p in self.curve if p.normalised.value >= 0.9]
+        return min(reached, default=None)
+
+    def to_json(self) -> str:
+        """Everything, as JSON; what is not defined is null."""
+        last = max(self.curve, key=lambda p: p.episodes)
+        return json.dumps(
+            {
+                "family": self.family,
+                "object": self.object,
+                "split": self.split,
+                "seed": self.seed,
+                "tasks": self.tasks,
+                "measure_episodes": self.measure_episodes,
+                "curve": [_point_json(p) for p in self.curve],
+                "rivals": {
+                    name: [_point_json(p) for p in curve]
+                    for name, curve in self.rivals.items()
+                },
+                "baselines": {n: _level_json(b) for n, b in self.baselines.items()},
+                "improvement": {n: _interval(e) for n, e in self.improvement.items()},
+                "profiles": {
+                    "thresholds": list(THRESHOLDS),
+                    **{name: list(shares) for name, shares in self.profiles.items()},
+                },
+                "normalised": {
+                    str(p.episodes): _interval(p.normalised) for p in self.curve
+                },
+                "admission": _interval(self.admission),
+                **_flat("harm_rate", last.harm_rate),
+                "worst_decile": last.worst_decile,
+                "grid": [cell_json(cell) for cell in self.grid],
+                "episodes_to_90": self.episodes_to_90,
+                "faults": self.faults,
+                "leaks": [asdict(leak) | {"told": leak.told} for leak in self.leaks],
+                "ledgers": {name: asdict(x) for name, x in self.ledgers.items()},
+                "policies": dict(self.policies),
+                "versions": versions(),
+            },
+            indent=1,
+            allow_nan=False,
+        )
+
+
+def _interval(e: Estimate) -> dict[str, float | None]:
+    values = {"value": e.value, "low": e.low, "high": e.high}
+    return {k: v if math.isfinite(v) else None for k, v in values.items()}
+
+
+def _flat(name: str, e: Estimate) -> dict[str, float | None]:
+    keys = {"value": name, "low": f"{name}_low", "high": f"{name}_high"}
+    return {keys[k]: v for k, v in _interval(e).items()}
+
+
+def _level_json(level: Level) -> dict[str, float | None]:
+    return (
+        _flat("return", level.returns)
+        | _flat("return_iqm", level.iqm)
+        | _flat("success", level.success)
+    )
+
+
+def cell_json(cell: Cell) -> dict[str, Any]:
+    """A cell, as JSON has it."""
+    returns = {name: _interval(e) for name, e in cell.returns.items()}
+    return asdict(cell) | {"returns": returns}
+
+
+def _point_json(p: Point) -> dict[str, float | int | None]:
+    return (
+        {"episodes": p.episodes}
+        | _level_json(p)
+        | _flat("normalised", p.normalised)
+        | _flat("harm_rate", p.harm_rate)
+        | {"worst_decile": p.worst_decile}
+    )

@@ -1,0 +1,1 @@
+"""Episodes, and what learners read of them."""

@@ -1,0 +1,121 @@
+"""Experience as the losses read it: scaled features and advantages."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from meta.experience import returns
+from meta.experience.moments import fresh_moments, standardised, update_moments
+from meta.experience.rollout import Experience
+from meta.machine.distributed import summed
+from meta.theta import Theta
+from policies.gaussian import Gaussian
+
+_LEAST_LEFT = 0.03
+"""Share of the returns' spread that a pooled baseline is at least taken to leave."""
+
+
+class Batch(NamedTuple):
+    """Experience as the losses read it; leads with tasks until mapped over them."""
+
+    obs: Float[Tensor, "*task episode time obs"]
+    """Normalised."""
+    change: Float[Tensor, "*task episode time features"]
+    """Normalised change of the observation, and reward."""
+    action: Float[Tensor, "*task episode time action"]
+    old: Gaussian
+    old_log_prob: Float[Tensor, "*task episode time"]
+    advantage: Float[Tensor, "*task episode time"]
+    valid: Float[Tensor, "*task episode time"]
+
+
+def make_batch(
+    theta: Theta, e: Experience, discount: float, trace: float, *, pooled: bool
+) -> Batch:
+    """Scale experience by the moments in theta, and estimate advantages.
+
+    Args:
+        theta: holds the moments and the pooled baseline.
+        e: experience.
+        discount: per step.
+        trace: lambda of generalised advantage estimation.
+        pooled: take the baseline that `refresh_scales` fitted to all tasks, and scale
+            by its residual, so that a task's worth stays in the advantage; otherwise
+            fit a baseline to each task and standardise within the task.
+    """
+    n = e.obs.shape[-1]
+    scaled = standardised(theta, _features(e))
+    x = returns.features(scaled[..., :n])
+    if pooled:
+        value = (x.double() @ theta["baseline/weights"]).to(x.dtype)
+    else:
+        value = _fit_values(x, e, discount)
+    advantage = returns.gae(e.reward, value, e.valid, discount, trace)
+    if pooled:
+        advantage = advantage * e.valid / theta["baseline/scale"].to(x.dtype)
+    else:
+        advantage = returns.standardise(advantage, e.valid)
+    return Batch(
+        obs=scaled[..., :n],
+        change=scaled[..., n:],
+        action=e.action,
+        old=e.old,
+        old_log_prob=e.old.log_prob(e.action),
+        advantage=advantage,
+        valid=e.valid,
+    )
+
+
+def limit_episodes(e: Experience, counts: Int[Tensor, "task"]) -> Experience:
+    """Experience in which each task has only its first `counts` episodes."""
+    index = torch.arange(e.valid.shape[1], device=e.valid.device)
+    keep = (index < counts[:, None]).to(e.valid.dtype)
+    return e._replace(valid=e.valid * keep[..., None])
+
+
+def fresh_scales(obs_dim: int) -> Theta:
+    """Moments and pooled baseline before any data."""
+    return fresh_moments(2 * obs_dim + 1) | {
+        "baseline/weights": torch.zeros(2 * obs_dim + 4, dtype=torch.float64),
+        # of what the baseline leaves unexplained
+        "baseline/scale": torch.ones((), dtype=torch.float64),
+    }
+
+
+def refresh_scales(theta: Theta, e: Experience, discount: float) -> None:
+    """Bring moments and pooled baseline up to date with unadapted experience."""
+    update_moments(theta, _features(e)[e.valid > 0])
+    x = returns.features(standardised(theta, e.obs)).flatten(0, -2)
+    target = returns.discounted(e.reward, e.valid, discount).flatten()
+    valid = e.valid.flatten()
+    weights = returns.fit_ridge(x, target, valid, everywhere=True)
+    left = _spread(target.double() - x.double() @ weights, valid)
+    theta["baseline/weights"].copy_(weights)
+    # a fit to fewer samples than weights leaves nothing here, and much elsewhere
+    least = (_LEAST_LEFT * _spread(target.double(), valid)).clamp(min=1e-6)
+    theta["baseline/scale"].copy_(left.maximum(least))
+
+
+def _spread(
+    x: Float[Tensor, "sample"], valid: Float[Tensor, "sample"]
+) -> Float[Tensor, ""]:
+    """Standard deviation of every process's valid samples."""
+    count = summed(valid.double().sum())
+    mean = summed((x * valid).sum()) / count
+    return (summed(((x - mean) * valid).square().sum()) / (count - 1)).sqrt()
+
+
+def _features(e: Experience) -> Float[Tensor, "task episode time features"]:
+    """Observation, its change over the step, and the reward."""
+    return torch.cat([e.obs, e.next_obs - e.obs, e.reward[..., None]], dim=-1)
+
+
+def _fit_values(
+    x: Float[Tensor, "task episode time features"], e: Experience, discount: float
+) -> Float[Tensor, "task episode time"]:
+    target = returns.discounted(e.reward, e.valid, discount)
+    weights = returns.fit_ridge(x.flatten(1, 2), target.flatten(1), e.valid.flatten(1))
+    value = x.double().flatten(1, 2) @ weights[..., None]
+    return value[..., 0].unflatten(1, target.shape[1:]).to(e.reward.dtype)

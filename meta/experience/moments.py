@@ -1,0 +1,48 @@
+"""Running mean and variance of features, as explicit tensors."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from meta.machine.distributed import summed
+from meta.theta import Theta, prefixed
+
+_FLOOR = 1e-2
+"""Features that vary less than this are not blown up, in their own units."""
+
+
+def fresh_moments(features: int) -> Theta:
+    """Moments before any data: they scale nothing."""
+    return prefixed(
+        "moments",
+        {
+            "count": torch.zeros((), dtype=torch.float64),
+            "mean": torch.zeros(features, dtype=torch.float64),
+            "square": torch.zeros(features, dtype=torch.float64),
+        },
+    )
+
+
+def standardised(
+    theta: Theta, x: Float[Tensor, "*batch k"], *, clip: float = 10.0
+) -> Float[Tensor, "*batch k"]:
+    """The first k features, shifted and scaled by the moments, clipped to +-clip."""
+    n = x.shape[-1]
+    count = theta["moments/count"]
+    mean = theta["moments/mean"][:n].to(x.dtype)
+    variance = theta["moments/square"][:n] / count.clamp(min=1)
+    # a choice on the device: asking the host would stop every step of a rollout
+    std = torch.where(count > 0, variance.sqrt().clamp(min=_FLOOR), 1.0).to(x.dtype)
+    return ((x - mean) / std).clamp(-clip, clip)
+
+
+def update_moments(theta: Theta, x: Float[Tensor, "sample features"]) -> None:
+    """Add every process's samples, in place (Chan et al. 1983, the pairwise update)."""
+    x = x.double()
+    count, mean, square = (theta[f"moments/{k}"] for k in ("count", "mean", "square"))
+    more = summed(torch.full_like(count, len(x)))
+    centre = summed(x.sum(0)) / more
+    delta, total = centre - mean, count + more
+    square += summed((x - centre).square().sum(0)) + delta**2 * count * more / total
+    mean += delta * more / total
+    count += more

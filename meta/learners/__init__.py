@@ -1,0 +1,1 @@
+"""Learners: one file each, with its settings beside it."""

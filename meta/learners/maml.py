@@ -1,0 +1,258 @@
+"""MAML-PPO: a policy that one or a few gradient steps adapt to its task.
+
+Inner step (per task), on experience drawn with parameters phi_j:
+
+    phi_{j+1} = phi_j - rate * grad_phi L(phi_j),   L = -mean[ratio(phi) * A]
+
+with the likelihood ratio to phi_j's own distribution (ProMP, Rothfuss et al. 2019,
+arXiv 1810.06784), step sizes learned per parameter (Meta-SGD, Li et al. 2017,
+arXiv 1707.09835) in log space, and A either an advantage estimate or learned, see
+`advantage.py` beside this (after NoRML, Yang et al. 2019, arXiv 1903.01063). Outer step:
+PPO's clipped loss of the adapted policies, differentiated through the inner steps, plus
+KL penalties that keep each phase near the policy that drew its data. As nothing in that
+asks the unadapted policy to act well, it may come to explore where there is little to
+learn; its own loss can be added with a weight. With no inner step it is PPO over all
+tasks: domain randomisation, or the oracle if the hidden parameters are observed.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.func import functional_call, grad, vmap
+
+from meta.experience.batch import Batch, fresh_scales, make_batch, refresh_scales
+from meta.experience.moments import standardised
+from meta.experience.rollout import Experience
+from meta.learner import Metrics
+from meta.learners.advantage import Weights
+from meta.learners.maml_cfg import MamlCfg
+from meta.machine.distributed import average_gradients, averaged
+from meta.objectives.policy_gradient import clipped_surrogate, inner_loss, mean_valid
+from meta.theta import Params, Theta, group, module_params, prefixed
+from policies.gaussian import Gaussian
+
+_TRAINED = ("policy", "log_rate", "advantage")
+_CACHED_STEPS = 20_000
+"""Steps of measured experience worked on at once on a CPU; 1.1 to 1.2 times faster than
+80,000 with two hidden layers of 64."""
+
+
+class Maml:
+    """The learner. It keeps no state: all that is learned is in `Theta`.
+
+    Args:
+        cfg: how it adapts.
+        policy: the policy module; its parameters are only the initial ones.
+        advantage: a `LearnedAdvantage`, if the inner advantage is learned.
+    """
+
+    def __init__(
+        self, cfg: MamlCfg, policy: nn.Module, advantage: nn.Module | None = None
+    ) -> None:
+        if cfg.learned_advantage != (advantage is not None):
+            raise ValueError("learned_advantage needs an advantage module, and only it")
+        self.cfg = cfg
+        self.policy = policy
+        self.advantage = advantage
+
+    @property
+    def inner_steps(self) -> int:
+        """Gradient steps of adaptation."""
+        return self.cfg.inner_steps
+
+    def stage(self, progress: float) -> tuple["Maml", float]:
+        """Itself, all along."""
+        return self, 1 - progress
+
+    def initial(self, obs_dim: int) -> Theta:
+        """Untrained parameters, and the moments and baseline that updates refresh."""
+        params = module_params(self.policy)
+        theta = prefixed("policy", params)
+        if self.cfg.inner_steps:
+            log_rate = torch.tensor(self.cfg.inner_rate).log()
+            rates = {k: log_rate.expand_as(v).clone() for k, v in params.items()}
+            theta |= prefixed("log_rate", rates)
+        if self.advantage is not None:
+            theta |= prefixed("advantage", module_params(self.advantage))
+        return theta | fresh_scales(obs_dim)
+
+    def trained(self, theta: Theta) -> list[Tensor]:
+        """The tensors that the optimiser changes, as leaves that require gradients."""
+        frozen = () if self.cfg.learn_rates else ("log_rate",)
+        names = [
+            k
+            for k in theta
+            if k.split("/")[0] in _TRAINED and k.split("/")[0] not in frozen
+        ]
+        return [theta[k].requires_grad_() for k in names]
+
+    def begin(self, theta: Theta, tasks: int) -> Params:
+        """The adaptation before any experience: the policy's parameters, per task."""
+        return {
+            k: v.detach().expand(tasks, *v.shape)
+            for k, v in group(theta, "policy").items()
+        }
+
+    def act(
+        self, theta: Theta, adaptation: Params
+    ) -> Callable[[Float[Tensor, "world obs"]], Gaussian]:
+        """How the adapted policies act, worlds grouped by task."""
+        tasks = len(next(iter(adaptation.values())))
+
+        def act(obs: Float[Tensor, "world obs"]) -> Gaussian:
+            split = standardised(theta, obs).unflatten(0, (tasks, -1))
+            dist = vmap(self._distribution)(adaptation, split)
+            return Gaussian(
+                dist.mean.flatten(0, 1),
+                dist.log_std[:, None].expand_as(dist.mean).flatten(0, 1),
+            )
+
+        return act
+
+    def adapt(self, theta: Theta, adaptation: Params, experience: Experience) -> Params:
+        """One inner step on the experience that `adaptation` itself collected."""
+        batch = self.inner_batch(theta, experience)
+        detached = {k: v.detach() for k, v in theta.items()}
+        in_dims, chunk = (None, 0, 0), _chunk(batch)
+        step = vmap(self._inner_step, in_dims=in_dims, chunk_size=chunk)
+        return step(detached, adaptation, batch)[0]
+
+    def update(
+        self,
+        theta: Theta,
+        optimizer: torch.optim.Optimizer,
+        experiences: Sequence[Experience],
+    ) -> Metrics:
+        """Meta-gradient steps on one experience per inner step and one to measure.
+
+        Changes the tensors of `theta` in place.
+        """
+        *pre, post = experiences
+        inner = [self.inner_batch(theta, e) for e in pre]
+        outer = self.outer_batch(theta, post)
+        leaves = [p for g in optimizer.param_groups for p in g["params"]]
+        metrics: Metrics = {}
+        parts: Mapping[str, Tensor] = {}
+        for epoch in range(self.cfg.epochs):
+            loss, parts = self.objective(theta, inner, outer)
+            optimizer.zero_grad()
+            loss.backward()
+            average_gradients(leaves)
+            parts = {k: averaged(v) for k, v in parts.items()}
+            norm = nn.utils.clip_grad_norm_(leaves, self.cfg.max_grad_norm)
+            if not torch.isfinite(norm):
+                raise FloatingPointError(f"the meta-gradient's norm is {norm.item()}")
+            optimizer.step()
+            if epoch == 0:
+                metrics["grad_norm"] = norm.item()
+            if parts["outer_kl"] > self.cfg.max_kl:
+                break
+        metrics |= {k: v.item() for k, v in parts.items()}
+        refresh_scales(theta, experiences[0], self.cfg.discount)
+        return metrics
+
+    def inner_batch(self, theta: Theta, experience: Experience) -> Batch:
+        """Experience to adapt on."""
+        cfg = self.cfg
+        pooled = cfg.inner_baseline == "pooled"
+        return make_batch(theta, experience, cfg.discount, cfg.trace, pooled=pooled)
+
+    def outer_batch(self, theta: Theta, experience: Experience) -> Batch:
+        """Experience to measure on."""
+        cfg = self.cfg
+        return make_batch(theta, experience, cfg.discount, cfg.trace, pooled=False)
+
+    def objective(
+        self, theta: Theta, inner: Sequence[Batch], outer: Batch
+    ) -> tuple[Float[Tensor, ""], Mapping[str, Float[Tensor, ""]]]:
+        """The meta-loss, mean over tasks, and its parts."""
+        in_dims, chunk = (None, 0, 0), _chunk(outer)
+        mapped = vmap(self._task_loss, in_dims=in_dims, chunk_size=chunk)
+        surrogate, inner_kl, outer_kl = mapped(theta, tuple(inner), outer)
+        loss = surrogate.mean() + self.cfg.inner_kl * inner_kl.mean()
+        return loss, {
+            "loss": loss.detach(),
+            "inner_kl": inner_kl.mean().detach(),
+            "outer_kl": outer_kl.mean().detach(),
+        }
+
+    def _task_loss(
+        self, theta: Theta, inner: tuple[Batch, ...], outer: Batch
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        params = group(theta, "policy")
+        kl = torch.zeros((), device=outer.obs.device)
+        for batch in inner:
+            params, phase_kl = self._inner_step(theta, params, batch)
+            kl = kl + phase_kl
+        surrogate, new = self._surrogate(params, outer)
+        if inner and self.cfg.unadapted:
+            own, _ = self._surrogate(group(theta, "policy"), inner[0])
+            surrogate = surrogate + self.cfg.unadapted * own
+        outer_kl = mean_valid(outer.old.kl(new), outer.valid)
+        return surrogate, kl, outer_kl.detach()
+
+    def _surrogate(self, params: Params, batch: Batch) -> tuple[Tensor, Gaussian]:
+        """PPO's clipped loss of a policy, and its distribution."""
+        new = self._distribution(params, batch.obs)
+        loss = clipped_surrogate(
+            new.log_prob(batch.action),
+            batch.old_log_prob,
+            batch.advantage,
+            batch.valid,
+            self.cfg.clip,
+        )
+        return loss, new
+
+    def _inner_step(
+        self, theta: Theta, params: Params, batch: Batch
+    ) -> tuple[Params, Float[Tensor, ""]]:
+        """One task's step, and KL(sampling policy || policy before the step)."""
+        weights = self._inner_weights(theta, batch)
+        noise_scale = (-batch.old.log_std).exp()
+
+        def loss(p: Params) -> tuple[Tensor, Tensor]:
+            new = self._distribution(p, batch.obs)
+            log_prob = new.log_prob(batch.action)
+            moved = (new.mean - batch.old.mean) * noise_scale
+            total = inner_loss(
+                self.cfg.inner_loss,
+                log_prob,
+                batch.old_log_prob,
+                weights.advantage,
+                batch.valid,
+            ) - mean_valid((weights.push * moved).sum(-1), batch.valid)
+            return total, mean_valid(batch.old.kl(new), batch.valid)
+
+        gradient, kl = grad(loss, has_aux=True)(params)
+        if self.cfg.first_order:
+            gradient = {k: g.detach() for k, g in gradient.items()}
+        rates = group(theta, "log_rate")
+        stepped = {k: v - rates[k].exp() * gradient[k] for k, v in params.items()}
+        return stepped, kl
+
+    def _inner_weights(self, theta: Theta, batch: Batch) -> Weights:
+        if self.advantage is None:
+            return Weights(batch.advantage, torch.zeros_like(batch.action))
+        return functional_call(
+            self.advantage,
+            group(theta, "advantage"),
+            (
+                torch.cat([batch.obs, batch.change], dim=-1),
+                batch.action,
+                (batch.action - batch.old.mean) * (-batch.old.log_std).exp(),
+                batch.advantage,
+                batch.valid,
+            ),
+        )
+
+    def _distribution(self, params: Params, obs: Float[Tensor, "... obs"]) -> Gaussian:
+        return functional_call(self.policy, params, (obs,))[0]
+
+
+def _chunk(batch: Batch) -> int | None:
+    """Tasks to work on at once: on a CPU so few that they stay in its cache."""
+    if batch.valid.device.type != "cpu":
+        return None
+    return max(1, _CACHED_STEPS // batch.valid[0].numel())

@@ -1,0 +1,90 @@
+"""How MAML-PPO adapts and is trained."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from meta.objectives.policy_gradient import InnerLoss
+
+InnerBaseline = Literal["task", "pooled"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MamlCfg:
+    """How the learner adapts and how it is meta-trained."""
+
+    inner_steps: int = 1
+    """Gradient steps of adaptation; 0 is PPO."""
+    inner_rate: float = 0.1
+    """Step size, the initial one if it is learned."""
+    learn_rates: bool = True
+    """Learn a step size for each parameter; otherwise all keep the initial one."""
+    inner_loss: InnerLoss = "ratio"
+    """What its gradient adapts by; they differ in their second derivatives."""
+    first_order: bool = False
+    """Drop the second derivatives (FOMAML)."""
+    learned_advantage: bool = False
+    """Adapt by learned weights of the steps instead of estimated advantages alone."""
+    inner_baseline: InnerBaseline = "task"
+    """`task`: fitted to the adapting episodes themselves. `pooled`: fitted to all tasks
+    of the iteration before, part of what is learned; for few episodes."""
+    adapt_episodes: tuple[int, ...] = ()
+    """Numbers of episodes to adapt on, one drawn per task; empty: all collected."""
+    rate: float = 1e-3
+    """Step size of Adam at the first iteration; it falls linearly to 0 at the last."""
+    epochs: int = 5
+    """Steps of Adam on the experience of an iteration, at most."""
+    clip: float = 0.3
+    """PPO's: how far the ratio of the outer loss may leave 1."""
+    inner_kl: float = 5e-4
+    """Weight of the penalty on leaving the policy that collected the inner data."""
+    unadapted: float = 0.0
+    """Weight of the unadapted policy's own PPO loss beside that of the adapted ones;
+    of no effect without inner steps, where they are the same."""
+    max_kl: float = 0.05
+    """An iteration's epochs end once the adapted policies have moved this far."""
+    max_grad_norm: float = 1.0
+    """Longer meta-gradients are shortened to it."""
+    discount: float = 0.99
+    """Per step."""
+    trace: float = 1.0
+    """lambda of generalised advantage estimation."""
+
+    def __post_init__(self) -> None:
+        """Refuse counts, rates and names that cannot work."""
+        if (
+            self.inner_steps < 0
+            or self.epochs < 1
+            or min(self.adapt_episodes, default=1) < 1
+        ):
+            raise ValueError(
+                "need inner_steps >= 0, epochs >= 1 and adapt_episodes >= 1, got "
+                f"{self.inner_steps}, {self.epochs}, {self.adapt_episodes}"
+            )
+        if not (0 < self.discount <= 1 and 0 <= self.trace <= 1 and self.clip > 0):
+            raise ValueError(
+                "need 0 < discount <= 1, 0 <= trace <= 1 and clip > 0, got "
+                f"{self.discount}, {self.trace}, {self.clip}"
+            )
+        if (
+            min(self.inner_rate, self.inner_kl, self.unadapted) < 0
+            or min(self.rate, self.max_grad_norm) <= 0
+        ):
+            raise ValueError(
+                "need inner_rate, inner_kl and unadapted >= 0, rate and max_grad_norm "
+                f"> 0, got {self.inner_rate}, {self.inner_kl}, {self.unadapted}, "
+                f"{self.rate}, {self.max_grad_norm}"
+            )
+        for name, kinds in (
+            ("inner_loss", InnerLoss),
+            ("inner_baseline", InnerBaseline),
+        ):
+            if getattr(self, name) not in get_args(kinds):
+                raise ValueError(
+                    f"unknown {name} {getattr(self, name)!r}; known: "
+                    f"{', '.join(get_args(kinds))}"
+                )
+        if self.first_order and self.learned_advantage:
+            raise ValueError(
+                "a learned advantage is learned through the second derivatives that "
+                "first_order drops"
+            )

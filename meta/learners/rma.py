@@ -1,0 +1,218 @@
+"""Adapters: what is hidden, inferred from the history of steps.
+
+First a teacher is trained by PPO while it observes the hidden parameters, through a
+latent. Then an adapter learns to regress that latent from the steps that the policy has
+taken so far while it acts on the adapter's own answer: RMA (Kumar et al. 2021, arXiv
+2107.04034). With a latent as wide as the parameters, the parameters themselves, it is
+explicit system identification that feeds the oracle.
+
+The history is summarised by a mean over steps of learned features (Zaheer et al. 2017,
+arXiv 1703.06114) and not by RMA's window: any number of whole episodes fits, and the
+episode that is under way is always part of it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from meta.experience.moments import standardised
+from meta.experience.rollout import Attentive, Experience, Seen
+from meta.learner import Metrics
+from meta.learners.maml import Maml
+from meta.machine.distributed import average_gradients, averaged
+from meta.objectives.policy_gradient import mean_valid
+from meta.theta import Params, Theta, group, module_params, prefixed
+from policies.gaussian import Gaussian
+from policies.mlp import Mlp
+from policies.privileged import PrivilegedPolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryCfg:
+    """How rma and sysid are trained; the other methods do not read it."""
+
+    latent: int = 8
+    """Width of what the teacher is told; 0: the hidden parameters as they are."""
+    teacher_share: float = 0.5
+    """Of all iterations train the teacher; the others train the adapter."""
+    regression_epochs: int = 40
+    """Steps of Adam on the experience of an iteration of the adapter."""
+
+    def __post_init__(self) -> None:
+        """Refuse what leaves nothing to learn."""
+        ok = self.latent >= 0 and self.regression_epochs >= 1
+        if not (ok and 0 < self.teacher_share < 1):
+            raise ValueError(
+                "need latent >= 0, regression_epochs >= 1 and 0 < teacher_share < 1, "
+                f"got {self.latent}, {self.regression_epochs}, {self.teacher_share}"
+            )
+
+
+class History:
+    """The learner: a teacher, and an adapter that takes its place in deployment.
+
+    Args:
+        cfg: how it is trained.
+        teacher: PPO on observations that end with the hidden parameters.
+        policy: the teacher's policy.
+        action_dim: action components.
+        hidden: width of the summary and of both hidden layers.
+        rng: where the adapter's weights are drawn from.
+    """
+
+    inner_steps = 1
+
+    def __init__(
+        self,
+        cfg: HistoryCfg,
+        teacher: Maml,
+        policy: PrivilegedPolicy,
+        action_dim: int,
+        *,
+        hidden: int,
+        rng: torch.Generator,
+    ) -> None:
+        self.cfg = cfg
+        self.teacher = teacher
+        self.policy = policy
+        self.width = hidden
+        # of a step: observation, its change, reward, action
+        features = 2 * policy.obs_dim + 1 + action_dim
+        self.summary = Mlp([features, hidden, hidden], last_gain=1.0, rng=rng)
+        sizes = [hidden + 1, hidden, policy.latent_dim]
+        self.head = Mlp(sizes, last_gain=0.1, rng=rng)
+
+    def stage(self, progress: float) -> tuple["Maml | History", float]:
+        """The teacher first, then the adapter."""
+        share = self.cfg.teacher_share
+        if progress < share:
+            return self.teacher, 1 - progress / share
+        return self, 1 - (progress - share) / (1 - share)
+
+    def initial(self, obs_dim: int) -> Theta:
+        """The teacher's theta, and the adapter's parameters."""
+        return (
+            self.teacher.initial(obs_dim)
+            | prefixed("summary", module_params(self.summary))
+            | prefixed("head", module_params(self.head))
+        )
+
+    def trained(self, theta: Theta) -> list[Tensor]:
+        """All of them: each stage leaves the other's without a gradient."""
+        own = [k for k in theta if k.split("/")[0] in ("summary", "head")]
+        return self.teacher.trained(theta) + [theta[k].requires_grad_() for k in own]
+
+    def begin(self, theta: Theta, tasks: int) -> Params:
+        """Nothing remembered."""
+        device = theta["moments/mean"].device
+        return {"memory": torch.zeros(tasks, self.width + 1, device=device)}
+
+    def act(self, theta: Theta, adaptation: Params) -> Attentive:
+        """Act on the latent inferred from all steps so far, this episode's too."""
+        memory = adaptation["memory"]
+
+        def policy(
+            obs: Float[Tensor, "world obs"], memory: Float[Tensor, "world memory"]
+        ) -> Gaussian:
+            seen = standardised(theta, obs[..., : self.policy.obs_dim])
+            params = group(theta, "policy")
+            latent = self._infer(theta, memory)
+            return functional_call(self.policy, params, (seen, None, latent))[0]
+
+        def watch(
+            memory: Float[Tensor, "world memory"], seen: Seen
+        ) -> Float[Tensor, "world memory"]:
+            return memory + self._summarise(theta, seen)
+
+        return Attentive(memory=memory, policy=policy, watch=watch)
+
+    def adapt(self, theta: Theta, adaptation: Params, experience: Experience) -> Params:
+        """Remember the experience."""
+        with torch.no_grad():
+            steps = self._summarise(theta, _seen(experience))
+        return {"memory": adaptation["memory"] + steps.sum((1, 2))}
+
+    def update(
+        self,
+        theta: Theta,
+        optimizer: torch.optim.Optimizer,
+        experiences: Sequence[Experience],
+    ) -> Metrics:
+        """Regress the teacher's latent at every step, with and without earlier ones."""
+        leaves = [p for g in optimizer.param_groups for p in g["params"]]
+        with torch.no_grad():
+            wanted = self._latent(theta, experiences[0])
+            spread = averaged((wanted - wanted.mean(0)).square().mean())
+        first = torch.zeros(())
+        for epoch in range(self.cfg.regression_epochs):
+            loss = self.objective(theta, experiences, wanted)
+            optimizer.zero_grad()
+            loss.backward()
+            average_gradients(leaves)
+            nn.utils.clip_grad_norm_(leaves, self.teacher.cfg.max_grad_norm)
+            optimizer.step()
+            first = first if epoch else averaged(loss.detach())
+        # before this iteration's tasks were learned from
+        explained = 1 - first / spread.clamp(min=1e-12)
+        return {"loss": first.item(), "explained": explained.item()}
+
+    def objective(
+        self,
+        theta: Theta,
+        experiences: Sequence[Experience],
+        wanted: Float[Tensor, "task latent"],
+    ) -> Float[Tensor, ""]:
+        """Mean squared error of the latent inferred before each step is taken."""
+        *_, last = (e.valid.shape[0] for e in experiences)
+        memory = self.begin(theta, last)["memory"]
+        losses: list[Tensor] = []
+        for e in experiences:
+            steps = self._summarise(theta, _seen(e))
+            before = memory[:, None, None] + steps.cumsum(2) - steps
+            error = self._infer(theta, before) - wanted[:, None, None]
+            losses.append(mean_valid(error.square().mean(-1), e.valid))
+            memory = memory + steps.sum((1, 2))
+        return torch.stack(losses).mean()
+
+    def _latent(self, theta: Theta, e: Experience) -> Float[Tensor, "task latent"]:
+        """What the teacher makes of the hidden parameters, which a task keeps."""
+        obs = standardised(theta, e.obs[:, 0, 0])
+        encoder = {
+            k.removeprefix("encoder."): v
+            for k, v in group(theta, "policy").items()
+            if k.startswith("encoder.")
+        }
+        if not encoder:
+            return self.policy.encode(obs)
+        raw = functional_call(
+            self.policy.encoder, encoder, (obs[:, self.policy.obs_dim :],)
+        )
+        return raw.tanh()
+
+    def _summarise(self, theta: Theta, s: Seen) -> Float[Tensor, "*batch memory"]:
+        """A step's features and a 1; nothing for a step that does not count."""
+        n, width = self.policy.obs_dim, (len(theta["moments/mean"]) - 1) // 2
+        hidden = s.obs.new_zeros(*s.obs.shape[:-1], width - n)
+        change = s.next_obs[..., :n] - s.obs[..., :n]
+        laid = [s.obs[..., :n], hidden, change, hidden, s.reward[..., None]]
+        scaled = standardised(theta, torch.cat(laid, dim=-1))
+        visible = [scaled[..., :n], scaled[..., width : width + n], scaled[..., -1:]]
+        x = torch.cat([*visible, s.action], dim=-1)
+        features = functional_call(self.summary, group(theta, "summary"), (x,)).tanh()
+        one = torch.ones_like(features[..., :1])
+        return torch.cat([features, one], dim=-1) * s.valid[..., None]
+
+    def _infer(
+        self, theta: Theta, memory: Float[Tensor, "*batch memory"]
+    ) -> Float[Tensor, "*batch latent"]:
+        count = memory[..., -1:]
+        x = torch.cat([memory[..., :-1] / count.clamp(min=1), 0.2 * count.log1p()], -1)
+        return functional_call(self.head, group(theta, "head"), (x,))
+
+
+def _seen(e: Experience) -> Seen:
+    return Seen(e.obs, e.action, e.reward, e.next_obs, e.valid)

@@ -1,0 +1,1 @@
+"""Losses that learners minimise."""

@@ -1,0 +1,267 @@
+"""Recordings: a task before and after adaptation, kept as physics states.
+
+A file holds no pixels: whoever replays it builds the task's world again, and can check
+that simulating it from the first state gives the others, bit for bit.
+"""
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from mujoco.batch import MODEL_FIELDS
+
+from meta.experience.rollout import Act, by_task, collect
+from meta.theta import Params
+from meta.training.checkpoint import Trained, write_atomically
+from meta.training.trainer import simulator_threads
+from robots.sim.cpu import CpuSimulator
+from robots.sim.tape import Tape
+from tasks.env import Env
+from tasks.family import Family
+from tasks.objects.solids import Solid, parse_solid
+from tasks.registry import make_family
+from tasks.task import Task
+
+FORMAT = "pliant-recording-1"
+SUFFIX = ".npz"
+_EPISODES = ("before", "after")
+_ARRAYS = ("states", "controls", "actions", "rewards")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Trajectory:
+    """One episode, acted by the mean."""
+
+    states: Float[np.ndarray, "instant state"]
+    """Rows of mjSTATE_INTEGRATION, the initial one first."""
+    controls: Float[np.ndarray, "time nu"]
+    """Held over each step."""
+    actions: Float[np.ndarray, "time action"]
+    rewards: Float[np.ndarray, "time"]
+    success: bool
+    """At the episode's end."""
+    adapt_episodes: int
+    """Episodes that the policy had adapted on."""
+    seed: int
+    """Decided the initial state."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no episode can be."""
+        steps = len(self.rewards)
+        lengths = (len(self.states) - 1, len(self.controls), len(self.actions))
+        if steps < 1 or set(lengths) != {steps}:
+            raise ValueError(
+                f"an episode of {steps} steps cannot have {lengths[0] + 1} states, "
+                f"{lengths[1]} controls and {lengths[2]} actions"
+            )
+        if not all(np.isfinite(getattr(self, name)).all() for name in _ARRAYS):
+            raise ValueError("an episode's numbers must be finite")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Recording:
+    """One task and two episodes of it, from the same initial state."""
+
+    task: Task
+    model_hash: str
+    """`world_hash` of the world that the episodes were simulated in."""
+    policy: str
+    """Where it was loaded from, as the user named it."""
+    before: Trajectory
+    after: Trajectory
+    object: Solid | None = None
+    """What the task was about, if not the family's own."""
+
+    @property
+    def episodes(self) -> tuple[Trajectory, Trajectory]:
+        """Before adaptation, after it."""
+        return self.before, self.after
+
+    def save(self, path: Path) -> None:
+        """Write the file that `load_recording` reads.
+
+        Raises:
+            OSError: if it cannot be written; an existing one is then untouched.
+        """
+        about: dict[str, Any] = {
+            "format": FORMAT,
+            "task": self.task.to_json(),
+            "model_hash": self.model_hash,
+            "policy": self.policy,
+            "object": self.object and self.object.to_json(),
+        }
+        arrays: dict[str, Any] = {}
+        for name, e in zip(_EPISODES, self.episodes, strict=True):
+            arrays |= {f"{name}_{key}": getattr(e, key) for key in _ARRAYS}
+            about[name] = {
+                "success": e.success,
+                "adapt_episodes": e.adapt_episodes,
+                "seed": e.seed,
+            }
+        content = io.BytesIO()
+        np.savez(content, about=np.array(json.dumps(about)), **arrays)
+        write_atomically(path, content.getvalue())
+
+
+def load_recording(path: Path) -> Recording:
+    """Read a recording.
+
+    Raises:
+        ValueError: if the file is truncated, corrupt, or no recording.
+        OSError: if it cannot be read.
+    """
+    content = io.BytesIO(path.read_bytes())
+    try:
+        with np.load(content, allow_pickle=False) as file:
+            arrays: dict[str, Any] = {name: file[name] for name in file.files}
+        about = json.loads(arrays["about"].item())
+    # zipfile and numpy raise more kinds than they document
+    except Exception as error:
+        raise ValueError(f"{path} is truncated or no recording: {error}") from error
+    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        raise ValueError(f"{path} is not a recording of format {FORMAT!r}")
+    try:
+        before, after = (_trajectory(arrays, about, name) for name in _EPISODES)
+        # recordings from before there were objects have none
+        stored = about.get("object")
+        solid = parse_solid(stored) if stored else None
+        family = make_family(json.loads(about["task"])["family"], object=solid)
+        return Recording(
+            task=family.parse(about["task"]),
+            model_hash=str(about["model_hash"]),
+            policy=str(about["policy"]),
+            before=before,
+            after=after,
+            object=solid,
+        )
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"{path} is not a valid recording: {error}") from error
+
+
+def record(
+    trained: Trained,
+    *,
+    split: str = "held-out",
+    seed: int = 0,
+    adapt_episodes: int = 5,
+    task: Task | None = None,
+    object: Solid | None = None,
+) -> Recording:
+    """Run a policy on one task, before and after adapting to it.
+
+    Both episodes start in the same state. A policy that does not adapt (DR, oracle)
+    gives the same episode twice.
+
+    Args:
+        trained: the policy.
+        split: where the task comes from.
+        seed: decides the task and the episodes.
+        adapt_episodes: episodes that it adapts on, all at once, as in evaluation.
+        task: run this one instead of drawing one.
+        object: what the task is about, instead of the family's own objects.
+
+    Raises:
+        ValueError: for an unknown split, a task of another family, a negative seed, or
+            no episode to adapt on.
+    """
+    if seed < 0 or adapt_episodes < 1:
+        raise ValueError(
+            f"need seed >= 0 and adapt_episodes >= 1, got {seed} and {adapt_episodes}"
+        )
+    cfg, learner, theta = trained.cfg, trained.learner, trained.theta
+    family = make_family(cfg.family, object=object)
+    env = Env(family, worlds=1, oracle=cfg.method == "oracle", threads=1)
+    [task] = [task] if task else env.family.sample(split, seed, 1)
+    env.assign([task])
+    with simulator_threads():
+        phases = [
+            learner.begin(theta, 1),
+            _adapted(trained, env.family, task, seed, adapt_episodes),
+        ]
+        tape = Tape(env.sim)
+        env.sim = tape
+        counts = (0, adapt_episodes if learner.inner_steps else 0)
+        before, after = (
+            _run(env, tape, learner.act(theta, adaptation), seed, count)
+            for adaptation, count in zip(phases, counts, strict=True)
+        )
+    return Recording(
+        task=task,
+        model_hash=world_hash(tape.sim),
+        policy=trained.source,
+        before=before,
+        after=after,
+        object=object,
+    )
+
+
+def world_hash(sim: CpuSimulator) -> str:
+    """What identifies world 0: substeps, and its model to six significant digits.
+
+    Rounded, because compilers on other processors differ in the last bits.
+    """
+    model = sim.model_of(0)
+    digest = hashlib.sha256(f"{sim.substeps}".encode())
+    for name in sorted(MODEL_FIELDS):
+        value = np.asarray(attrgetter(name)(model))
+        if value.dtype.kind == "f":
+            mantissa, exponent = np.frexp(value.astype(np.float64))
+            rounded = np.ldexp(np.round(mantissa * 2**20), exponent - 20)
+            # what is left of a cancellation has no digits, and zero no sign
+            value = np.where(np.abs(rounded) < 1e-12, 0.0, rounded)
+        digest.update(f"{name} {value.shape} ".encode() + value.tobytes())
+    return digest.hexdigest()
+
+
+def _adapted(
+    trained: Trained, family: Family, task: Task, seed: int, episodes: int
+) -> Params:
+    learner, theta = trained.learner, trained.theta
+    adaptation = learner.begin(theta, 1)
+    if not learner.inner_steps:
+        return adaptation
+    oracle = trained.cfg.method == "oracle"
+    env = Env(family, worlds=episodes, oracle=oracle, threads=1)
+    env.assign([task] * episodes)
+    # not the stream that the recorded episodes start from
+    rng = torch.Generator().manual_seed(2**32 + seed)
+    rollout = collect(env, learner.act(theta, adaptation), rng)
+    return learner.adapt(theta, adaptation, by_task(rollout, 1))
+
+
+def _run(env: Env, tape: Tape, act: Act, seed: int, adapted: int) -> Trajectory:
+    rollout = collect(env, act, torch.Generator().manual_seed(seed), explore=False)
+    steps = int(rollout.valid.sum())
+    return Trajectory(
+        states=np.concatenate(tape.states[: steps + 1]),
+        controls=np.concatenate(tape.controls[:steps]),
+        actions=rollout.action[:steps, 0].double().numpy(),
+        rewards=rollout.reward[:steps, 0].double().numpy(),
+        success=bool(rollout.success.item()),
+        adapt_episodes=adapted,
+        seed=seed,
+    )
+
+
+def _trajectory(
+    arrays: Mapping[str, Any], about: Mapping[str, Any], name: str
+) -> Trajectory:
+    found = {key: arrays[f"{name}_{key}"] for key in _ARRAYS}
+    for key, value in found.items():
+        axes = 1 if key == "rewards" else 2
+        if value.dtype != np.float64 or value.ndim != axes:
+            raise ValueError(f"{name}_{key} is not an array of {axes} axes of doubles")
+    return Trajectory(
+        **found,
+        success=bool(about[name]["success"]),
+        adapt_episodes=int(about[name]["adapt_episodes"]),
+        seed=int(about[name]["seed"]),
+    )

@@ -1,0 +1,295 @@
+"""A training run in a folder: what was asked, with what, how it went, and its state.
+
+- config.json: the resolved configuration.
+- versions.json: one entry a start, with versions, git revision and machine.
+- metrics.jsonl: one line an iteration, without a clock: equal runs have equal files.
+- timing.jsonl: seconds and env steps per second of each iteration.
+- events.out.tfevents.*: the same numbers for TensorBoard.
+- checkpoint.safetensors: all that continues the run, replaced atomically.
+"""
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Generator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from rich.console import Console
+
+from meta.learner import Metrics
+from meta.machine.distributed import anywhere, share
+from meta.machine.versions import versions
+from meta.training.checkpoint import (
+    CHECKPOINT,
+    checkpoint_config,
+    parse_config,
+    resume_trainer,
+    save_checkpoint,
+    write_atomically,
+)
+from meta.training.config import TrainCfg
+from meta.training.progress import Progress, Stop
+from meta.training.tensorboard import EventFile
+from meta.training.trainer import make_training
+
+CONFIG, VERSIONS = "config.json", "versions.json"
+METRICS, TIMING = "metrics.jsonl", "timing.jsonl"
+RESUMABLE = ("iterations", "threads", "device", "checkpoint_every")
+"""Settings that a run may be continued with other values of. The step size falls to 0
+at the last iteration, so more iterations go on with larger steps than before."""
+_OWN = (CONFIG, VERSIONS, METRICS, TIMING, CHECKPOINT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """How a call of `train` ended."""
+
+    iteration: int
+    """Iterations done, and in the checkpoint."""
+    signal: int | None
+    """The signal that stopped it, if one did."""
+
+
+def default_folder(cfg: TrainCfg) -> Path:
+    """Where a run goes unless told otherwise."""
+    return Path("runs") / f"{cfg.family}-{cfg.method}-seed{cfg.seed}"
+
+
+def train(
+    cfg: TrainCfg,
+    folder: Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    console: Console | None = None,
+) -> Finished:
+    """Train to the configured number of iterations, or until a first SIGINT or SIGTERM.
+
+    A stopped run, or one that was killed, continues with `resume` and then ends with
+    the very numbers of a run that was never stopped.
+
+    Args:
+        cfg: what to train.
+        folder: the run's folder; made if missing.
+        resume: continue the run in the folder.
+        overwrite: replace the run in the folder.
+        console: where progress is shown; standard error by default.
+
+    Raises:
+        ValueError: if the folder holds a run (or anything) and neither was asked, if
+            there is nothing to resume, or it is another run.
+        OSError: if something cannot be written, for instance on a full disk; the last
+            checkpoint is then intact.
+        FloatingPointError: if training diverges.
+    """
+    if share().rank:
+        return _follow(cfg, folder, resume=resume)
+    _check_folder(folder, resume=resume, overwrite=overwrite)
+    with _located(folder), Run(folder, cfg, resume=resume) as run:
+        trainer = run.trainer
+        progress = Progress(cfg, trainer.iteration, console)
+        with progress, Stop(progress.say) as stop:
+            while trainer.iteration < cfg.iterations and not anywhere(
+                stop.signal is not None
+            ):
+                before, start = trainer.env_steps, time.perf_counter()
+                metrics = trainer.step()
+                seconds = time.perf_counter() - start
+                rate = (trainer.env_steps - before) / seconds
+                run.log(metrics, {"seconds": seconds, "env_steps_per_s": rate})
+                due = trainer.iteration % cfg.checkpoint_every == 0
+                if due:
+                    run.save()
+                progress.show(trainer.iteration, metrics, rate, milestone=due)
+            run.save()
+        return Finished(iteration=trainer.iteration, signal=stop.signal)
+
+
+def _follow(cfg: TrainCfg, folder: Path, *, resume: bool) -> Finished:
+    """Take part in a run whose folder the first process keeps."""
+    path = folder / CHECKPOINT
+    going_on = resume and path.exists()
+    trainer = resume_trainer(path, cfg) if going_on else make_training(cfg)
+    with Stop(lambda _: None) as stop:
+        while trainer.iteration < cfg.iterations and not anywhere(
+            stop.signal is not None
+        ):
+            trainer.step()
+    return Finished(iteration=trainer.iteration, signal=stop.signal)
+
+
+class Run:
+    """An open run folder and the trainer whose progress it keeps.
+
+    Raises:
+        ValueError: if another process has it open, or it cannot be resumed.
+        OSError: if it cannot be written.
+    """
+
+    def __init__(self, folder: Path, cfg: TrainCfg, *, resume: bool = False) -> None:
+        self.folder = folder
+        path = folder / CHECKPOINT
+        going_on = resume and path.exists()
+        if going_on or (resume and (folder / CONFIG).exists()):
+            _check_same(read_config(folder), cfg, folder)
+        # before anything is touched, for it refuses what cannot be trained
+        fresh = None if going_on else make_training(cfg)
+        folder.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as opened:
+            self._metrics = opened.enter_context((folder / METRICS).open("ab"))
+            self._lock()
+            self.trainer = fresh or resume_trainer(path, cfg)
+            if not going_on:
+                _clear(folder)
+            self._saved = self.trainer.iteration
+            _cut(folder / METRICS, self._saved)
+            _cut(folder / TIMING, self._saved, strict=False)
+            self._record_start(cfg)
+            self._timing = opened.enter_context((folder / TIMING).open("ab"))
+            self._events = EventFile(folder, first_step=self._saved + 1)
+            opened.callback(self._events.close)
+            self._opened = opened.pop_all()
+
+    def __enter__(self) -> "Run":
+        """Return itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Close its files."""
+        try:
+            self._opened.close()
+        except OSError:
+            # a failed write is repeated by closing, and reported already
+            if kind is None:
+                raise
+
+    def log(self, metrics: Metrics, timing: Mapping[str, float]) -> None:
+        """Record one iteration; on disk before any checkpoint that includes it."""
+        iteration = self.trainer.iteration
+        _append(self._metrics, {"iteration": iteration} | metrics)
+        _append(self._timing, {"iteration": iteration} | dict(timing))
+        self._events.add(iteration, metrics | dict(timing))
+
+    def save(self) -> None:
+        """Write the checkpoint, unless this iteration's is there already."""
+        path = self.folder / CHECKPOINT
+        if self._saved == self.trainer.iteration and path.exists():
+            return
+        os.fsync(self._metrics.fileno())
+        save_checkpoint(path, self.trainer)
+        self._saved = self.trainer.iteration
+
+    def _lock(self) -> None:
+        # never two writers: the lock goes with the process, however it ends
+        try:
+            fcntl.flock(self._metrics, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(
+                f"{self.folder} is being trained by another process"
+            ) from None
+
+    def _record_start(self, cfg: TrainCfg) -> None:
+        path = self.folder / VERSIONS
+        starts = _read_json(path) if self._saved and path.exists() else []
+        starts.append({"iteration": self._saved} | versions())
+        _write_json(path, starts)
+        _write_json(self.folder / CONFIG, asdict(cfg))
+
+
+def read_config(folder: Path) -> TrainCfg:
+    """The configuration of the run in a folder.
+
+    Its checkpoint's, once there is one: `config.json` is for people, and may be edited.
+
+    Raises:
+        ValueError: if there is none, or it is not valid.
+    """
+    if (folder / CHECKPOINT).exists():
+        return checkpoint_config(folder / CHECKPOINT)
+    path = folder / CONFIG
+    if not path.is_file():
+        raise ValueError(f"no run to resume in {folder}: it has no {CONFIG}")
+    try:
+        return parse_config(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _check_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
+    if resume and overwrite:
+        raise ValueError("resume and overwrite exclude each other")
+    if resume and not folder.is_dir():
+        raise ValueError(f"no run to resume: there is no folder {folder}")
+    if resume or not folder.exists() or not any(folder.iterdir()):
+        return
+    if not any((folder / name).is_file() for name in _OWN):
+        raise ValueError(f"{folder} is not empty and no run: give another folder")
+    if not overwrite:
+        raise ValueError(
+            f"{folder} holds a run already: --resume continues it, --overwrite "
+            "replaces it, --out gives another folder"
+        )
+
+
+def _check_same(stored: TrainCfg, cfg: TrainCfg, folder: Path) -> None:
+    names = [f.name for f in fields(TrainCfg) if f.name not in RESUMABLE]
+    other = [n for n in names if getattr(stored, n) != getattr(cfg, n)]
+    if other:
+        raise ValueError(
+            f"the run in {folder} was started with other values of "
+            f"{', '.join(other)}; only {', '.join(RESUMABLE)} may change"
+        )
+
+
+def _clear(folder: Path) -> None:
+    """Remove an earlier run's files, and nothing else that a user put there."""
+    for name in _OWN:
+        if name != METRICS:
+            (folder / name).unlink(missing_ok=True)
+    for path in folder.glob("events.out.tfevents.*"):
+        path.unlink()
+
+
+def _cut(path: Path, lines: int, *, strict: bool = True) -> None:
+    """Cut a file back to its first lines: a killed run wrote past its checkpoint."""
+    content = path.read_bytes() if path.exists() else b""
+    whole = content.split(b"\n")[:-1][:lines]
+    if len(whole) < lines and strict:
+        raise ValueError(
+            f"{path} has {len(whole)} lines, fewer than the {lines} iterations of the "
+            "checkpoint: it was changed"
+        )
+    if path.exists():
+        os.truncate(path, sum(len(line) + 1 for line in whole))
+
+
+def _append(file: BinaryIO, row: Mapping[str, object]) -> None:
+    file.write(json.dumps(row).encode() + b"\n")
+    file.flush()
+
+
+def _read_json(path: Path) -> list[Any]:
+    try:
+        return list(json.loads(path.read_text()))
+    except ValueError as error:
+        raise ValueError(f"{path} is no JSON: {error}") from error
+
+
+def _write_json(path: Path, value: object) -> None:
+    write_atomically(path, (json.dumps(value, indent=1) + "\n").encode())
+
+
+@contextmanager
+def _located(folder: Path) -> Generator[None]:
+    """Say which run could not be written, and that it can be continued."""
+    try:
+        yield
+    except OSError as error:
+        left = (folder / CHECKPOINT).exists()
+        hint = "; the last checkpoint is intact, continue with --resume" if left else ""
+        reason = error.strerror or str(error)
+        raise OSError(error.errno, f"{reason}{hint}", str(folder)) from error

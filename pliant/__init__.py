@@ -1,0 +1,1 @@
+"""Robots in MuJoCo that adapt, in a few episodes, to what they have never met."""

@@ -1,0 +1,1 @@
+"""Speed and results, measured on a user's machine."""

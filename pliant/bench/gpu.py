@@ -1,0 +1,233 @@
+"""How fast a device simulates and learns, each figure beside what bounds it.
+
+The bound is the bare simulator: control periods of physics and nothing else, on CUDA
+one captured graph each. The CPU backend runs in the same process on the same tasks.
+"""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from meta.experience.rollout import collect
+from meta.machine.versions import versions
+from meta.training.config import make_config
+from meta.training.trainer import make_trainer, simulator_threads
+from pliant.bench.timeline import record
+from robots.sim.gpu import WarpSimulator
+from robots.sim.simulator import check_device
+from tasks.env import Env
+from tasks.registry import make_family
+from tasks.simulators import probe_pools
+
+CPU_WORLDS = 1024
+STEPS = 10
+"""Steps a measured call takes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speed:
+    """One family at one number of worlds. Rates are env steps per second."""
+
+    family: str
+    worlds: int
+    first_build_s: float
+    """Simulator, captured graphs, and kernels where they were not compiled yet."""
+    second_build_s: float
+    kb_per_world: float
+    """Device memory [1000 bytes]; 0 on a CPU."""
+    bare: float
+    """Physics in worlds that differ."""
+    bare_alike: float
+    """Physics in worlds of one shared model."""
+    env: float
+    policy: float
+    """Env and policy: whole episodes."""
+    maml: float
+    """Full MAML-PPO iterations; on a CPU by the CPU backend."""
+    cpu_env: float
+    """Env on the CPU backend, at up to 1024 worlds."""
+
+
+def bench(
+    families: Sequence[str],
+    sizes: Sequence[int],
+    device: str,
+    *,
+    seconds: float = 3.0,
+    timelines: Path | None = None,
+) -> str:
+    """Measure, print a table, and return everything as JSON.
+
+    Args:
+        families: names.
+        sizes: numbers of worlds.
+        device: a CUDA device, or "cpu" for Warp's serial CPU device.
+        seconds: for each figure.
+        timelines: a folder for the timeline of one full iteration of each family, at
+            the last size that fits, of which a summary is printed.
+
+    Sizes that do not fit are left out, with a line that says so.
+
+    Raises:
+        ValueError: for a device that is not here.
+    """
+    cuda = check_device(device).type == "cuda"
+    name = torch.cuda.get_device_name(device) if cuda else "Warp's CPU device"
+    console, speeds = Console(), list[Speed]()
+    for family in families:
+        some = _measured(family, sizes, device, seconds, console)
+        console.print(_table(f"{family} on {name}", some))
+        speeds += some
+        if timelines and some:
+            file = timelines / f"{family}-{some[-1].worlds}.json.gz"
+            call = _iterations(family, some[-1].worlds, device)
+            call()
+            console.print(record(call, device, file))
+    rows = [asdict(speed) for speed in speeds]
+    return json.dumps({"device": name, "speeds": rows, "versions": versions()})
+
+
+def _measured(
+    family: str, sizes: Sequence[int], device: str, seconds: float, console: Console
+) -> list[Speed]:
+    """The sizes that fit."""
+    found: list[Speed] = []
+    for worlds in sizes:
+        try:
+            found.append(measure(family, worlds, device, seconds))
+        except (MemoryError, torch.OutOfMemoryError):
+            console.print(f"{family}: no memory for {worlds:,} worlds")
+    return found
+
+
+def _table(title: str, speeds: Sequence[Speed]) -> Table:
+    """A column for each number of worlds."""
+    table = Table(title=title, caption="rates in env steps/s")
+    table.add_column("worlds")
+    for speed in speeds:
+        table.add_column(f"{speed.worlds:,}", justify="right")
+    for field in fields(Speed)[2:]:
+        values = [getattr(speed, field.name) for speed in speeds]
+        table.add_row(field.name.replace("_", " "), *map(_text, values))
+    return table
+
+
+def measure(name: str, worlds: int, device: str, seconds: float) -> Speed:
+    """Measure one family at one size; see `bench`."""
+    family = make_family(name, device)
+    pools = probe_pools(family)
+
+    def build(*differing: str) -> tuple[WarpSimulator, float]:
+        start = time.perf_counter()
+        sim = WarpSimulator(
+            family.model,
+            worlds=worlds,
+            substeps=family.substeps,
+            pools=pools,
+            fields=differing,
+            device=device,
+        )
+        return sim, time.perf_counter() - start
+
+    before = _used(device)
+    sim, first = build(*family.fields)
+    used = _used(device) - before
+    alike, _ = build()
+    env = Env(family, worlds=worlds, simulator=sim)
+    cpu = Env(make_family(name), worlds=min(worlds, CPU_WORLDS))
+    for one in (env, cpu):
+        one.assign(one.family.sample("train", 0, one.worlds))
+        one.reset(torch.Generator(one.device).manual_seed(0))
+    now = sim.step(torch.zeros(worlds, family.model.nu, device=device))
+    alike.reset(now.qpos, now.qvel)
+    return Speed(
+        family=name,
+        worlds=worlds,
+        first_build_s=first,
+        second_build_s=build(*family.fields)[1],
+        kb_per_world=used / worlds / 1000,
+        bare=_rate(_physics(sim), device, seconds),
+        bare_alike=_rate(_physics(alike), device, seconds),
+        env=_rate(_steps(env), device, seconds),
+        policy=_rate(_episodes(env), device, seconds),
+        maml=_rate(_iterations(name, worlds, device), device, seconds),
+        cpu_env=_rate(_steps(cpu), "cpu", seconds),
+    )
+
+
+def _physics(sim: WarpSimulator) -> Callable[[], int]:
+    ctrl = torch.zeros(sim.worlds, sim.model.nu, device=sim.device)
+
+    def call() -> int:
+        for _ in range(STEPS):
+            sim.step(ctrl)
+        return STEPS * sim.worlds
+
+    return call
+
+
+def _steps(env: Env) -> Callable[[], int]:
+    action = torch.zeros(env.worlds, env.action_dim, device=env.device)
+
+    def call() -> int:
+        for _ in range(STEPS):
+            env.step(action)
+        return STEPS * env.worlds
+
+    return call
+
+
+def _episodes(env: Env) -> Callable[[], int]:
+    cfg = replace(make_config(env.family.name), tasks=1, episodes=10)
+    trainer = make_trainer(cfg)
+    theta = {k: v.to(env.device) for k, v in trainer.theta.items()}
+    act = trainer.learner.act(theta, trainer.learner.begin(theta, 1))
+    rng = torch.Generator(env.device).manual_seed(0)
+    return lambda: collect(env, act, rng).env_steps
+
+
+def _iterations(name: str, worlds: int, device: str) -> Callable[[], int]:
+    cfg = make_config(name)
+    tasks = max(1, worlds // cfg.episodes)
+    trainer = make_trainer(replace(cfg, tasks=tasks, device=device))
+
+    def call() -> int:
+        before = trainer.env_steps
+        trainer.step()
+        return trainer.env_steps - before
+
+    return call
+
+
+def _rate(call: Callable[[], int], device: str, seconds: float) -> float:
+    call()
+    _finish(device)
+    done, start = 0, time.perf_counter()
+    with simulator_threads():
+        while time.perf_counter() - start < seconds or not done:
+            done += call()
+            _finish(device)
+    return done / (time.perf_counter() - start)
+
+
+def _finish(device: str) -> None:
+    if torch.device(device).type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _used(device: str) -> int:
+    if torch.device(device).type == "cpu":
+        return 0
+    torch.cuda.empty_cache()  # what torch keeps for itself, Warp cannot have
+    free, total = torch.cuda.mem_get_info(device)
+    return total - free
+
+
+def _text(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"

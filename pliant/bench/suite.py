@@ -1,0 +1,279 @@
+"""The suite: train and evaluate families, methods and seeds, and draw the one table.
+
+Whatever is done already is left alone: a finished run in the suite's folder, a shipped
+policy that was trained by the very same configuration, an evaluation of the very same
+policies. The rest is run in processes of one thread each, as many at once as there are
+cores; one that is killed is started again and resumes.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+from rich.console import Console
+
+from meta.training.checkpoint import (
+    CHECKPOINT,
+    SHIPPED,
+    checkpoint_config,
+    checksum,
+    locate,
+    shipped_policies,
+)
+from meta.training.config import METHODS, Method, TrainCfg, make_config
+from meta.training.run import METRICS, RESUMABLE
+from tasks.registry import make_family
+
+CHANGE = "change"
+"""The evaluation of tasks that change in mid-episode."""
+NEEDED = frozenset({"maml", "dr", "oracle"})
+"""Methods without which nothing is shown."""
+_TRIES = 3
+_POLL = 0.2  # [s]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteCfg:
+    """What the suite holds."""
+
+    families: tuple[str, ...]
+    methods: tuple[Method, ...] = METHODS
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """Training seeds."""
+    splits: tuple[str, ...] = ("held-out", "extrapolation", "unseen-shapes")
+    """Those that a family has."""
+    tasks: int = 100
+    """Per evaluation."""
+    iterations: int | None = None
+    """Instead of each configuration's own; to try the suite out."""
+    workers: int = 0
+    """Processes at once; 0 means one per CPU."""
+    device: str = "cpu"
+    """What simulates and learns; Stable-Baselines3's runs stay on the CPU."""
+    retrain: bool = False
+    """Train what ships, too."""
+    as_is: bool = False
+    """Train nothing: evaluate what there is."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no evaluation could be made of."""
+        if not set(self.methods) >= NEEDED:
+            raise ValueError(
+                f"no table without {', '.join(sorted(NEEDED))}; got "
+                f"{', '.join(self.methods)}"
+            )
+        unknown = set(self.methods) - set(METHODS)
+        if unknown or not self.seeds or min(self.seeds) < 0 or self.tasks < 1:
+            raise ValueError(
+                f"need methods among {', '.join(METHODS)}, seeds >= 0 and tasks >= 1, "
+                f"got {', '.join(self.methods)}; {self.seeds}; {self.tasks}"
+            )
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Job:
+    """A process to run, and to start again if it is killed."""
+
+    name: str
+    command: Sequence[str]
+    log: Path
+    tries: int = 0
+
+
+def run_suite(
+    cfg: SuiteCfg, folder: Path, console: Console | None = None
+) -> dict[str, Path]:
+    """Train and evaluate what is not done yet; return the results by name.
+
+    Raises:
+        ValueError: for what cannot be trained or evaluated.
+        OSError: if a process fails, naming its log.
+    """
+    say = console or Console(stderr=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    runs = [
+        _config(cfg, family, method, seed)
+        for family in cfg.families
+        for method in cfg.methods
+        for seed in cfg.seeds
+    ]
+    found = {run: _done(run, folder, cfg) for run in runs}
+    if cfg.as_is:
+        cfg = replace(cfg, families=_complete(cfg, found, say))
+        found = {r: s for r, s in found.items() if s and r.family in cfg.families}
+    missing = [run for run, spec in found.items() if spec is None]
+    say.print(f"{len(found)} policies, {len(missing)} of them to be trained")
+    _run([_training(run, folder, cfg.device) for run in missing], cfg.workers, say)
+    specs = {run: spec or str(_folder(run, folder)) for run, spec in found.items()}
+    results: dict[str, Path] = {}
+    jobs: list[Job] = []
+    for family in cfg.families:
+        mine = [spec for run, spec in specs.items() if run.family == family]
+        has = make_family(family).splits
+        for split in (*(s for s in cfg.splits if s in has), CHANGE):
+            path = folder / f"{family}-{split}.json"
+            if not _evaluated(path, mine, cfg.tasks):
+                jobs.append(_evaluation(mine, family, split, cfg, path))
+            results[path.stem] = path
+    say.print(f"{len(results)} evaluations, {len(jobs)} of them to be made")
+    _run(jobs, cfg.workers, say)
+    return results
+
+
+def _complete(
+    cfg: SuiteCfg, runs: Mapping[TrainCfg, str | None], say: Console
+) -> tuple[str, ...]:
+    """The families that can be evaluated as they are; the others are named."""
+    whole: list[str] = []
+    for family in cfg.families:
+        there = {r.method for r, spec in runs.items() if spec and r.family == family}
+        if there >= NEEDED:
+            whole.append(family)
+            continue
+        lacking = ", ".join(sorted(NEEDED - there))
+        say.print(f"{family} cannot be evaluated as it is: no finished {lacking}")
+    if not whole:
+        raise ValueError(
+            f"none of {', '.join(cfg.families)} can be evaluated as it is: a family "
+            f"needs a finished {', '.join(sorted(NEEDED))}"
+        )
+    return tuple(whole)
+
+
+def _config(cfg: SuiteCfg, family: str, method: Method, seed: int) -> TrainCfg:
+    run = replace(make_config(family, method), seed=seed, threads=1)
+    return replace(run, iterations=cfg.iterations or run.iterations)
+
+
+def _folder(run: TrainCfg, folder: Path) -> Path:
+    return folder / f"{run.family}-{run.method}-seed{run.seed}"
+
+
+def _done(run: TrainCfg, folder: Path, cfg: SuiteCfg) -> str | None:
+    """Where the finished run is, if it is."""
+    own = _folder(run, folder)
+    path = own / CHECKPOINT
+    if path.exists() and _same(run, path) and _iterations(own) >= run.iterations:
+        return str(own)
+    names = [] if cfg.retrain else shipped_policies(run.family, run.method)
+    for name in names:
+        if _same(run, locate(f"{SHIPPED}{name}"), finished=True):
+            return f"{SHIPPED}{name}"
+    return None
+
+
+def _same(run: TrainCfg, path: Path, *, finished: bool = False) -> bool:
+    """Whether a checkpoint was trained by this configuration."""
+    stored = checkpoint_config(path)
+    free = set(RESUMABLE) - ({"iterations"} if finished else set())
+    names = [f.name for f in fields(TrainCfg) if f.name not in free]
+    return all(getattr(stored, n) == getattr(run, n) for n in names)
+
+
+def _iterations(folder: Path) -> int:
+    path = folder / METRICS
+    return len(path.read_bytes().splitlines()) if path.exists() else 0
+
+
+def _training(run: TrainCfg, folder: Path, device: str) -> Job:
+    own = _folder(run, folder)
+    begun = ["--resume"] if own.exists() else []
+    options = {"--method": run.method, "--seed": run.seed, "--out": own}
+    device = "cpu" if run.method == "dr-sb3" else device
+    options |= {"--iterations": run.iterations, "--threads": 1, "--device": device}
+    flat = [str(x) for pair in options.items() for x in pair]
+    return Job(
+        name=own.name,
+        command=["train", run.family, *flat, *begun],
+        log=folder / f"{own.name}.log",
+    )
+
+
+def _evaluation(
+    specs: Sequence[str], family: str, split: str, cfg: SuiteCfg, path: Path
+) -> Job:
+    mine = [s for s in specs if _method(s) == "maml"]
+    beside = ["--alone", "--beside", *(s for s in specs if s not in mine)]
+    where = ["--change"] if split == CHANGE else ["--split", split]
+    options = ["--tasks", str(cfg.tasks), "--threads", "1", "--device", cfg.device]
+    return Job(
+        name=f"evaluate {family} {split}",
+        command=["evaluate", *mine, *where, *options, "--json", str(path), *beside],
+        log=path.with_suffix(".log"),
+    )
+
+
+def _method(spec: str) -> str:
+    return checkpoint_config(locate(spec)).method
+
+
+def _evaluated(path: Path, specs: Sequence[str], tasks: int) -> bool:
+    """Whether the results are of these very policies, on as many tasks."""
+    if not path.exists():
+        return False
+    result = json.loads(path.read_text())
+    had = {p["checksum"] for group in result["policies"].values() for p in group}
+    return result["tasks"] == tasks and had == {checksum(locate(s)) for s in specs}
+
+
+def _run(jobs: Sequence[Job], workers: int, say: Console) -> None:
+    """Run jobs side by side; if one fails, stop them all, and let none be lost."""
+    waiting, running = list(jobs), dict[Job, subprocess.Popen[bytes]]()
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    start, done = time.monotonic(), 0
+    try:
+        while waiting or running:
+            while waiting and len(running) < (workers or os.cpu_count() or 1):
+                job = waiting.pop(0)
+                running[job] = _start(job, environment)
+            time.sleep(_POLL)
+            for job, process in list(running.items()):
+                code = process.poll()
+                if code is None:
+                    continue
+                del running[job]
+                if code:
+                    waiting.insert(0, _again(job, code))
+                    continue
+                done += 1
+                took = time.monotonic() - start
+                left = took / done * (len(jobs) - done)
+                say.print(f"{done}/{len(jobs)}  {job.name}, {left / 60:.0f} min left")
+    finally:
+        for process in running.values():
+            process.terminate()
+        for process in running.values():
+            process.wait()
+
+
+def _start(job: Job, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
+    with job.log.open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "pliant.cli.main", *job.command],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=environment,
+        )
+
+
+def _again(job: Job, code: int) -> Job:
+    """A job that was killed, to go on from its checkpoint.
+
+    Raises:
+        OSError: if it failed by itself, or was killed too often.
+    """
+    job.tries += 1
+    if code > 0 or job.tries >= _TRIES:
+        lines = job.log.read_text(errors="replace").splitlines()
+        raise OSError(f"{job.name} failed; {job.log}: {lines[-1] if lines else code}")
+    if job.command[0] == "train" and "--resume" not in job.command:
+        out = Path(job.command[job.command.index("--out") + 1])
+        if out.exists():
+            job.command = [*job.command, "--resume"]
+    return job

@@ -1,0 +1,1 @@
+"""The command `pliant`: one file a command."""

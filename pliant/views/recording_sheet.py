@@ -1,0 +1,271 @@
+"""How a recording looks on paper: captions, hidden parameters, returns, outcomes."""
+
+from collections.abc import Sequence
+from functools import cache
+from itertools import accumulate
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, ImageDraw, ImageFont
+
+from meta.recording.trajectory import Recording
+from tasks.family import Family
+from tasks.parameters import Fixed, Parameter, Scalar, Value
+
+Picture = UInt8[np.ndarray, "y x 3"]
+Colour = tuple[int, int, int]
+
+PAPER: Colour = (24, 27, 33)
+INK: Colour = (238, 241, 245)
+FAINT: Colour = (150, 158, 170)
+RULE: Colour = (66, 73, 84)
+EPISODES: tuple[Colour, Colour] = ((244, 170, 74), (92, 200, 242))
+"""Before adaptation, after it."""
+SUCCESS: Colour = (38, 140, 82)
+FAILURE: Colour = (168, 58, 58)
+_SMOOTH = 3  # a curve is drawn this much larger: Pillow's lines are jagged
+
+
+class Sheet:
+    """Lays the pictures of a recording's two episodes out.
+
+    Args:
+        recording: what is shown.
+        family: of its task.
+        dt: length of a step [s].
+        width: of one picture [pixels], whose height is three quarters of it.
+        remark: follows the name of the split.
+    """
+
+    def __init__(
+        self,
+        recording: Recording,
+        family: Family,
+        *,
+        dt: float,
+        width: int,
+        remark: str = "",
+    ) -> None:
+        self.recording = recording
+        self.family = family
+        self.dt = dt
+        self.width = width
+        self.height = _even(width * 3 / 4)
+        self.remark = remark
+        episodes = recording.episodes
+        self._returns = [[0.0, *accumulate(e.rewards.tolist())] for e in episodes]
+        flat = [r for returns in self._returns for r in returns]
+        self._low, self._high = min(flat), max(flat)
+
+    def frame(self, pictures: Sequence[Picture], instant: int) -> Image.Image:
+        """One moment of both episodes, side by side, with the returns so far."""
+        scale = self.width / 640
+        top = _even(68 * scale)
+        # a multiple of 16: the last rows of a video are smeared otherwise
+        size = (2 * self.width, 16 * round((top + self.height + 76 * scale) / 16))
+        page = Image.new("RGB", size, PAPER)
+        self._header(page, top, scale)
+        for i, picture in enumerate(pictures):
+            corner = (i * self.width, top)
+            page.paste(Image.fromarray(picture), corner)
+            self._label(page, corner, i, scale)
+            if instant >= len(self.recording.episodes[i].rewards):
+                self._outcome(page, corner, i, scale)
+            self._footer(page, (corner[0], top + self.height), i, instant, scale)
+        middle = self.width - 1
+        ImageDraw.Draw(page).line([(middle, top), (middle, size[1])], PAPER, 2)
+        return page
+
+    def strip(
+        self, rows: Sequence[Sequence[Picture]], instants: Sequence[int]
+    ) -> Image.Image:
+        """Moments of both episodes, one row each."""
+        scale, gap = self.width / 400, max(2, self.width // 80)
+        count = len(instants)
+        top = _even(68 * scale)
+        size = (
+            count * self.width + (count - 1) * gap,
+            top + 2 * self.height + gap,
+        )
+        page = Image.new("RGB", size, PAPER)
+        self._header(page, top, scale)
+        for i, row in enumerate(rows):
+            y = top + i * (self.height + gap)
+            for j, (picture, instant) in enumerate(zip(row, instants, strict=True)):
+                corner = (j * (self.width + gap), y)
+                page.paste(Image.fromarray(picture), corner)
+                if j == 0:
+                    self._label(page, (0, y + self.height), i, scale, anchor="lb")
+                    continue
+                low = (corner[0] + 14 * scale, y + self.height - 14 * scale)
+                text = f"{instant * self.dt:.2f} s"
+                _pill(page, low, text, scale, anchor="lb", size=15.0)
+            last = ((count - 1) * (self.width + gap), y)
+            self._outcome(page, last, i, scale)
+        return page
+
+    def _header(self, page: Image.Image, height: int, scale: float) -> None:
+        """Family and split, and below them what the policy is not told."""
+        draw, margin = ImageDraw.Draw(page), 18 * scale
+        y = 0.32 * height
+        title = typeface(21 * scale, bold=True)
+        draw.text((margin, y), self.family.name, INK, title, "lm")
+        left = margin + title.getlength(self.family.name) + 12 * scale
+        where = "  ·  ".join(filter(None, (self.recording.task.split, self.remark)))
+        right = page.width - margin
+        draw.text((right, y), where, FAINT, typeface(15 * scale), "rm")
+        room = right - left - typeface(15 * scale).getlength(where) - margin
+        _fitted(draw, (left, y), self.family.summary, 15 * scale, room, FAINT)
+        y, label = 0.73 * height, typeface(16 * scale)
+        draw.text((margin, y), "hidden:", FAINT, label, "lm")
+        left = margin + label.getlength("hidden:") + 8 * scale
+        text = "   ·   ".join(hidden_parameters(self.recording, self.family))
+        _fitted(draw, (left, y), text, 16 * scale, right - left, INK)
+
+    def _label(
+        self,
+        page: Image.Image,
+        corner: tuple[int, int],
+        i: int,
+        scale: float,
+        anchor: str = "lt",
+    ) -> None:
+        inset = 14 * scale if anchor == "lt" else -14 * scale
+        at = (corner[0] + 14 * scale, corner[1] + inset)
+        text = captions(self.recording)[i]
+        _pill(page, at, text, scale, anchor=anchor, dot=EPISODES[i])
+
+    def _outcome(
+        self, page: Image.Image, corner: tuple[int, int], i: int, scale: float
+    ) -> None:
+        at = (corner[0] + self.width - 14 * scale, corner[1] + 14 * scale)
+        success = self.recording.episodes[i].success
+        text, colour = ("success", SUCCESS) if success else ("no success", FAILURE)
+        _pill(page, at, text, scale, anchor="rt", fill=colour)
+
+    def _footer(
+        self,
+        page: Image.Image,
+        corner: tuple[int, int],
+        i: int,
+        instant: int,
+        scale: float,
+    ) -> None:
+        """The return so far, as a number and a curve; the other episode's faintly."""
+        draw, (x, y) = ImageDraw.Draw(page), corner
+        height = page.height - y
+        returns = self._returns[i]
+        now = returns[min(instant, len(returns) - 1)]
+        left = x + 18 * scale
+        time = f"return after {instant * self.dt:.2f} s"
+        draw.text((left, y + 0.27 * height), time, FAINT, typeface(13 * scale), "lm")
+        bold = typeface(24 * scale, bold=True)
+        draw.text((left, y + 0.65 * height), _number(now), INK, bold, "lm")
+        box = (round(x + 190 * scale), round(y + 0.14 * height))
+        size = (round(self.width - 208 * scale), round(0.72 * height))
+        page.paste(self._curves(size, i, instant), box)
+
+    def _curves(self, size: tuple[int, int], i: int, instant: int) -> Image.Image:
+        width, height = (_SMOOTH * n for n in size)
+        chart = Image.new("RGB", (width, height), PAPER)
+        draw = ImageDraw.Draw(chart)
+        pen = max(2, round(self.width / 640 * 2.5 * _SMOOTH))
+        steps = max(len(returns) for returns in self._returns) - 1
+        span = (self._high - self._low) or 1.0
+
+        def at(step: int, value: float) -> tuple[float, float]:
+            x = pen + (width - 2 * pen) * step / steps
+            return x, height - pen - (height - 2 * pen) * (value - self._low) / span
+
+        draw.line([at(0, 0.0), at(steps, 0.0)], RULE, max(1, pen // 3))
+        for k, colour in ((1 - i, RULE), (i, EPISODES[i])):
+            points = [at(*p) for p in enumerate(self._returns[k][: instant + 1])]
+            if len(points) > 1:
+                draw.line(points, colour, pen, joint="curve")
+            if k == i:
+                draw.circle(points[-1], 1.4 * pen, colour)
+        return chart.resize(size, Image.Resampling.LANCZOS)
+
+
+def hidden_parameters(recording: Recording, family: Family) -> list[str]:
+    """Names, values and units of what the policy was not told about the task."""
+    values = recording.task.parameters
+    return [
+        f"{p.name.replace('_', ' ')} {_quantity(p, values[p.name])}"
+        for p in family.hidden
+    ]
+
+
+def captions(recording: Recording) -> tuple[str, str]:
+    """What the two episodes are called."""
+    count = recording.after.adapt_episodes
+    if not count:
+        return "before adaptation", "does not adapt"
+    return "before adaptation", f"after {count} episode{'s' * (count != 1)}"
+
+
+def _quantity(parameter: Parameter, value: Value) -> str:
+    if isinstance(parameter, Fixed):
+        parameter = parameter.of
+    if not isinstance(parameter, Scalar) or isinstance(value, str):
+        return str(value)
+    unit = "" if parameter.unit == "1" else f" {parameter.unit}"
+    return f"{value:.3g}{unit}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}" if abs(value) < 100 else f"{value:.0f}"
+
+
+def _even(size: float) -> int:
+    """Video wants even sizes."""
+    return max(2, 2 * round(size / 2))
+
+
+@cache
+def typeface(size: float, *, bold: bool = False) -> ImageFont.FreeTypeFont:
+    """A font of matplotlib's: it is there wherever matplotlib is."""
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name
+    return ImageFont.truetype(str(path), max(1.0, size))
+
+
+def _fitted(
+    draw: ImageDraw.ImageDraw,
+    at: tuple[float, float],
+    text: str,
+    size: float,
+    room: float,
+    colour: Colour,
+) -> None:
+    """Text on one line, smaller if it would not fit."""
+    wanted = typeface(size).getlength(text)
+    font = typeface(size * min(1.0, room / wanted)) if wanted else typeface(size)
+    draw.text(at, text, colour, font, "lm")
+
+
+def _pill(
+    page: Image.Image,
+    at: tuple[float, float],
+    text: str,
+    scale: float,
+    *,
+    anchor: str,
+    size: float = 18.0,
+    fill: Colour = PAPER,
+    dot: Colour | None = None,
+) -> None:
+    """Text on a rounded, slightly transparent ground; `anchor` says which corner."""
+    draw, font = ImageDraw.Draw(page, "RGBA"), typeface(size * scale)
+    pad, high = 0.55 * size * scale, 1.75 * size * scale
+    mark = 0.85 * size * scale if dot else 0.0
+    wide = font.getlength(text) + 2 * pad + mark
+    x = at[0] - wide if anchor[0] == "r" else at[0]
+    y = at[1] - high if anchor[1] == "b" else at[1]
+    draw.rounded_rectangle([x, y, x + wide, y + high], high / 2, (*fill, 215))
+    if dot:
+        radius = 0.28 * size * scale
+        draw.circle((x + pad + radius, y + high / 2), radius, dot)
+    draw.text((x + pad + mark, y + high / 2), text, INK, font, "lm")

@@ -1,0 +1,207 @@
+"""The suite's results as tables in markdown, and their places in documents."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from meta.evaluation.mid_episode import NEAR, WINDOW, Changed
+from meta.training.checkpoint import write_atomically
+from meta.training.config import METHODS
+from pliant.views.report import NAMES, grid_table, interval, markdown
+
+SHOWN = 5
+"""Episodes of adaptation in the one table."""
+_ORDER = ("random", "dr", "dr-sb3", "scratch", "dr-finetune", "rma", "sysid")
+ROWS = (*_ORDER, *(m for m in METHODS if m not in _ORDER))
+TABLE, ADMISSION, DETAILS = "table", "admission", "details"
+
+
+def write_tables(
+    results: Mapping[str, Path], folder: Path, into: Sequence[Path] = ()
+) -> None:
+    """Write `table.md`, `admission.md`, `details.md`; fill their places in documents.
+
+    Args:
+        results: of the suite, by family and split.
+        folder: where the tables go.
+        into: documents with a line `<!-- suite:table -->`, `<!-- suite:admission -->`
+            or `<!-- suite:details -->`; what stands between it and
+            `<!-- suite:end -->` is replaced.
+
+    Raises:
+        ValueError: for a document without such a place.
+    """
+    read = [json.loads(path.read_text()) for path in results.values()]
+    adapted = [r for r in read if "curve" in r]
+    texts = {
+        TABLE: _table(adapted),
+        ADMISSION: _admission(adapted),
+        DETAILS: "\n\n".join([*map(_details, adapted), *map(_changed, _other(read))]),
+    }
+    for name, text in texts.items():
+        write_atomically(folder / f"{name}.md", f"{text}\n".encode())
+    for path in into:
+        write_atomically(path, _filled(path, texts).encode())
+
+
+def _other(read: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [r for r in read if "curve" not in r]
+
+
+def _curves(r: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Points by method; of what does not adapt, one."""
+    own = str(r["policies"]["policy"][0]["method"])
+    flat = {name: [level | {"episodes": 0}] for name, level in r["baselines"].items()}
+    return flat | r["rivals"] | {own: r["curve"]}
+
+
+def _at(points: Sequence[dict[str, Any]], episodes: int) -> dict[str, Any]:
+    """The point of so many episodes; of what does not adapt, its only one."""
+    return next((p for p in points if p["episodes"] == episodes), points[0])
+
+
+def _table(results: Sequence[dict[str, Any]]) -> str:
+    splits = list(dict.fromkeys(r["split"] for r in results))
+    rows: list[tuple[str, ...]] = []
+    for family in dict.fromkeys(r["family"] for r in results):
+        mine = {r["split"]: r for r in results if r["family"] == family}
+        rows.append((f"**{family}**", *[""] * (len(splits) + 1)))
+        curves = {split: _curves(r) for split, r in mine.items()}
+        some = next(iter(mine.values()))
+        for name in ROWS:
+            if name not in curves[some["split"]]:
+                continue
+            cells = [
+                interval(_at(curves[s][name], SHOWN), "return") if s in curves else ""
+                for s in splits
+            ]
+            rows.append((NAMES[name], *cells, _seeds(some, name)))
+    return markdown((f"return after {SHOWN} episodes", *splits, "training seeds"), rows)
+
+
+def _admission(results: Sequence[dict[str, Any]]) -> str:
+    """Whether adaptation matters: what knowing the task is worth, on held-out tasks."""
+    levels = ("random", "dr", "oracle")
+    header = ("family", *(NAMES[n] for n in levels), "share", "training seeds")
+    rows: list[tuple[str, ...]] = []
+    for r in (r for r in results if r["split"] == "held-out"):
+        cells = [interval(r["baselines"][name], "return") for name in levels]
+        seeds = " and ".join(dict.fromkeys(_seeds(r, name) for name in levels[1:]))
+        rows.append((r["family"], *cells, interval(r["admission"], ""), seeds))
+    return markdown(header, rows)
+
+
+def _seeds(r: Mapping[str, Any], name: str) -> str:
+    own = str(r["policies"]["policy"][0]["method"])
+    source = {own: "policy", "dr-finetune": "dr"}.get(name, name)
+    return str(len(r["policies"].get(source, []))) if source != "random" else ""
+
+
+def _details(r: Mapping[str, Any]) -> str:
+    """One evaluation: each method after 0, 1 ... episodes."""
+    curves = _curves(r)
+    ks = [p["episodes"] for p in r["curve"]]
+    header = (
+        "return",
+        *(f"{k} episodes" for k in ks),
+        f"share of the gap after {SHOWN}",
+    )
+    rows: list[tuple[str, ...]] = []
+    for name in (n for n in ROWS if n in curves):
+        points = curves[name]
+        adapts = _adapts(points)
+        cells = [interval(p, "return") for p in points] if adapts else [""] * len(ks)
+        if not adapts:
+            cells[0] = interval(points[0], "return")
+        share = interval(_at(points, SHOWN), "normalised") if adapts else ""
+        rows.append((NAMES[name], *cells, share))
+    harm = ", ".join(
+        f"{NAMES[n]} {interval(points[-1], 'harm_rate')}"
+        for n in ROWS
+        if _adapts(points := curves.get(n, []))
+    )
+    better = ", ".join(
+        f"{NAMES[n]} {interval(e, '')}" for n, e in r["improvement"].items()
+    )
+    admitted = interval(r["admission"], "")
+    told = [leak["parameter"] for leak in r["leaks"] if leak["told"]]
+    facts = [
+        f"Worse off after {ks[-1]} episodes than without (share of tasks): {harm}.",
+        f"MAML-PPO is then better on the same task with probability: {better}.",
+        f"(oracle - DR) / (oracle - random) = {admitted}; the first observation gives "
+        f"away {', '.join(told) or 'nothing'}; faults {r['faults']}.",
+    ]
+    title = f"### {r['family']}, {r['split']}: {r['tasks']} tasks"
+    texts = [title, markdown(header, rows), *facts]
+    if r["grid"] and r["split"] == "unseen-shapes":
+        texts.append(grid_table(r["grid"], ks[-1]))
+    return "\n\n".join(texts)
+
+
+def _adapts(points: Sequence[Mapping[str, Any]]) -> bool:
+    return len({p["return"] for p in points}) > 1
+
+
+def _changed(r: Mapping[str, Any]) -> str:
+    methods = r["methods"]
+    rows = [(NAMES[n], *cells(methods[n])) for n in ROWS if n in methods]
+    title = f"### {r['family']}, a change in mid-episode: {r['tasks']} changes"
+    return "\n\n".join([title, markdown(COLUMNS, rows)])
+
+
+def print_changed(c: Changed, console: Console | None = None) -> None:
+    """Print a row for each method."""
+    title = (
+        f"{c.family} on {c.split}: the task changes in mid-episode; {c.tasks} changes, "
+        f"seed {c.seed}, 95 % intervals"
+    )
+    table = Table(title=title)
+    for index, column in enumerate(COLUMNS):
+        table.add_column(column, justify="right" if index else "left")
+    for name, recovery in c.to_dict()["methods"].items():
+        table.add_row(NAMES[name], *cells(recovery))
+    (console or Console()).print(table)
+
+
+COLUMNS = (
+    "policy",
+    "before",
+    "rest of that episode",
+    "then, adapted as before",
+    f"after {WINDOW} more episodes",
+    f"env steps to {NEAR:.0%} of the gain",
+)
+
+
+def cells(r: Mapping[str, Any]) -> tuple[str, ...]:
+    """A recovery's figures, as JSON has them, under `COLUMNS` but the first."""
+    levels = [
+        interval(x, "") for x in (r["before"], r["rest"], r["stale"], r["after"][-1])
+    ]
+    if r["steps"] is None:
+        return *levels, "no gain"
+    ends = (r["steps"][k] for k in ("value", "low", "high"))
+    value, low, high = ("never" if x is None else f"{x:.0f}" for x in ends)
+    return *levels, f"{value} [{low}, {high}]"
+
+
+def _filled(path: Path, texts: Mapping[str, str]) -> str:
+    """A document with the text in its places."""
+    document, end = path.read_text(), "<!-- suite:end -->"
+    found = False
+    for name, text in texts.items():
+        start = f"<!-- suite:{name} -->"
+        if start in document:
+            head, _, rest = document.partition(start)
+            _, _, tail = rest.partition(end)
+            document, found = f"{head}{start}\n{text}\n{end}{tail}", True
+    if not found:
+        raise ValueError(
+            f"{path} has no place for a table: a line <!-- suite:NAME -->, NAME being "
+            f"{', '.join(texts)}, and {end} after it"
+        )
+    return document

@@ -1,0 +1,1 @@
+"""Arms and what they hold."""

@@ -1,0 +1,100 @@
+"""cheetah-direction: run forwards or backwards, whichever is rewarded.
+
+Gymnasium's half_cheetah under the protocol of ProMP (Rothfuss et al. 2019, arXiv
+1810.06784): horizon 100, two tasks, reward direction * velocity minus a control cost.
+The reward is the protocol's, in [m/s], and not a sum of terms in [0, 1].
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+import gymnasium
+import mujoco
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from tasks.family import Family, Instant, Outcome, Values
+from tasks.objects.solids import Solid
+from tasks.parameters import Choice, Scalar
+
+_DT = 0.05  # [s], five physics steps of 10 ms
+_ASSETS = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets"
+
+
+class CheetahDirection(Family):
+    """Half-cheetah with a hidden direction."""
+
+    name = "cheetah-direction"
+    summary = "run forwards or backwards, whichever is rewarded (ProMP's protocol)"
+    horizon = 100
+    substeps = 5
+    obs_dim = 17
+    action_dim = 6
+    parameters = (
+        Choice(name="direction", options=("forwards", "backwards")),
+        # one value in training: there are two tasks only, so leaving the training
+        # distribution means another body
+        Scalar(name="mass", unit="of nominal", low=1.0, high=1.0, beyond=((1.2, 1.5),)),
+    )
+    fields = ("body_mass", "body_inertia")
+    weights: ClassVar[Mapping[str, float]] = {"velocity": 1.0, "control": -0.05}
+
+    def __init__(
+        self, device: torch.device | str = "cpu", object: Solid | None = None
+    ) -> None:
+        super().__init__(device, object)
+        self._sign = torch.tensor([1.0, -1.0], device=device)
+
+    def compile(self) -> mujoco.MjModel:
+        """Gymnasium's own model file."""
+        spec = mujoco.MjSpec.from_file(str(_ASSETS / "half_cheetah.xml"))
+        # what the file asks of the compiler in a way that MuJoCo now warns about
+        total, spec.compiler.settotalmass = spec.compiler.settotalmass, -1
+        model = spec.compile()
+        mujoco.mj_setTotalmass(model, total)
+        mujoco.mj_setConst(model, mujoco.MjData(model))
+        return model
+
+    def model_fields(self, values: Values) -> Mapping[str, Float[Tensor, "world ..."]]:
+        """Masses and inertias in proportion."""
+        mass = torch.from_numpy(self.model.body_mass)
+        inertia = torch.from_numpy(self.model.body_inertia)
+        scale = values["mass"].double()[:, None]
+        return {
+            "body_mass": scale * mass,
+            "body_inertia": scale[:, :, None] * inertia,
+        }
+
+    def start(
+        self, values: Values, rng: torch.Generator
+    ) -> tuple[Float[Tensor, "world nq"], Float[Tensor, "world nv"]]:
+        """Gymnasium's reset: positions +-0.1 uniform, velocities 0.1 normal."""
+        worlds, nq = len(values["mass"]), self.model.nq
+        qpos = torch.rand(worlds, nq, generator=rng, device=self.device) * 0.2 - 0.1
+        qvel = torch.randn(worlds, nq, generator=rng, device=self.device) * 0.1
+        return qpos, qvel
+
+    def control(
+        self, now: Instant, action: Float[Tensor, "world action"]
+    ) -> Float[Tensor, "world nu"]:
+        """Actions are the motors' controls."""
+        return action
+
+    def observe(self, now: Instant) -> Float[Tensor, "world obs"]:
+        """Positions but the distance run, then velocities."""
+        return torch.cat([now.readings.qpos[:, 1:], now.readings.qvel], dim=-1)
+
+    def judge(
+        self, before: Instant, now: Instant, action: Float[Tensor, "world action"]
+    ) -> Outcome:
+        """Velocity along the direction over the step, and squared controls."""
+        sign = self._sign[now.values["direction"].long()]
+        run = now.readings.qpos[:, 0] - before.readings.qpos[:, 0]
+        velocity = sign * run / _DT
+        return Outcome(
+            terms={"velocity": velocity, "control": action.square().sum(-1)},
+            success=sign * now.readings.qpos[:, 0] > 5.0,
+            terminated=torch.zeros_like(velocity, dtype=torch.bool),
+        )

@@ -1,0 +1,1 @@
+"""Families in which an arm handles something."""

@@ -1,0 +1,204 @@
+"""grasp: two fingers lift an object of unknown weight, friction and balance.
+
+Held beside its centre of mass an object tips between the fingertips; held too loosely
+it slips; held harder than needed it is squeezed. Where its centre of mass is shows only
+when it leaves the table, and then there is no time for another grasp.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import mujoco
+import numpy as np
+import torch
+from jaxtyping import Float, Num
+from torch import Tensor
+
+from robots.arms.gripper import FORCE, OPEN, add_gripper
+from robots.arms.panda import CartesianVelocity, StartTable, panda
+from tasks.family import Family, Instant, Outcome, Values, per_world
+from tasks.objects import bank, generator
+from tasks.objects.bank import Bank
+from tasks.objects.solids import Solid
+from tasks.parameters import Scalar
+from tasks.rewards import closeness
+from tasks.task import Task
+
+PLACE = (0.50, 0.0)  # [m], of the object, whose length lies along x
+TOOL_Z = 0.02  # [m], height at which the fingers start, open, around the object
+SPEED = (0.25, 0.25)  # [m/s], of a full command along x and up
+OPENING = 5.0  # [N], of the least grip command; the greatest closes with all FORCE
+INSERT_SHARE = 0.6  # of the object's mass sits in the insert that shifts its centre
+LIFTED = 0.08  # [m]
+UPRIGHT = 0.25  # [rad]
+
+SOLIDS = generator.make_solids(generator.TRAIN, flat=False)
+UNSEEN = generator.make_solids(generator.UNSEEN, flat=False)
+
+
+class Grasp(Family):
+    """Lift and hold objects of hidden mass, friction, centre of mass and shape."""
+
+    name = "grasp"
+    summary = "lift an unknown object level, with no more force than it needs"
+    horizon = 12
+    substeps = 20
+    obs_dim = 9
+    action_dim = 3
+    splits = (*Family.splits, "unseen-shapes")
+    lasting = ("shape",)
+    parameters = (
+        Scalar(
+            name="insert_x",
+            unit="half lengths",
+            low=-0.7,
+            high=0.7,
+            hole=(0.15, 0.3),
+            beyond=((-0.85, -0.7), (0.7, 0.85)),
+        ),
+        Scalar(
+            name="friction",
+            unit="1",
+            low=0.5,
+            high=1.0,
+            beyond=((0.4, 0.5), (1.0, 1.3)),
+            log=True,
+        ),
+        Scalar(name="mass", unit="kg", low=0.2, high=0.5, beyond=((0.5, 0.65),)),
+        bank.shape_among(SOLIDS, UNSEEN),
+    )
+    fields = (*bank.GEOM_FIELDS, *bank.BODY_FIELDS, "geom_friction")
+    weights: ClassVar[Mapping[str, float]] = {
+        "lifted": 0.5 / horizon,
+        "held": 1.0,
+        "squeeze": -0.1 / horizon,
+    }
+
+    def __init__(
+        self, device: torch.device | str = "cpu", object: Solid | None = None
+    ) -> None:
+        self._bank = Bank((*SOLIDS, *UNSEEN))
+        super().__init__(device, object)
+        self._arm = CartesianVelocity(device=device)
+        self._starts = StartTable(
+            x=(PLACE[0] - 0.01, PLACE[0] + 0.01),
+            y=(-0.005, 0.005),
+            z=TOOL_Z,
+            device=device,
+        )
+        self._rest = torch.from_numpy(self.model.qpos0).float().to(device)
+        halves = [np.ptp(s.vertices[:, 0]) / 2 for s in self._bank.solids]
+        self._half = torch.tensor(halves, dtype=torch.float32)
+
+    def adopt(self, solid: Solid) -> None:
+        """A bank of the one object, which must fit between the fingers."""
+        width = float(np.ptp(solid.vertices[:, 1]))
+        if width > 2 * OPEN - 0.005:
+            raise ValueError(
+                f"{solid.name} is {100 * width:.1f} cm wide along y; the fingers open "
+                f"to {200 * OPEN - 0.5:.1f} cm"
+            )
+        self._bank = Bank([solid])
+        self.parameters = (*self.parameters[:-1], bank.shape_among([solid]))
+
+    def solid(self, task: Task) -> Solid:
+        """The one of the bank that the task's shape names."""
+        return self._bank.by_name[str(task.parameters["shape"])]
+
+    def compile(self) -> mujoco.MjModel:
+        """The arm with its fingers around an object on the table."""
+        spec = panda()
+        add_gripper(spec)
+        self._bank.add_to(spec, "object", (*PLACE, 0.0))
+        for slot in range(self._bank.slots):
+            geom = spec.geom(f"object_{slot}")
+            # the object's own friction decides at the fingers and on the table
+            geom.priority, geom.condim = 1, 3
+        spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
+        spec.option.impratio = 100  # friction that creeps would let a held object turn
+        return spec.compile()
+
+    def model_fields(self, values: Values) -> Mapping[str, Num[Tensor, "world ..."]]:
+        """Shape, mass properties and friction of the object."""
+        shape, model = values["shape"], self.model
+        insert = torch.zeros(len(shape), 3)
+        insert[:, 0] = values["insert_x"] * self._half[shape.long()]
+        insert[:, 2] = TOOL_Z
+        sliding = values["friction"].double()[:, None].expand(-1, self._bank.slots)
+        friction = torch.nn.functional.pad(sliding[..., None], (0, 2))
+        return per_world(
+            model,
+            **self._bank.fields(model, "object", shape),
+            **self._bank.inertia(
+                model,
+                "object",
+                shape,
+                mass=values["mass"],
+                insert=insert,
+                insert_share=INSERT_SHARE,
+            ),
+            geom_friction=(self._bank.geoms(model, "object"), friction),
+        )
+
+    def start(
+        self, values: Values, rng: torch.Generator
+    ) -> tuple[Float[Tensor, "world nq"], Float[Tensor, "world nv"]]:
+        """Open fingers around the object's middle, a little off."""
+        worlds = len(values["mass"])
+        u = torch.rand(worlds, 3, generator=rng, device=self.device)
+        qpos = self._rest.repeat(worlds, 1)
+        qpos[:, :7] = self._starts(u[:, :2])
+        qpos[:, 7:9] = OPEN
+        qpos[:, 9] = PLACE[0] + 0.01 * (2 * u[:, 2] - 1)
+        qpos[:, 10], qpos[:, 11] = 0.0, bank.RESTING
+        return qpos, torch.zeros(worlds, self.model.nv, device=self.device)
+
+    def control(
+        self, now: Instant, action: Float[Tensor, "world action"]
+    ) -> Float[Tensor, "world nu"]:
+        """Velocity of the hand along x and up, and the force of the fingers."""
+        along, up, grip = action.unbind(-1)
+        across = -8.0 * now.readings.sensors["tool_pos"][:, 1]
+        velocity = torch.stack([SPEED[0] * along, across, SPEED[1] * up], -1)
+        force = OPENING - (OPENING + FORCE) * (grip[:, None] + 1) / 2
+        return torch.cat([self._arm(now.readings, velocity), force], dim=-1)
+
+    def observe(self, now: Instant) -> Float[Tensor, "world obs"]:
+        """Hand, fingers, the object's place and tilt, and the time."""
+        r = now.readings
+        tool = r.sensors["tool_pos"]
+        return torch.stack(
+            [
+                10 * (tool[:, 0] - PLACE[0]),
+                10 * (tool[:, 2] - TOOL_Z),
+                2 * r.sensors["tool_vel"][:, 0],
+                2 * r.sensors["tool_vel"][:, 2],
+                50 * (r.qpos[:, 7] - OPEN / 2),
+                10 * (r.qpos[:, 9] - tool[:, 0]),
+                10 * r.qpos[:, 11],
+                2 * (r.qpos[:, 12] * r.qpos[:, 14] - r.qpos[:, 15] * r.qpos[:, 13]),
+                2 * now.progress - 1,
+            ],
+            dim=-1,
+        )
+
+    def judge(
+        self, before: Instant, now: Instant, action: Float[Tensor, "world action"]
+    ) -> Outcome:
+        """How high and how level the object is, all along and mostly at the end."""
+        qpos = now.readings.qpos
+        height = qpos[:, 11]
+        upright = 1 - 2 * (qpos[:, 13].square() + qpos[:, 14].square())
+        tilt = torch.acos(upright.clamp(-1.0, 1.0))
+        # what hangs down counts a little, or training settles on lifting nothing
+        level = 0.3 + 0.7 * closeness(tilt, 0.3)
+        lifted = (height / 0.1).clamp(0.0, 1.0) * level
+        return Outcome(
+            terms={
+                "lifted": lifted,
+                "held": lifted * (now.progress >= 1),
+                "squeeze": ((action[:, 2] + 1) / 2).square(),
+            },
+            success=(height > LIFTED) & (tilt < UPRIGHT),
+            terminated=torch.zeros_like(height, dtype=torch.bool),
+        )

@@ -1,0 +1,217 @@
+"""push: a finger pushes an object to a pose without seeing where it goes.
+
+The object turns away from a push beside its centre of mass, and how far it slides on
+decides where it stops. The hand hides it from the camera until the push is over, so
+that it cannot be corrected on the way: whoever does not know the object averages.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import ClassVar
+
+import mujoco
+import numpy as np
+import torch
+from jaxtyping import Float, Num
+from torch import Tensor
+
+from robots.arms.panda import CartesianVelocity, StartTable, panda
+from tasks.family import Family, Instant, Outcome, Values, per_world
+from tasks.manipulation.target import add_target
+from tasks.objects import bank, generator
+from tasks.objects.bank import Bank
+from tasks.objects.solids import Solid
+from tasks.parameters import Scalar
+from tasks.rewards import closeness
+from tasks.task import Task
+
+PLACE = (0.55, -0.10)  # [m], the side of the object that is pushed; along y
+TARGET = ((-0.02, 0.02), (0.12, 0.20))  # [m], across and along the push
+TOOL_Z = 0.045  # [m], height of the finger's centre
+HEIGHT_GAIN = 8.0  # [1/s]
+SPEED = 0.35  # [m/s], of a full command
+PUSHING = 8  # steps that the push may take; the hand rests in those that are left
+INSERT_SHARE = 0.6  # of the object's mass sits in the insert that shifts its centre
+SUCCESS = (0.03, math.radians(15))  # [m], [rad]
+
+SOLIDS = generator.make_solids(generator.TRAIN, flat=True)
+UNSEEN = generator.make_solids(generator.UNSEEN, flat=True)
+
+
+class Push(Family):
+    """Push an object of hidden centre of mass, friction, mass and shape to a pose."""
+
+    name = "push"
+    summary = "push an unknown object to a pose, unseen while it is pushed"
+    horizon = 12
+    substeps = 20
+    obs_dim = 10
+    action_dim = 2
+    splits = (*Family.splits, "unseen-shapes")
+    lasting = ("shape",)
+    parameters = (
+        Scalar(
+            name="insert_y",
+            unit="m",
+            low=-0.045,
+            high=0.045,
+            hole=(0.012, 0.022),
+            beyond=((-0.055, -0.045), (0.045, 0.055)),
+        ),
+        Scalar(
+            name="friction",
+            unit="1",
+            low=0.15,
+            high=0.4,
+            beyond=((0.1, 0.15), (0.4, 0.6)),
+            log=True,
+        ),
+        Scalar(name="mass", unit="kg", low=0.2, high=0.8, beyond=((0.8, 1.2),)),
+        bank.shape_among(SOLIDS, UNSEEN),
+    )
+    fields = (*bank.GEOM_FIELDS, *bank.BODY_FIELDS, "geom_friction", "body_pos")
+    weights: ClassVar[Mapping[str, float]] = {
+        "near": 0.5 / horizon,
+        "placed": 1.0,
+        "effort": -0.05 / horizon,
+    }
+
+    def __init__(
+        self, device: torch.device | str = "cpu", object: Solid | None = None
+    ) -> None:
+        self._bank = Bank((*SOLIDS, *UNSEEN))
+        super().__init__(device, object)
+        self._arm = CartesianVelocity(device=device)
+        self._starts = StartTable(
+            x=(PLACE[0] - 0.01, PLACE[0] + 0.01),
+            y=(PLACE[1] - 0.04, PLACE[1] - 0.03),
+            z=TOOL_Z,
+            device=device,
+        )
+        self._rest = torch.from_numpy(self.model.qpos0).float().to(device)
+        self._place = torch.tensor(PLACE, device=device)
+        low, high = torch.tensor(TARGET, device=device).mT
+        self._target = low, high - low
+        # the pushed side of every object is at the same place, its middle is not
+        halves = [np.ptp(s.vertices[:, 0]) / 2 for s in self._bank.solids]
+        self._halves = torch.tensor(halves, dtype=torch.float32)  # for `model_fields`
+        self._half = self._halves.to(device)
+
+    def adopt(self, solid: Solid) -> None:
+        """A bank of the one object."""
+        self._bank = Bank([solid])
+        self.parameters = (*self.parameters[:-1], bank.shape_among([solid]))
+
+    def solid(self, task: Task) -> Solid:
+        """The one of the bank that the task's shape names."""
+        return self._bank.by_name[str(task.parameters["shape"])]
+
+    def compile(self) -> mujoco.MjModel:
+        """The arm with a finger, an object before it and where that is to be."""
+        spec = panda()
+        spec.geom("paddle").size = np.array([0.008, 0.012, 0.04])
+        self._bank.add_to(spec, "object", (*PLACE, 0.0))
+        for slot in range(self._bank.slots):
+            geom = spec.geom(f"object_{slot}")
+            # the object's own friction decides on the table and at the finger
+            geom.priority, geom.condim = 1, 4
+        add_target(spec, axes="xy", at=(*PLACE, 0.001), radius=SUCCESS[0])
+        spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
+        return spec.compile()
+
+    def model_fields(self, values: Values) -> Mapping[str, Num[Tensor, "world ..."]]:
+        """Shape, mass properties and friction of the object, and the target's place."""
+        shape, model = values["shape"], self.model
+        insert = torch.zeros(len(shape), 3)
+        insert[:, 1] = values["insert_y"]
+        sliding = values["friction"].double()[:, None].expand(-1, self._bank.slots)
+        # torsional friction of a patch about 3 cm wide; none against rolling
+        friction = torch.stack([sliding, 0.02 * sliding, torch.zeros_like(sliding)], -1)
+        target = torch.from_numpy(model.body("target").pos).repeat(len(shape), 1)
+        target[:, 1] += self._halves[shape.long()]
+        return per_world(
+            model,
+            **self._bank.fields(model, "object", shape),
+            **self._bank.inertia(
+                model,
+                "object",
+                shape,
+                mass=values["mass"],
+                insert=insert,
+                insert_share=INSERT_SHARE,
+            ),
+            geom_friction=(self._bank.geoms(model, "object"), friction),
+            body_pos=(model.body("target").id, target),
+        )
+
+    def start(
+        self, values: Values, rng: torch.Generator
+    ) -> tuple[Float[Tensor, "world nq"], Float[Tensor, "world nv"]]:
+        """The finger behind the object, a little off; the target anew each episode."""
+        worlds = len(values["mass"])
+        u = torch.rand(worlds, 4, generator=rng, device=self.device)
+        low, extent = self._target
+        qpos = self._rest.repeat(worlds, 1)
+        qpos[:, :7] = self._starts(u[:, :2])
+        qpos[:, 7] = PLACE[0]
+        qpos[:, 8] = PLACE[1] + self._half[values["shape"].long()]
+        qpos[:, 9] = bank.RESTING
+        qpos[:, 10] = qpos[:, 13] = math.sqrt(0.5)  # its x axis along the push
+        qpos[:, 14:16] = low + extent * u[:, 2:]
+        return qpos, torch.zeros(worlds, self.model.nv, device=self.device)
+
+    def control(
+        self, now: Instant, action: Float[Tensor, "world action"]
+    ) -> Float[Tensor, "world nu"]:
+        """A planar velocity of the finger, at constant height, while it may push."""
+        height = HEIGHT_GAIN * (TOOL_Z - now.readings.sensors["tool_pos"][:, 2])
+        plane = SPEED * action.flip(-1) * ~_over(now)[:, None]
+        return self._arm(now.readings, torch.cat([plane, height[:, None]], dim=-1))
+
+    def observe(self, now: Instant) -> Float[Tensor, "world obs"]:
+        """Finger, target and time; how the object has moved once the push is over."""
+        r = now.readings
+        moved, turned = self._moved(now)
+        seen = torch.cat([10 * moved, turned[:, None]], -1) * _over(now)[:, None]
+        return torch.cat(
+            [
+                10 * (r.sensors["tool_pos"][:, :2] - self._place),
+                r.sensors["tool_vel"][:, :2],
+                10 * r.qpos[:, 14:16],
+                2 * now.progress[:, None] - 1,
+                seen,
+            ],
+            dim=-1,
+        )
+
+    def judge(
+        self, before: Instant, now: Instant, action: Float[Tensor, "world action"]
+    ) -> Outcome:
+        """Closeness to the place all along, to the whole pose at the end."""
+        moved, turned = self._moved(now)
+        miss = (moved - now.readings.qpos[:, 14:16]).norm(dim=-1)
+        placed = closeness(miss, 0.05) * closeness(turned.abs(), 0.4)
+        return Outcome(
+            terms={
+                "near": closeness(miss, 0.1),
+                "placed": placed * (now.progress >= 1),
+                "effort": action.square().mean(-1) * ~_over(before),
+            },
+            success=(miss < SUCCESS[0]) & (turned.abs() < SUCCESS[1]),
+            terminated=torch.zeros_like(miss, dtype=torch.bool),
+        )
+
+    def _moved(
+        self, now: Instant
+    ) -> tuple[Float[Tensor, "world 2"], Float[Tensor, "world"]]:
+        """How far the object has moved [m], and how far it is turned [rad]."""
+        qpos = now.readings.qpos
+        moved = qpos[:, 7:9] - self._place
+        half = self._half[now.values["shape"].long()]
+        moved = torch.stack([moved[:, 0], moved[:, 1] - half], dim=-1)
+        yaw = 2 * torch.atan2(qpos[:, 13], qpos[:, 10]) - math.pi / 2
+        return moved, torch.atan2(yaw.sin(), yaw.cos())
+
+
+def _over(now: Instant) -> Tensor:
+    return now.progress > (PUSHING - 0.5) / Push.horizon

@@ -1,0 +1,238 @@
+"""strike: an arm strikes an object that slides out of reach, to stop on a target.
+
+One blow decides. How hard to strike depends on the friction, and where on the centre of
+mass and the shape, none of which the policy sees; a robust policy can only average.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import ClassVar
+
+import mujoco
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from robots.arms.panda import CartesianVelocity, StartTable, panda
+from tasks.family import Family, Instant, Outcome, Values, per_world
+from tasks.manipulation.target import add_target
+from tasks.objects import shapes
+from tasks.objects.bank import BODY_FIELDS, Bank
+from tasks.objects.solids import Solid
+from tasks.parameters import Choice, Fixed, Parameter, Scalar
+from tasks.rewards import closeness
+
+# The blow goes along y, across the arm's front, where its first joint is fastest: the
+# speed limits allow 1.4 m/s there and only 0.5 m/s along x.
+PLACE = (0.60, -0.05)  # [m], middle of the face that the object shows to the paddle
+TARGET_Y = (0.52, 0.66)  # [m]; at x = 0.6 m that is beyond the arm's reach
+TOOL_Z = 0.045  # [m], height of the paddle's centre
+HEIGHT_GAIN = 8.0  # [1/s]
+SPEED = (1.4, 0.5)  # [m/s], of a full command along and across the blow
+INSERT_SHARE = 0.4  # of the object's mass sits in the insert that shifts its centre
+SUCCESS = 0.06  # [m]
+
+
+class Strike(Family):
+    """Strike an object of hidden friction, mass, centre of mass and shape."""
+
+    name = "strike"
+    summary = "strike an unknown object so that it slides to a target out of reach"
+    horizon = 20
+    substeps = 20
+    obs_dim = 14
+    action_dim = 2
+    splits = (*Family.splits, "unseen-shapes")
+    lasting = ("shape", "size")
+    parameters = (
+        Scalar(
+            name="friction",
+            unit="1",
+            low=0.04,
+            high=0.13,
+            hole=(0.065, 0.08),
+            beyond=((0.03, 0.04), (0.13, 0.16)),
+            log=True,
+        ),
+        Scalar(name="mass", unit="kg", low=0.2, high=0.8, beyond=((0.8, 1.2),)),
+        Scalar(name="insert_y", unit="m", low=-0.03, high=0.03),
+        Scalar(name="size", unit="m", low=0.045, high=0.06, beyond=((0.035, 0.045),)),
+        Choice(
+            name="shape",
+            options=("box", "disc", "ell", "lollipop"),
+            unseen=("tee", "cross", "dumbbell"),
+            traits=shapes.traits(),
+        ),
+    )
+    fields = (
+        "body_mass",
+        "body_ipos",
+        "body_iquat",
+        "body_inertia",
+        "geom_size",
+        "geom_pos",
+        "geom_margin",
+        "geom_rgba",
+        "geom_friction",
+    )
+    weights: ClassVar[Mapping[str, float]] = {
+        "near": 0.5 / horizon,
+        "placed": 1.0,
+        "effort": -0.1 / horizon,
+    }
+
+    def __init__(
+        self, device: torch.device | str = "cpu", object: Solid | None = None
+    ) -> None:
+        self._bank: Bank | None = None
+        self._slots = [f"object_{slot}" for slot in shapes.SLOTS]
+        super().__init__(device, object)
+        self._arm = CartesianVelocity(device=device)
+        self._starts = StartTable(
+            x=(0.58, 0.62), y=(-0.08, -0.07), z=TOOL_Z, device=device
+        )
+        self._place = torch.tensor(PLACE, device=device)
+        self._rest = torch.from_numpy(self.model.qpos0).float().to(device)
+        self._body = self.model.body("object").id
+        self._geoms = [self.model.geom(name).id for name in self._slots]
+
+    def adopt(self, solid: Solid) -> None:
+        """An object's parts instead of the slots; shape and size are its own."""
+        solid = shapes.struck(solid)
+        self._bank = Bank([solid])
+        self._slots = [f"object_{i}" for i in range(self._bank.slots)]
+        traits = {solid.name: shapes.traits_of(solid)}
+        shape = Choice(name="shape", options=(solid.name,), traits=traits)
+        own: dict[str, Parameter] = {
+            p.name: Fixed(of=p, value=shapes.size_of(solid)) if p.name == "size" else p
+            for p in self.parameters
+        }
+        self.parameters = tuple((own | {"shape": shape}).values())
+        self.fields = (*BODY_FIELDS, "geom_friction")
+
+    def compile(self) -> mujoco.MjModel:
+        """The arm, an object within its reach and a target beyond it."""
+        spec = panda()
+        # the paddle's broad face looks along the blow
+        spec.geom("paddle").size = np.array([0.06, 0.012, 0.04])
+        if self._bank:
+            self._bank.add_to(spec, "object", (0.5, 0.0, shapes.HALF_HEIGHT))
+        else:
+            shapes.add_object(spec, "object")
+        for name in self._slots:
+            geom = spec.geom(name)
+            # the object's own friction decides on the table; contype/conaffinity as is
+            geom.priority, geom.condim = 1, 4
+            # softer than the default 0.02 s, at which flat objects rattle as they slide
+            geom.solref = np.array([0.03, 1.0])
+        add_target(spec, axes="y", at=(PLACE[0], 0.0, 0.001), radius=SUCCESS)
+        spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
+        return spec.compile()
+
+    def model_fields(self, values: Values) -> Mapping[str, Float[Tensor, "world ..."]]:
+        """Shape, mass properties and friction of the object."""
+        sliding = values["friction"].double()[:, None].expand(-1, len(self._slots))
+        # torsional friction of a patch about 3 cm wide; none against rolling
+        friction = torch.stack([sliding, 0.02 * sliding, torch.zeros_like(sliding)], -1)
+        body, geoms = self._body, self._geoms
+        if self._bank:
+            insert = torch.from_numpy(self._bank.com).repeat(len(sliding), 1)
+            insert[:, 1] += values["insert_y"]
+            inertia = self._bank.inertia(
+                self.model,
+                "object",
+                torch.zeros(len(sliding)),
+                mass=values["mass"],
+                insert=insert,
+                insert_share=INSERT_SHARE,
+            )
+            return per_world(self.model, **inertia, geom_friction=(geoms, friction))
+        geometry = shapes.geometry(values["shape"], values["size"])
+        inertia = shapes.inertia(
+            values["shape"],
+            values["size"],
+            values["mass"],
+            values["insert_y"],
+            INSERT_SHARE,
+        )
+        return per_world(
+            self.model,
+            body_mass=(body, inertia.mass),
+            body_ipos=(body, inertia.ipos),
+            body_iquat=(body, inertia.iquat),
+            body_inertia=(body, inertia.inertia),
+            geom_size=(geoms, geometry.size),
+            geom_pos=(geoms, geometry.pos),
+            geom_margin=(geoms, geometry.margin),
+            geom_rgba=(geoms, geometry.rgba),
+            geom_friction=(geoms, friction),
+        )
+
+    def start(
+        self, values: Values, rng: torch.Generator
+    ) -> tuple[Float[Tensor, "world nq"], Float[Tensor, "world nv"]]:
+        """The paddle behind the object, a little off; the target anew each episode."""
+        worlds = len(values["mass"])
+        u = torch.rand(worlds, 4, generator=rng, device=self.device)
+        qpos = self._rest.repeat(worlds, 1)
+        qpos[:, :7] = self._starts(u[:, :2])
+        qpos[:, 7] = PLACE[0] + 0.02 * (u[:, 2] - 0.5)
+        qpos[:, 8] = PLACE[1]
+        qpos[:, 9] = shapes.HALF_HEIGHT
+        qpos[:, 10] = qpos[:, 13] = math.sqrt(0.5)  # its x axis along the blow
+        qpos[:, 14] = TARGET_Y[0] + (TARGET_Y[1] - TARGET_Y[0]) * u[:, 3]
+        return qpos, torch.zeros(worlds, self.model.nv, device=self.device)
+
+    def control(
+        self, now: Instant, action: Float[Tensor, "world action"]
+    ) -> Float[Tensor, "world nu"]:
+        """A planar velocity of the paddle, at constant height, in the first step only.
+
+        The blow is ballistic, 0.1 s long: over before anything it moved can be seen.
+        With several steps, a robust policy taps the object, watches it slow down, and
+        strikes again, knowing the friction.
+        """
+        height = HEIGHT_GAIN * (TOOL_Z - now.readings.sensors["tool_pos"][:, 2])
+        blow = (now.progress == 0).float()
+        along, across = (blow * v * a for v, a in zip(SPEED, action.mT, strict=True))
+        return self._arm(now.readings, torch.stack([across, along, height], dim=-1))
+
+    def observe(self, now: Instant) -> Float[Tensor, "world obs"]:
+        """Paddle, object and target in the plane, and the time."""
+        r = now.readings
+        tool, obj = r.sensors["tool_pos"][:, :2], r.qpos[:, 7:9]
+        yaw = 2 * torch.atan2(r.qpos[:, 13], r.qpos[:, 10])
+        target = r.qpos[:, 14:15]
+        return torch.cat(
+            [
+                10 * (tool - self._place),
+                r.sensors["tool_vel"][:, :2],
+                10 * (obj - tool),
+                5 * (obj[:, :1] - PLACE[0]),
+                2 * (target - obj[:, 1:]),
+                r.qvel[:, 7:9],
+                torch.stack([yaw.cos(), 0.1 * r.qvel[:, 12]], dim=-1),
+                10 * (target - sum(TARGET_Y) / 2),
+                2 * now.progress[:, None] - 1,
+            ],
+            dim=-1,
+        )
+
+    def judge(
+        self, before: Instant, now: Instant, action: Float[Tensor, "world action"]
+    ) -> Outcome:
+        """Closeness to the target all along, and mostly at the end."""
+        r = now.readings
+        miss = torch.hypot(r.qpos[:, 7] - PLACE[0], r.qpos[:, 8] - r.qpos[:, 14])
+        close = closeness(miss, 0.2)
+        slow = torch.hypot(r.qvel[:, 7], r.qvel[:, 8]) < 0.05
+        return Outcome(
+            terms={
+                "near": close,
+                "placed": close * (now.progress >= 1),
+                "effort": action.square().mean(-1),
+            },
+            success=(miss < SUCCESS) & slow,
+            terminated=torch.zeros_like(slow),
+        )

@@ -1,0 +1,1 @@
+"""Solid objects: their geometry, their mass properties, and where they come from."""

@@ -1,0 +1,99 @@
+"""Results by object: every task counts once, in the cell of what it handles."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from meta.evaluation.evaluate import evaluate
+from meta.evaluation.grid import by_object
+from meta.evaluation.results import BY_OBJECT, cell_json
+from meta.training.checkpoint import load_trained
+from pliant.views.report import REPORT, grid_table, write_report
+from pliant.views.tables import write_tables
+from tasks.objects.complexity import complexity, difficulty
+from tasks.objects.solids import Solid
+from tasks.registry import make_family
+
+
+def _scores(solids: list[Solid | None]) -> dict[str, np.ndarray]:
+    """Two seeds; what a task earns is decided by its object and the method."""
+    worth = [complexity(s) + 2 * difficulty(s) if s else 99.0 for s in solids]
+    return {
+        name: np.array([worth, worth]) + level for level, name in enumerate(BY_OBJECT)
+    }
+
+
+@pytest.mark.parametrize("name", ["push", "grasp"])
+def test_a_cell_has_the_tasks_of_its_objects(name: str) -> None:
+    family = make_family(name)
+    tasks = family.sample("unseen-shapes", 3, 60)
+    solids = [family.solid(task) for task in tasks]
+    shown = [task.parameters["shape"] for task in tasks]
+    assert [s.name for s in solids if s] == shown
+    cells = by_object(solids, _scores(solids), np.random.default_rng(0))
+    assert sum(cell.tasks for cell in cells) == len(tasks)
+    assert sorted(n for cell in cells for n in cell.objects) == sorted(set(shown))
+    for cell in cells:
+        mine = [s for s in solids if s and s.name in cell.objects]
+        assert len(mine) == cell.tasks
+        for solid in mine:
+            assert cell.complexity[0] <= complexity(solid) <= cell.complexity[1]
+            assert cell.difficulty[0] <= difficulty(solid) <= cell.difficulty[1]
+        truth = np.mean([complexity(s) + 2 * difficulty(s) for s in mine])
+        for level, method in enumerate(BY_OBJECT):
+            assert cell.returns[method].value == pytest.approx(truth + level)
+
+
+def test_an_evaluation_has_its_grid_wherever_it_is_written(tmp_path: Path) -> None:
+    names = ("push", "push-dr", "push-oracle")
+    policy, dr, oracle = (load_trained(f"shipped:{name}") for name in names)
+    found = evaluate(
+        [policy],
+        dr=[dr],
+        oracle=[oracle],
+        split="unseen-shapes",
+        tasks=8,
+        episodes=(0, 1),
+        measure_episodes=1,
+        threads=1,
+    )
+    assert sum(cell.tasks for cell in found.grid) == 8
+    levels = (("dr", found.baselines["dr"]), ("oracle", found.baselines["oracle"]))
+    levels += (("unadapted", found.curve[0]), ("policy", found.curve[1]))
+    for name, level in levels:
+        total = sum(cell.tasks * cell.returns[name].value for cell in found.grid)
+        assert total / 8 == pytest.approx(level.returns.value)
+    assert len({level.returns.value for _, level in levels}) == 4
+    table = grid_table(map(cell_json, found.grid), 1)
+    write_report(found, tmp_path)
+    assert table in (tmp_path / REPORT).read_text()
+    result = tmp_path / "push-unseen-shapes.json"
+    result.write_text(found.to_json())
+    write_tables({"push-unseen-shapes": result}, tmp_path)
+    assert table in (tmp_path / "details.md").read_text()
+
+
+def test_tasks_without_an_object_are_in_no_cell() -> None:
+    family = make_family("push")
+    solid = family.solid(family.sample("train", 0, 1)[0])
+    mixed = [None, solid, None]
+    (cell,) = by_object(mixed, _scores(mixed), np.random.default_rng(0))
+    assert (cell.tasks, cell.objects) == (1, [solid.name if solid else ""])
+    assert cell.returns["dr"].value < 4
+    assert by_object([None], _scores([None]), np.random.default_rng(0)) == ()
+
+
+def test_the_table_says_what_an_object_is_worth() -> None:
+    family = make_family("push")
+    tasks = family.sample("unseen-shapes", 3, 8)
+    solids = [family.solid(task) for task in tasks]
+    cells = by_object(solids, _scores(solids), np.random.default_rng(0))
+    header, _, *rows = grid_table(map(cell_json, cells), 10).splitlines()
+    assert "| DR | not adapted | after 10 episodes | oracle |" in header
+    assert len(rows) == len(cells)
+    first = cells[0]
+    assert f"| {', '.join(first.objects)} | {first.tasks} |" in rows[0]
+    # under the header's names, in its order
+    told = [cell.partition(" [")[0] for cell in rows[0].split(" | ")[-4:]]
+    assert told == [f"{first.returns[n].value:.2f}" for n in BY_OBJECT]

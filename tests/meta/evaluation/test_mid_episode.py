@@ -1,0 +1,136 @@
+"""A change in mid-episode: when it happens, what is adapted on, how long it takes."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from meta.evaluation.mid_episode import WINDOW, _Changes, _time, changed, recoveries
+from meta.evaluation.results import mid_episode as change
+from meta.experience.rollout import Change, Experience, collect
+from meta.learners.maml import Maml
+from meta.learners.maml_cfg import MamlCfg
+from meta.theta import Params, Theta
+from meta.training.checkpoint import Trained, load_trained
+from policies.gaussian import Gaussian
+from tasks.env import Env
+from tasks.registry import make_family
+from tasks.task import Task
+
+
+def tasks(name: str, *values: float) -> list[Task]:
+    """Tasks of reach-rotated that differ in their rotation alone."""
+    base = make_family(name).sample("train", 0, 1)[0]
+    given = [dict(base.parameters) | {"rotation": v, "mirrored": "no"} for v in values]
+    return [replace(base, parameters=p) for p in given]
+
+
+def push(obs: Tensor) -> Gaussian:
+    mean = torch.tensor([1.0, 0.0]).expand(len(obs), 2)
+    return Gaussian(mean, torch.full((2,), -9.0))
+
+
+def test_the_task_changes_at_the_step_and_the_episode_goes_on() -> None:
+    env = Env(make_family("reach-rotated"), worlds=2, threads=1)
+    before = tasks("reach-rotated", 0.0, 0.0)
+    rng = torch.Generator().manual_seed(0)
+    env.assign(before)
+    whole = collect(env, push, rng, explore=False)
+    rng = torch.Generator().manual_seed(0)
+    env.assign(before)
+    after = [before[0], *tasks("reach-rotated", 90.0)]
+    turned = collect(env, push, rng, explore=False, change=Change(10, after))
+    assert torch.equal(turned.obs[:, 0], whole.obs[:, 0])
+    assert torch.equal(turned.obs[:11, 1], whole.obs[:11, 1])
+    assert not torch.equal(turned.obs[11, 1], whole.obs[11, 1])
+    step = (turned.obs[20, 1] - turned.obs[15, 1])[:2]
+    # along x at first, then along y
+    assert step[1] > 5 * step[0].abs()
+    assert (whole.obs[20, 1] - whole.obs[15, 1])[0] > 0
+
+
+def test_what_lasts_stays_as_it_was() -> None:
+    family = make_family("strike")
+    a, b = family.sample("unseen-shapes", 0, 2)
+    mixed = changed(family, a, b)
+    for name, value in mixed.parameters.items():
+        source = a if name in ("shape", "size") else b
+        assert value == source.parameters[name]
+
+
+class Recorder(Maml):
+    """Keeps what it is asked to adapt on."""
+
+    def __init__(self) -> None:
+        self.cfg = MamlCfg()
+        self.windows: list[Experience] = []
+
+    def adapt(self, theta: Theta, adaptation: Params, experience: Experience) -> Params:
+        self.windows.append(experience)
+        return adaptation
+
+    def act(self, theta: Theta, adaptation: Params) -> Callable[[Tensor], Gaussian]:
+        return push
+
+
+def test_the_window_moves_from_the_old_task_over_the_change_to_the_new() -> None:
+    family = make_family("reach-rotated")
+    recorder = Recorder()
+    trained = replace(load_trained("shipped:reach-rotated"), learner=recorder)
+    changes = _Changes(
+        family=family,
+        before=tasks("reach-rotated", 0.0),
+        after=tasks("reach-rotated", 90.0),
+        seed=0,
+        threads=1,
+    )
+    points = changes.points(trained, oracle=False)
+    assert set(points) == {"rest", "before", "stale", *map(str, range(WINDOW + 1))}
+    assert len(recorder.windows) == WINDOW + 2
+    for new, e in enumerate(recorder.windows):
+        assert e.obs.shape[:2] == (1, WINDOW)
+        moved = e.next_obs[0, :, -6:, :2].mean(1) - e.obs[0, :, -6:, :2].mean(1)
+        # at the end of its episode the one of the change is of the new task
+        turned = (moved[:, 1] > moved[:, 0].abs()).tolist()
+        assert turned == [False] * (WINDOW - new) + [True] * min(new, WINDOW)
+
+
+@pytest.mark.parametrize(
+    ("levels", "steps"),
+    [
+        ([0.0, 0.0, 1.0, 1.0], 13 + 25),
+        ([0.0, 1.0, 1.0, 1.0], 13),
+        ([0.0, 0.5, 0.8, 1.0], 13 + 50),
+    ],
+)
+def test_the_time_to_recover_is_read(levels: Sequence[float], steps: int) -> None:
+    rng = np.random.default_rng(0)
+    scores = np.array(levels)[:, None, None] + rng.normal(0, 0.01, size=(4, 3, 50))
+    found = _time(scores, 25, rng)
+    assert found is not None
+    assert (found.low, found.value, found.high) == (steps, steps, steps)
+    assert _time(-scores, 25, rng) is None
+
+
+def test_every_method_is_measured_on_the_same_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def tuned(dr: Sequence[Trained], *_: object) -> tuple[list[Trained], list[Trained]]:
+        return list(dr), []
+
+    monkeypatch.setattr(change, "tuned", tuned)
+    policies = [load_trained("shipped:reach-rotated")]
+    groups = {m: [load_trained(f"shipped:reach-rotated-{m}")] for m in ("dr", "oracle")}
+    found = recoveries(policies, groups, split="held-out", tasks=12, threads=1)
+    maml, dr, oracle = (found.methods[n] for n in ("maml", "dr", "oracle"))
+    # who does not adapt is on B what it is; who is told of the change knows at once
+    assert {x.value for x in dr.after} == {dr.stale.value}
+    assert oracle.rest.value > maml.rest.value
+    assert maml.before.value > maml.stale.value + 0.2
+    assert maml.after[-1].value > maml.stale.value + 0.2
+    assert dr.steps is None
+    assert maml.steps is not None
+    assert found.to_dict()["horizon"] == 25

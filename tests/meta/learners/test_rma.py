@@ -1,0 +1,148 @@
+"""Adapters: what they may see and remember, and that they infer what is hidden."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from meta.experience.rollout import Attentive, Seen, by_task, collect
+from meta.learners.rma import History, HistoryCfg
+from meta.training.config import make_config
+from meta.training.trainer import Trainer, make_trainer
+from tasks.env import Env
+from tasks.registry import make_family
+
+
+def trainer_of(method: str, **changes: object) -> Trainer:
+    cfg = make_config("reach-rotated", method)  # pyright: ignore
+    small = {"tasks": 4, "episodes": 5, "hidden": (16, 16), "threads": 1}
+    return make_trainer(replace(cfg, **(small | changes)))  # pyright: ignore
+
+
+def history(trainer: Trainer) -> History:
+    assert isinstance(trainer.learner, History)
+    return trainer.learner
+
+
+def plain_env(tasks: int, each: int) -> Env:
+    env = Env(make_family("reach-rotated"), worlds=tasks * each, threads=1)
+    drawn = env.family.sample("held-out", 0, tasks)
+    env.assign([task for task in drawn for _ in range(each)])
+    return env
+
+
+def rng() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.mark.parametrize("method", ["rma", "sysid"])
+def test_in_deployment_nothing_hidden_is_observed(method: str) -> None:
+    trainer = trainer_of(method)
+    learner, theta = history(trainer), trainer.theta
+    env = plain_env(4, 1)
+    assert trainer.env.obs_dim > env.obs_dim
+    memory = {"memory": torch.randn(4, learner.width + 1, generator=rng()).abs()}
+    act = learner.act(theta, memory)
+    seen = env.reset(rng())
+    told = torch.cat([seen, torch.randn(4, trainer.env.obs_dim - env.obs_dim)], -1)
+    # in training the hidden parameters lie behind the observation: they are not read
+    assert torch.equal(act(seen).mean, act(told).mean)
+    steps = [Seen(o, seen[:, :2], seen[:, 0], o, torch.ones(4)) for o in (seen, told)]
+    first, second = (act.watch(act.memory, s) for s in steps)
+    assert torch.equal(first, second)
+    # and the teacher does read them
+    teacher, _ = learner.stage(0.0)
+    as_told = teacher.act(theta, teacher.begin(theta, 4))
+    assert not torch.equal(as_told(told).mean, as_told(told.flip(0).roll(1, 0)).mean)
+
+
+def test_watching_an_episode_and_adapting_on_it_leave_the_same_memory() -> None:
+    trainer = trainer_of("rma")
+    learner, theta = history(trainer), trainer.theta
+    env = plain_env(3, 2)
+    start = learner.begin(theta, 3)
+    rollout = collect(env, learner.act(theta, start), rng())
+    adapted = learner.adapt(theta, start, by_task(rollout, 3))["memory"]
+    act = learner.act(theta, start)
+    memory = act.start(6)
+    for t in range(env.horizon):
+        seen = Seen(
+            rollout.obs[t],
+            rollout.action[t],
+            rollout.reward[t],
+            rollout.next_obs[t],
+            torch.ones(6),
+        )
+        memory = act.watch(memory, seen)
+    torch.testing.assert_close(memory.reshape(3, 2, -1).sum(1), adapted)
+    assert adapted[:, -1].tolist() == [2.0 * env.horizon] * 3
+
+
+def test_memory_changes_what_is_done_within_the_episode() -> None:
+    trainer = trainer_of("rma")
+    learner, theta = history(trainer), trainer.theta
+    act = learner.act(theta, learner.begin(theta, 3))
+    forgetful = Attentive(act.memory, act.policy, lambda memory, _: memory)
+    first = collect(plain_env(3, 1), act, rng(), explore=False)
+    second = collect(plain_env(3, 1), forgetful, rng(), explore=False)
+    assert torch.equal(first.action[0], second.action[0])
+    assert not torch.equal(first.action[1], second.action[1])
+
+
+def test_the_teacher_learns_first_and_then_only_the_adapter() -> None:
+    trainer = trainer_of("rma", iterations=4)
+    for iteration in range(4):
+        before = {k: v.detach().clone() for k, v in trainer.theta.items()}
+        metrics = trainer.step()
+        moved = {k for k, v in trainer.theta.items() if not torch.equal(v, before[k])}
+        groups = {name.split("/")[0] for name in moved}
+        [entry] = trainer.optimizer.param_groups
+        # the step size falls to 0 over each stage
+        assert entry["lr"] == trainer.cfg.learner.rate * (
+            1.0 if iteration % 2 == 0 else 0.5
+        )
+        if iteration < 2:
+            assert {"policy", "moments"} <= groups
+            assert not groups & {"summary", "head"}
+        else:
+            assert groups == {"summary", "head"}
+            assert "explained" in metrics
+
+
+@pytest.mark.parametrize("method", ["rma", "sysid"])
+def test_the_regression_finds_what_the_steps_show(method: str) -> None:
+    trainer = trainer_of(method, tasks=30, iterations=2)
+    learner, theta = history(trainer), trainer.theta
+    learner = History(
+        replace(learner.cfg, regression_epochs=300),
+        learner.teacher,
+        learner.policy,
+        trainer.env.action_dim,
+        hidden=learner.width,
+        rng=rng(),
+    )
+    trainer.step()  # scales observations
+    tasks = trainer.env.family.sample("train", 7, 30)
+    trainer.env.assign([task for task in tasks for _ in range(5)])
+    start = learner.begin(theta, 30)
+    e = by_task(collect(trainer.env, learner.act(theta, start), rng()), 30)
+    wanted = learner._latent(theta, e)
+    assert wanted.shape == (30, learner.policy.latent_dim)
+    optimizer = torch.optim.Adam(learner.trained(theta), lr=3e-3)
+    learner.update(theta, optimizer, [e, e])
+    with torch.no_grad():
+        memory = learner.adapt(theta, start, e)["memory"]
+        error = learner._infer(theta, memory) - wanted
+    assert error.square().mean() < 0.3 * (wanted - wanted.mean(0)).square().mean()
+
+
+def test_latents_are_the_parameters_themselves_for_identification() -> None:
+    trainer = trainer_of("sysid")
+    assert history(trainer).policy.latent_dim == trainer.env.obs_dim - 5
+    assert history(trainer_of("rma")).policy.latent_dim == HistoryCfg().latent
+
+
+def test_what_leaves_nothing_to_learn_is_refused() -> None:
+    for changes in ({"latent": -1}, {"teacher_share": 1.0}, {"regression_epochs": 0}):
+        with pytest.raises(ValueError, match="need latent >= 0"):
+            HistoryCfg(**changes)  # pyright: ignore

@@ -1,0 +1,46 @@
+"""Every shipped policy loads, and holds the numbers that it was shipped with."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from meta.theta import Theta
+from meta.training.checkpoint import load_trained, shipped_policies
+
+HASHES = Path(__file__).with_name("shipped.txt")
+"""Name and hash of each, as first shipped: never to be written anew."""
+
+
+def theta_hash(theta: Theta) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(theta):
+        value = theta[name].detach().cpu().contiguous()
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)} ".encode())
+        digest.update(value.numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def test_every_shipped_policy_loads_bit_for_bit() -> None:
+    stored = dict(line.split() for line in HASHES.read_text().splitlines())
+    found = {n: theta_hash(load_trained(f"shipped:{n}").theta) for n in stored}
+    assert len(found) == 115
+    assert found == stored
+
+
+def test_every_shipped_policy_has_a_stored_hash() -> None:
+    stored = {line.split()[0] for line in HASHES.read_text().splitlines()}
+    assert set(shipped_policies()) == stored
+
+
+@pytest.mark.parametrize("change", ["value", "name"])
+def test_the_hash_sees_a_change(change: str) -> None:
+    theta = dict(load_trained("shipped:strike").theta)
+    before = theta_hash(theta)
+    name = next(n for n in theta if n.startswith("policy/"))
+    if change == "value":
+        theta[name] = theta[name].detach().clone()
+        theta[name].view(-1)[0] += 1e-6
+    else:
+        theta[f"{name}s"] = theta.pop(name)
+    assert theta_hash(theta) != before

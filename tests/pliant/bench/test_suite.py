@@ -1,0 +1,160 @@
+"""The suite: trains what is missing, leaves alone what is done, survives a kill."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from pliant.bench import suite
+from pliant.bench.suite import Job, SuiteCfg, _again, _run, run_suite
+from pliant.views.tables import write_tables
+
+FAMILY = "reach-rotated"
+QUIET = Console(quiet=True)
+TINY = SuiteCfg(
+    families=(FAMILY,),
+    methods=("maml", "dr", "oracle", "rma"),
+    seeds=(0,),
+    splits=("held-out", "unseen-shapes"),
+    tasks=2,
+    iterations=2,
+)
+
+
+@pytest.mark.slow
+def test_the_whole_suite_and_that_nothing_is_done_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = run_suite(TINY, tmp_path / "suite", QUIET)
+    assert set(results) == {f"{FAMILY}-held-out", f"{FAMILY}-change"}
+    for method in TINY.methods:
+        lines = (tmp_path / f"suite/{FAMILY}-{method}-seed0/metrics.jsonl").read_text()
+        assert len(lines.splitlines()) == 2
+    document = tmp_path / "doc.md"
+    document.write_text("a\n<!-- suite:table -->\nold\n<!-- suite:end -->\nz\n")
+    write_tables(results, tmp_path / "suite", [document])
+    text = document.read_text()
+    assert text.startswith("a\n<!-- suite:table -->\n| return after 5 episodes")
+    assert text.endswith("\n<!-- suite:end -->\nz\n")
+    assert "old" not in text
+    for name in ("random", "DR", "DR, fine-tuned", "RMA", "MAML-PPO", "oracle"):
+        assert f"\n| {name} | " in text
+    details = (tmp_path / "suite/details.md").read_text()
+    assert f"### {FAMILY}, a change in mid-episode: 2 changes" in details
+    # nothing is left to do
+    ran: list[Job] = []
+    monkeypatch.setattr(suite, "_run", lambda jobs, *_: ran.extend(jobs))
+    run_suite(TINY, tmp_path / "suite", QUIET)
+    assert ran == []
+    # but for an evaluation of what has changed since
+    os.utime(tmp_path / "suite")
+    content = json.loads(results[f"{FAMILY}-held-out"].read_text())
+    content["policies"]["dr"][0]["checksum"] = "another"
+    results[f"{FAMILY}-held-out"].write_text(json.dumps(content))
+    run_suite(TINY, tmp_path / "suite", QUIET)
+    assert [job.name for job in ran] == [f"evaluate {FAMILY} held-out"]
+
+
+def test_what_ships_counts_as_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[Job] = []
+    monkeypatch.setattr(suite, "_run", lambda jobs, *_: ran.extend(jobs))
+    cfg = SuiteCfg(families=(FAMILY,), methods=("maml", "dr", "oracle"), tasks=2)
+    run_suite(cfg, tmp_path, QUIET)
+    assert all(job.command[0] == "evaluate" for job in ran)
+    assert f"shipped:{FAMILY}-dr-seed2" in ran[0].command
+    ran.clear()
+    again = SuiteCfg(
+        families=(FAMILY,), methods=("maml", "dr", "oracle"), tasks=2, retrain=True
+    )
+    with pytest.raises(ValueError, match="no policy at"):
+        run_suite(again, tmp_path, QUIET)
+    assert [job.command[0] for job in ran] == ["train"] * 9
+
+
+def test_as_it_is_nothing_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[Job] = []
+    monkeypatch.setattr(suite, "_run", lambda jobs, *_: ran.extend(jobs))
+    cfg = SuiteCfg(families=(FAMILY,), seeds=(0, 1, 9), tasks=2, as_is=True)
+    run_suite(cfg, tmp_path, QUIET)
+    assert ran
+    assert all(job.command[0] == "evaluate" for job in ran)
+    assert f"shipped:{FAMILY}-seed1" in ran[0].command
+    cfg = SuiteCfg(families=(FAMILY,), seeds=(9,), tasks=2, as_is=True)
+    with pytest.raises(ValueError, match=r"none of .* as it is: .* dr, maml, oracle"):
+        run_suite(cfg, tmp_path, QUIET)
+
+
+def test_a_killed_run_resumes(tmp_path: Path) -> None:
+    command = ["train", FAMILY, "--tasks", "2", "--iterations", "60", "--hidden", "8"]
+    command += ["--checkpoint-every", "1", "--threads", "1", "--out", f"{tmp_path}/run"]
+    job = Job(name="run", command=command, log=tmp_path / "run.log")
+    code = (
+        "from pathlib import Path; from pliant.bench.suite import Console, Job, _run;"
+        f"_run([Job(name='run', command={command!r}, log=Path('{job.log}'))], 1, "
+        "Console(quiet=True))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code])
+    checkpoint = tmp_path / "run/checkpoint.safetensors"
+    deadline = time.monotonic() + 90
+    while not checkpoint.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    [child] = subprocess.run(
+        ["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True
+    ).stdout.split()
+    os.kill(int(child), signal.SIGKILL)
+    assert process.wait(timeout=120) == 0
+    starts = json.loads((tmp_path / "run/versions.json").read_text())
+    assert len(starts) == 2
+    assert starts[1]["iteration"] >= 1
+    lines = (tmp_path / "run/metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["iteration"] for line in lines] == list(range(1, 61))
+
+
+def test_a_job_that_fails_by_itself_is_said_and_ends_the_others(tmp_path: Path) -> None:
+    wrong = Job(name="wrong", command=["train", "nothing"], log=tmp_path / "wrong.log")
+    options = ["--iterations", "100000", "--out", str(tmp_path / "long")]
+    other = Job(
+        name="long", command=["train", FAMILY, *options], log=tmp_path / "long.log"
+    )
+    with pytest.raises(OSError, match=r"wrong failed; .*: pliant: unknown family"):
+        _run([other, wrong], 2, QUIET)
+    # SIGTERM: it has saved what it did
+    assert "go on with" in other.log.read_text() or not (tmp_path / "long").exists()
+
+
+def test_a_job_is_not_started_for_ever(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("Killed\n")
+    job = Job(name="doomed", command=["evaluate"], log=tmp_path / "log")
+    assert _again(job, -9) is job
+    assert _again(job, -9) is job
+    with pytest.raises(OSError, match="doomed failed"):
+        _again(job, -9)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"methods": ("maml", "dr")}, "no table without dr, maml, oracle"),
+        ({"seeds": ()}, "seeds >= 0"),
+        ({"tasks": 0}, "tasks >= 1"),
+    ],
+)
+def test_what_makes_no_table_is_refused(changes: dict, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        SuiteCfg(families=(FAMILY,), **changes)
+
+
+def test_a_document_without_a_place_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "doc.md").write_text("nothing here\n")
+    with pytest.raises(ValueError, match=r"doc.md has no place for a table"):
+        write_tables({}, tmp_path, [tmp_path / "doc.md"])
