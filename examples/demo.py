@@ -18,12 +18,12 @@ from rich.console import Console
 
 from meta.evaluation.baselines import with_shipped
 from meta.evaluation.evaluate import evaluate
-from meta.recording.replay import write_strip, write_video
 from meta.recording.trajectory import record
 from meta.training.checkpoint import load_trained, shipped_policies
 from meta.training.config import make_config
 from meta.training.run import train
 from pliant.views.report import print_table, write_report
+from pliant.views.video import write_strip, write_video
 
 OUT = Path("runs/demo")
 

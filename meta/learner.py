@@ -1,16 +1,13 @@
 """What the training loop, the evaluation and deployment ask of a learner."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from meta.experience.rollout import Act, Experience
 from meta.theta import Params, Theta
-
-if TYPE_CHECKING:
-    from meta.training.config import TrainCfg
 
 Metrics = dict[str, float]
 
@@ -59,27 +56,4 @@ class Learner(Protocol):
         experiences: Sequence[Experience],
     ) -> Metrics:
         """Learn from one experience per inner step and one to measure, in place."""
-        ...
-
-
-@runtime_checkable
-class Training(Protocol):
-    """A run's live state; between iterations it is theta and the optimiser alone."""
-
-    @property
-    def cfg(self) -> "TrainCfg":
-        """What is trained."""
-        ...
-
-    @property
-    def optimizer(self) -> torch.optim.Optimizer:
-        """What changes theta."""
-        ...
-
-    theta: Theta
-    iteration: int
-    env_steps: int
-
-    def step(self) -> Metrics:
-        """One iteration."""
         ...

@@ -1,88 +1,17 @@
 """The environment: a family's tasks on a simulator, one task a world."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
+from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from robots.sim.simulator import Readings, Simulator
-from tasks.family import Family, Instant, TaskFamily
+from tasks.contract import Step, check_tasks
+from tasks.family import Family, Instant
 from tasks.simulators import make_simulator
 from tasks.task import Task
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """What one step returned. An episode that ended stays as it is until its reset."""
-
-    obs: Float[Tensor, "world obs"]
-    """The observation after the step; of an ended episode, its last."""
-    reward: Float[Tensor, "world"]
-    terminated: Bool[Tensor, "world"]
-    """Ended by the task's own rule or by a fault."""
-    truncated: Bool[Tensor, "world"]
-    """Ended by the horizon."""
-    fault: Bool[Tensor, "world"]
-    success: Bool[Tensor, "world"]
-    terms: Mapping[str, Float[Tensor, "world"]]
-
-
-@runtime_checkable
-class Worlds(Protocol):
-    """W worlds of one family, whoever simulates them: what one learns and measures in.
-
-    `Env` is one of Pliant's own, `tasks.external.ExternalEnv` one of others'.
-    """
-
-    worlds: int
-    oracle: bool
-    """Whether observations end with the hidden parameters."""
-    obs_dim: int
-    action_dim: int
-    horizon: int
-    device: torch.device
-    tasks: tuple[Task, ...]
-    """The task of each world; none before the first `assign`."""
-
-    @property
-    def family(self) -> TaskFamily:
-        """What the tasks are drawn from."""
-        ...
-
-    def assign(
-        self, tasks: Sequence[Task], worlds: Int[Tensor, "n"] | None = None
-    ) -> None:
-        """Give some worlds (all by default) their tasks; see `Env.assign`."""
-        ...
-
-    def reset(
-        self, rng: torch.Generator, worlds: Int[Tensor, "n"] | None = None
-    ) -> Float[Tensor, "world obs"]:
-        """Start a new episode in some worlds (all by default)."""
-        ...
-
-    def step(self, action: Float[Tensor, "world action"]) -> Step:
-        """Advance every world by one control period, under actions in [-1, 1]."""
-        ...
-
-
-def check_tasks(
-    env: Worlds, tasks: Sequence[Task], worlds: Int[Tensor, "n"] | None
-) -> None:
-    """Refuse tasks that the worlds cannot be given, as `Env.assign` says."""
-    count = env.worlds if worlds is None else len(worlds)
-    if len(tasks) != count:
-        raise ValueError(f"{count} worlds take as many tasks, got {len(tasks)}")
-    strange = {task.family for task in tasks} - {env.family.name}
-    if strange:
-        raise ValueError(
-            f"tasks of {', '.join(sorted(strange))} in worlds of {env.family.name}"
-        )
-    if worlds is not None and not env.tasks:
-        raise RuntimeError("assign tasks to all worlds before some")
 
 
 class Env:

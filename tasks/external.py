@@ -16,8 +16,7 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tasks.env import Step, check_tasks
-from tasks.family import TaskFamily
+from tasks.contract import Step, TaskFamily, check_tasks
 from tasks.parameters import SPLITS, Value
 from tasks.task import Task
 

@@ -1,23 +1,19 @@
 """A task family: a scene, its parameters, what is observed and what is rewarded."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import mujoco
-import numpy as np
 import torch
 from jaxtyping import Bool, Float, Num
 from torch import Tensor
 
 from robots.sim.simulator import Readings
+from tasks.contract import TaskFamily, Values
 from tasks.objects.solids import Solid
-from tasks.parameters import SPLITS, Parameter
-from tasks.task import Task, parse_task, sample_task
-
-Values = Mapping[str, Float[Tensor, "world"]]
-"""The parameters of each world's task, as numbers."""
+from tasks.task import Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,71 +36,6 @@ class Outcome:
     """Whether the task would count as done if the episode ended now."""
     terminated: Bool[Tensor, "world"]
     """Worlds whose episode ends here by the task's own rule."""
-
-
-class TaskFamily(ABC):
-    """A distribution of tasks, whoever simulates them.
-
-    What learning and measuring ask of a family. `Family` has a compiled model, and
-    `tasks.external.ExternalFamily` a vector environment of Gymnasium.
-
-    Args:
-        device: where the tensors of its worlds live.
-    """
-
-    name: ClassVar[str]
-    horizon: ClassVar[int]
-    """Steps per episode."""
-    obs_dim: ClassVar[int]
-    action_dim: ClassVar[int]
-    parameters: tuple[Parameter, ...]
-    splits: ClassVar[tuple[str, ...]] = SPLITS[:4]
-    max_worlds: ClassVar[int] = 1000
-    """Worlds that are measured at once."""
-
-    def __init__(self, device: torch.device | str = "cpu") -> None:
-        self.device = torch.device(device)
-
-    @property
-    def hidden(self) -> tuple[Parameter, ...]:
-        """The parameters that only the oracle observes."""
-        return tuple(p for p in self.parameters if p.hidden)
-
-    def sample(self, split: str, seed: int, count: int) -> list[Task]:
-        """Draw tasks of a split; task i depends on the split, the seed and i only.
-
-        Raises:
-            ValueError: for a split the family does not have, or a negative seed.
-        """
-        if split not in self.splits:
-            raise ValueError(
-                f"family {self.name!r} has no split {split!r}; "
-                f"splits: {', '.join(self.splits)}"
-            )
-        seeds = np.random.SeedSequence([seed]).generate_state(count, np.uint64)
-        return [sample_task(self.name, self.parameters, split, int(s)) for s in seeds]
-
-    def parse(self, text: str) -> Task:
-        """Read a task of this family from its JSON; see `parse_task`."""
-        return parse_task(text, self.name, self.parameters)
-
-    def values(self, tasks: Sequence[Task]) -> Values:
-        """The parameters of one task a world, as numbers, on the CPU."""
-        return {
-            p.name: torch.tensor(
-                [p.number(task.parameters[p.name]) for task in tasks],
-                dtype=torch.float32,
-            )
-            for p in self.parameters
-        }
-
-    def solid(self, task: Task) -> Solid | None:
-        """The object that a task handles, if it is one that `Bank` holds."""
-        return None
-
-    def reveal(self, values: Values) -> Float[Tensor, "world features"]:
-        """The hidden parameters as features: what the oracle sees beside the rest."""
-        return torch.cat([p.encode(values[p.name]) for p in self.hidden], dim=-1)
 
 
 class Family(TaskFamily):

@@ -9,9 +9,10 @@ from operator import attrgetter
 import torch
 
 from robots.sim.simulator import check_device
-from tasks.env import Env, Worlds
+from tasks.contract import TaskFamily, Worlds
+from tasks.env import Env
 from tasks.external import ExternalEnv, ExternalFamily
-from tasks.family import Family, TaskFamily
+from tasks.family import Family
 from tasks.locomotion.cheetah_direction import CheetahDirection
 from tasks.manipulation.grasp import Grasp
 from tasks.manipulation.insert import Insert

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tasks.family import TaskFamily
+from tasks.contract import TaskFamily
 from tasks.registry import make_env
 
 _FOLDS, _DEALS, _RIDGE = 5, 199, 1e-3

@@ -12,7 +12,7 @@ from meta.experience.batch import limit_episodes
 from meta.experience.rollout import Act, Rollout, by_task, collect
 from meta.training.checkpoint import Trained
 from policies.gaussian import Gaussian
-from tasks.env import Worlds
+from tasks.contract import Worlds
 from tasks.objects.solids import Solid
 from tasks.registry import find_family, make_env
 from tasks.task import Task

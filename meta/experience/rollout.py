@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from policies.gaussian import Gaussian
-from tasks.env import Step, Worlds
+from tasks.contract import Step, Worlds
 from tasks.task import Task
 
 

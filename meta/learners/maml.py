@@ -6,8 +6,8 @@ Inner step (per task), on experience drawn with parameters phi_j:
 
 with the likelihood ratio to phi_j's own distribution (ProMP, Rothfuss et al. 2019,
 arXiv 1810.06784), step sizes learned per parameter (Meta-SGD, Li et al. 2017,
-arXiv 1707.09835) in log space, and A either an advantage estimate or learned, see
-`advantage.py` beside this (after NoRML, Yang et al. 2019, arXiv 1903.01063). Outer step:
+arXiv 1707.09835) in log space, and A either an advantage estimate or learned (see
+`advantage.py`, after NoRML, Yang et al. 2019, arXiv 1903.01063). Outer step:
 PPO's clipped loss of the adapted policies, differentiated through the inner steps, plus
 KL penalties that keep each phase near the policy that drew its data. As nothing in that
 asks the unadapted policy to act well, it may come to explore where there is little to

@@ -19,12 +19,12 @@ from safetensors.torch import save
 from torch import Tensor
 
 import assets
-from meta.learner import Learner, Training
+from meta.learner import Learner
 from meta.learners.maml_cfg import MamlCfg
 from meta.learners.rma import HistoryCfg
 from meta.theta import Theta, group, on_device, prefixed
 from meta.training.config import TrainCfg
-from meta.training.trainer import make_learner, make_training
+from meta.training.trainer import Training, make_learner, make_training
 from tasks.registry import find_family, make_env
 
 T = TypeVar("T")

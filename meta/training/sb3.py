@@ -20,7 +20,7 @@ from meta.learner import Learner, Metrics
 from meta.theta import Theta
 from meta.training.config import TrainCfg
 from tasks.adapters.sb3 import TaskVecEnv
-from tasks.env import Worlds
+from tasks.contract import Worlds
 
 RATE = 1e-3
 """Step size of Adam at the first iteration, which falls linearly to 0 at the last."""

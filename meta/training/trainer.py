@@ -3,13 +3,14 @@
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 
 from meta.experience.batch import limit_episodes
 from meta.experience.rollout import Experience, Rollout, by_task, collect, concatenate
-from meta.learner import Learner, Metrics, Training
+from meta.learner import Learner, Metrics
 from meta.learners.advantage import LearnedAdvantage
 from meta.learners.maml import Maml
 from meta.learners.rma import History
@@ -19,10 +20,33 @@ from meta.training.config import HISTORY_METHODS, TrainCfg
 from policies.mlp import MlpPolicy
 from policies.privileged import PrivilegedPolicy
 from robots.sim.simulator import check_device
-from tasks.env import Worlds
+from tasks.contract import Worlds
 from tasks.registry import find_family, make_env
 
 _STREAMS = {"initial": 0, "tasks": 1, "collect": 2}
+
+
+@runtime_checkable
+class Training(Protocol):
+    """A run's live state; between iterations it is theta and the optimiser alone."""
+
+    @property
+    def cfg(self) -> TrainCfg:
+        """What is trained."""
+        ...
+
+    @property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """What changes theta."""
+        ...
+
+    theta: Theta
+    iteration: int
+    env_steps: int
+
+    def step(self) -> Metrics:
+        """One iteration."""
+        ...
 
 
 @dataclass(slots=True, kw_only=True)

@@ -193,8 +193,10 @@ class Replay:
 
     def run(self) -> int:
         """Replay."""
-        from meta.recording.replay import show, verify, write_video
+        from meta.recording.replay import verify
         from meta.recording.trajectory import load_recording
+        from pliant.views.video import write_video
+        from pliant.views.viewer import show
 
         if self.mp4 and self.mp4.suffix != ".mp4":
             raise ValueError(f"--mp4 takes a file name ending in .mp4, got {self.mp4}")

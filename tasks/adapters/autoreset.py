@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from tasks.env import Step, Worlds
+from tasks.contract import Step, Worlds
 from tasks.task import Task
 
 W = TypeVar("W", bound=Worlds)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
 from tasks.adapters.autoreset import Stream
-from tasks.env import Step, Worlds
+from tasks.contract import Step, Worlds
 
 Floats = NDArray[np.float32]
 

@@ -15,7 +15,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tasks.family import Family, Instant, Outcome, Values
+from tasks.contract import Values
+from tasks.family import Family, Instant, Outcome
 from tasks.objects.solids import Solid
 from tasks.parameters import Choice, Scalar
 

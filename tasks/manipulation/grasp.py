@@ -16,7 +16,8 @@ from torch import Tensor
 
 from robots.arms.gripper import FORCE, OPEN, add_gripper
 from robots.arms.panda import CartesianVelocity, StartTable, panda
-from tasks.family import Family, Instant, Outcome, Values, per_world
+from tasks.contract import Values
+from tasks.family import Family, Instant, Outcome, per_world
 from tasks.objects import bank, generator
 from tasks.objects.bank import Bank
 from tasks.objects.solids import Solid

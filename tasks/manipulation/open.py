@@ -14,7 +14,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from robots.arms.panda import CartesianVelocity, StartTable, panda
-from tasks.family import Family, Instant, Outcome, Values, per_world
+from tasks.contract import Values
+from tasks.family import Family, Instant, Outcome, per_world
 from tasks.objects.solids import Solid
 from tasks.parameters import Choice, Scalar
 from tasks.rewards import closeness

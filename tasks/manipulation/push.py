@@ -16,7 +16,8 @@ from jaxtyping import Float, Num
 from torch import Tensor
 
 from robots.arms.panda import CartesianVelocity, StartTable, panda
-from tasks.family import Family, Instant, Outcome, Values, per_world
+from tasks.contract import Values
+from tasks.family import Family, Instant, Outcome, per_world
 from tasks.manipulation.target import add_target
 from tasks.objects import bank, generator
 from tasks.objects.bank import Bank

@@ -15,7 +15,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from robots.arms.panda import CartesianVelocity, StartTable, panda
-from tasks.family import Family, Instant, Outcome, Values
+from tasks.contract import Values
+from tasks.family import Family, Instant, Outcome
 from tasks.manipulation.target import add_target
 from tasks.objects.solids import Solid
 from tasks.parameters import Choice, Scalar

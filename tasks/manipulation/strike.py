@@ -15,7 +15,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from robots.arms.panda import CartesianVelocity, StartTable, panda
-from tasks.family import Family, Instant, Outcome, Values, per_world
+from tasks.contract import Values
+from tasks.family import Family, Instant, Outcome, per_world
 from tasks.manipulation.target import add_target
 from tasks.objects import shapes
 from tasks.objects.bank import BODY_FIELDS, Bank

@@ -26,7 +26,7 @@ from meta.training.run import train
 from meta.training.trainer import make_trainer, make_training
 from pliant.cli.main import main
 from policies.gaussian import Gaussian
-from tasks.env import Worlds
+from tasks.contract import Worlds
 from tasks.external import ExternalEnv, ExternalFamily
 from tasks.parameters import Scalar, Value
 from tasks.registry import FAMILIES, find_family, make_env, make_family

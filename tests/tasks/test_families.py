@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tasks.env import Env, Step
+from tasks.contract import Step
+from tasks.env import Env
 from tasks.family import Family
 from tasks.parameters import SPLITS, Choice, Parameter, Scalar, Value
 from tasks.registry import FAMILIES, make_family

@@ -13,9 +13,9 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
+from meta.evaluation import evaluate as evaluation
 from meta.evaluation.evaluate import Evaluation, _level, evaluate
 from meta.evaluation.measure import Bench, Measured
-from meta.evaluation.results import evaluate as evaluation
 from meta.experience.rollout import Act, Experience
 from meta.learners.maml import Maml
 from meta.learners.maml_cfg import MamlCfg
@@ -25,7 +25,8 @@ from meta.training.config import Method, make_config
 from meta.training.trainer import make_trainer
 from pliant.views.report import _number, plot, print_table, write_report
 from policies.gaussian import Gaussian
-from tasks.env import Env, Step
+from tasks.contract import Step
+from tasks.env import Env
 from tasks.locomotion.cheetah_direction import CheetahDirection
 from tasks.registry import FAMILIES, make_family
 from tasks.task import Task

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from meta.evaluation import mid_episode as change
 from meta.evaluation.mid_episode import WINDOW, _Changes, _time, changed, recoveries
-from meta.evaluation.results import mid_episode as change
 from meta.experience.rollout import Change, Experience, collect
 from meta.learners.maml import Maml
 from meta.learners.maml_cfg import MamlCfg

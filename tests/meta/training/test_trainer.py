@@ -17,8 +17,9 @@ from meta.learners.maml_cfg import MamlCfg
 from meta.training.config import METHODS, TrainCfg, make_config
 from meta.training.trainer import Trainer, make_trainer, make_training
 from policies.gaussian import Gaussian
+from tasks.contract import Values
 from tasks.env import Env
-from tasks.family import Family, Instant, Outcome, Values
+from tasks.family import Family, Instant, Outcome
 from tasks.locomotion.cheetah_direction import CheetahDirection
 from tasks.parameters import Scalar
 from tasks.registry import FAMILIES

@@ -22,8 +22,9 @@ from meta.training.checkpoint import load_trained
 from robots.sim.cpu import CpuSimulator
 from robots.sim.gpu import WarpSimulator
 from robots.sim.warp import find_device
+from tasks.contract import Values
 from tasks.env import Env
-from tasks.family import Family, Instant, Values
+from tasks.family import Family, Instant
 from tasks.registry import FAMILIES, make_family
 from tasks.simulators import make_simulator, probe_pools
 

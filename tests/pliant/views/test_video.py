@@ -13,10 +13,12 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-import meta.recording.replay
-from meta.recording.replay import HOLD, show, write_strip, write_video
+import pliant.views.video
+import pliant.views.viewer
 from meta.recording.trajectory import Recording, Trajectory, world_hash
 from pliant.views.recording_sheet import Sheet, captions, hidden_parameters
+from pliant.views.video import HOLD, write_strip, write_video
+from pliant.views.viewer import show
 from tasks.env import Env
 from tasks.registry import FAMILIES, make_family
 
@@ -162,7 +164,7 @@ def test_a_long_and_slow_video_is_thinned_and_says_so(
     monkeypatch: pytest.MonkeyPatch,
     texts: list[str],
 ) -> None:
-    monkeypatch.setattr(meta.recording.replay, "MAX_DRAWN", 5)
+    monkeypatch.setattr(pliant.views.video, "MAX_DRAWN", 5)
     done: list[float] = []
     path = tmp_path / "it.mp4"
     write_video(recording, path, width=WIDTH, slow=2.0, progress=done.append)
@@ -323,7 +325,7 @@ def test_a_window_shows_one_episode_after_the_other(
 
     monkeypatch.setenv("DISPLAY", ":0")
     monkeypatch.setattr(mujoco.viewer, "launch_passive", launch)
-    monkeypatch.setattr(meta.recording.replay.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(pliant.views.viewer.time, "sleep", lambda seconds: None)
     show(recording)
     names = captions(recording)
     times = [

@@ -1,0 +1,134 @@
+"""Recordings as pictures: a video, or a strip of a few moments."""
+
+import io
+from collections.abc import Callable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import imageio_ffmpeg
+import numpy as np
+from PIL import Image
+
+from meta.recording.replay import world_of
+from meta.recording.trajectory import Recording
+from meta.training.checkpoint import write_atomically
+from pliant.views.recording_sheet import Sheet
+from robots.sim.render import Renderer
+
+MAX_DRAWN = 60
+"""Moments of an episode that a video draws at most; a picture takes about 0.1 s."""
+HOLD = (0.6, 1.8)
+"""Time that the first and the last picture stay [s]."""
+
+
+def write_video(
+    recording: Recording,
+    path: Path,
+    *,
+    width: int = 640,
+    slow: float = 1.0,
+    progress: Callable[[float], None] | None = None,
+) -> None:
+    """Write an mp4: both episodes side by side, the hidden parameters above.
+
+    Args:
+        recording: what to show.
+        path: the file, replaced if it exists.
+        width: of one episode's picture, even [pixels].
+        slow: how many times slower than real time.
+        progress: called with the share that is done.
+
+    Raises:
+        ValueError: for a width or speed that cannot be, or if the recorded world cannot
+            be built again.
+        OSError: if there is no OpenGL, or the file cannot be written.
+    """
+    if width < 64 or width % 2 or slow <= 0:
+        raise ValueError(
+            f"need an even width of at least 64 and slow > 0, got {width} and {slow}"
+        )
+    family, sim = world_of(recording)
+    steps = max(len(e.rewards) for e in recording.episodes)
+    every = -(-steps // MAX_DRAWN)
+    fps = 1 / (sim.control_dt * every * slow)
+    remark = f"{slow:g} times slower" if slow != 1 else ""
+    sheet = Sheet(recording, family, dt=sim.control_dt, width=width, remark=remark)
+
+    def pages() -> Iterator[Image.Image]:
+        instants = [*range(0, steps, every), steps]
+        with Renderer(sim.model_of(0), width=width, height=sheet.height) as renderer:
+            renderer.zoom(_all_states(recording))
+            for done, instant in enumerate(instants, 1):
+                page = sheet.frame(_moment(recording, renderer, instant), instant)
+                stay = HOLD[0] if done == 1 else HOLD[1] if instant == steps else 0
+                yield from [page] * max(1, round(stay * fps))
+                if progress:
+                    progress(done / len(instants))
+
+    _encode(path, pages(), fps)
+
+
+def write_strip(
+    recording: Recording, path: Path, *, moments: int = 5, width: int = 320
+) -> None:
+    """Write a PNG: a few moments of both episodes, one row each.
+
+    Args:
+        recording: what to show.
+        path: the file, replaced if it exists.
+        moments: pictures of each episode, evenly apart in time.
+        width: of a picture [pixels].
+
+    Raises:
+        ValueError: for too few moments or pixels, or as `write_video`.
+        OSError: as `write_video`.
+    """
+    if moments < 2 or width < 64:
+        raise ValueError(
+            f"need moments >= 2 and width >= 64, got {moments} and {width}"
+        )
+    family, sim = world_of(recording)
+    steps = max(len(e.rewards) for e in recording.episodes)
+    instants = [round(steps * i / (moments - 1)) for i in range(moments)]
+    sheet = Sheet(recording, family, dt=sim.control_dt, width=width)
+    with Renderer(sim.model_of(0), width=width, height=sheet.height) as renderer:
+        renderer.zoom(_all_states(recording))
+        drawn = [_moment(recording, renderer, instant) for instant in instants]
+    content = io.BytesIO()
+    rows = list(zip(*drawn, strict=True))
+    sheet.strip(rows, instants).save(content, format="PNG", optimize=True)
+    write_atomically(path, content.getvalue())
+
+
+def _moment(recording: Recording, renderer: Renderer, instant: int) -> list[np.ndarray]:
+    """Both episodes; one that has ended stays as it ended."""
+    return [
+        renderer.draw(e.states[min(instant, len(e.states) - 1)])
+        for e in recording.episodes
+    ]
+
+
+def _all_states(recording: Recording) -> np.ndarray:
+    return np.concatenate([e.states for e in recording.episodes])
+
+
+def _encode(path: Path, pages: Iterator[Image.Image], fps: float) -> None:
+    """Write the pages as H.264 that every player takes."""
+    partial = path.with_name(f".{path.name}.partial.mp4")
+    rate: Any = fps  # any number will do, says ffmpeg
+    partial.touch()  # finds out before the drawing whether it can be written
+    try:
+        first = next(pages)
+        writer = imageio_ffmpeg.write_frames(
+            str(partial), first.size, fps=rate, macro_block_size=2, quality=8
+        )
+        writer.send(None)
+        try:
+            for page in chain([first], pages):
+                writer.send(page.tobytes())
+        finally:
+            writer.close()
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,154 @@
+"""The contract of tasks: what learning and measuring ask of families and worlds."""
+
+from abc import ABC
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from tasks.objects.solids import Solid
+from tasks.parameters import SPLITS, Parameter
+from tasks.task import Task, parse_task, sample_task
+
+Values = Mapping[str, Float[Tensor, "world"]]
+"""The parameters of each world's task, as numbers."""
+
+
+class TaskFamily(ABC):
+    """A distribution of tasks, whoever simulates them.
+
+    What learning and measuring ask of a family. `Family` has a compiled model, and
+    `tasks.external.ExternalFamily` a vector environment of Gymnasium.
+
+    Args:
+        device: where the tensors of its worlds live.
+    """
+
+    name: ClassVar[str]
+    horizon: ClassVar[int]
+    """Steps per episode."""
+    obs_dim: ClassVar[int]
+    action_dim: ClassVar[int]
+    parameters: tuple[Parameter, ...]
+    splits: ClassVar[tuple[str, ...]] = SPLITS[:4]
+    max_worlds: ClassVar[int] = 1000
+    """Worlds that are measured at once."""
+
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        self.device = torch.device(device)
+
+    @property
+    def hidden(self) -> tuple[Parameter, ...]:
+        """The parameters that only the oracle observes."""
+        return tuple(p for p in self.parameters if p.hidden)
+
+    def sample(self, split: str, seed: int, count: int) -> list[Task]:
+        """Draw tasks of a split; task i depends on the split, the seed and i only.
+
+        Raises:
+            ValueError: for a split the family does not have, or a negative seed.
+        """
+        if split not in self.splits:
+            raise ValueError(
+                f"family {self.name!r} has no split {split!r}; "
+                f"splits: {', '.join(self.splits)}"
+            )
+        seeds = np.random.SeedSequence([seed]).generate_state(count, np.uint64)
+        return [sample_task(self.name, self.parameters, split, int(s)) for s in seeds]
+
+    def parse(self, text: str) -> Task:
+        """Read a task of this family from its JSON; see `parse_task`."""
+        return parse_task(text, self.name, self.parameters)
+
+    def values(self, tasks: Sequence[Task]) -> Values:
+        """The parameters of one task a world, as numbers, on the CPU."""
+        return {
+            p.name: torch.tensor(
+                [p.number(task.parameters[p.name]) for task in tasks],
+                dtype=torch.float32,
+            )
+            for p in self.parameters
+        }
+
+    def solid(self, task: Task) -> Solid | None:
+        """The object that a task handles, if it is one that `Bank` holds."""
+        return None
+
+    def reveal(self, values: Values) -> Float[Tensor, "world features"]:
+        """The hidden parameters as features: what the oracle sees beside the rest."""
+        return torch.cat([p.encode(values[p.name]) for p in self.hidden], dim=-1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What one step returned. An episode that ended stays as it is until its reset."""
+
+    obs: Float[Tensor, "world obs"]
+    """The observation after the step; of an ended episode, its last."""
+    reward: Float[Tensor, "world"]
+    terminated: Bool[Tensor, "world"]
+    """Ended by the task's own rule or by a fault."""
+    truncated: Bool[Tensor, "world"]
+    """Ended by the horizon."""
+    fault: Bool[Tensor, "world"]
+    success: Bool[Tensor, "world"]
+    terms: Mapping[str, Float[Tensor, "world"]]
+
+
+@runtime_checkable
+class Worlds(Protocol):
+    """W worlds of one family, whoever simulates them: what one learns and measures in.
+
+    `Env` is one of Pliant's own, `tasks.external.ExternalEnv` one of others'.
+    """
+
+    worlds: int
+    oracle: bool
+    """Whether observations end with the hidden parameters."""
+    obs_dim: int
+    action_dim: int
+    horizon: int
+    device: torch.device
+    tasks: tuple[Task, ...]
+    """The task of each world; none before the first `assign`."""
+
+    @property
+    def family(self) -> TaskFamily:
+        """What the tasks are drawn from."""
+        ...
+
+    def assign(
+        self, tasks: Sequence[Task], worlds: Int[Tensor, "n"] | None = None
+    ) -> None:
+        """Give some worlds (all by default) their tasks; see `Env.assign`."""
+        ...
+
+    def reset(
+        self, rng: torch.Generator, worlds: Int[Tensor, "n"] | None = None
+    ) -> Float[Tensor, "world obs"]:
+        """Start a new episode in some worlds (all by default)."""
+        ...
+
+    def step(self, action: Float[Tensor, "world action"]) -> Step:
+        """Advance every world by one control period, under actions in [-1, 1]."""
+        ...
+
+
+def check_tasks(
+    env: Worlds, tasks: Sequence[Task], worlds: Int[Tensor, "n"] | None
+) -> None:
+    """Refuse tasks that the worlds cannot be given, as `Env.assign` says."""
+    count = env.worlds if worlds is None else len(worlds)
+    if len(tasks) != count:
+        raise ValueError(f"{count} worlds take as many tasks, got {len(tasks)}")
+    strange = {task.family for task in tasks} - {env.family.name}
+    if strange:
+        raise ValueError(
+            f"tasks of {', '.join(sorted(strange))} in worlds of {env.family.name}"
+        )
+    if worlds is not None and not env.tasks:
+        raise RuntimeError("assign tasks to all worlds before some")
