@@ -21,8 +21,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from meta.training.config import make_config
-from meta.training.trainer import make_trainer
+from meta.recipes.registry import make_config
+from meta.training.build import make_trainer
 from robots.sim.gpu import WarpSimulator
 from tasks.env import Env
 from tasks.registry import FAMILIES, make_family

@@ -8,8 +8,10 @@ import torch
 from benchmarks.row import Row
 from meta.experience.batch import Batch
 from meta.experience.rollout import by_task, collect
-from meta.training.config import make_config
-from meta.training.trainer import Trainer, make_trainer, simulator_threads
+from meta.machine.devices import simulator_threads
+from meta.recipes.registry import make_config
+from meta.training.build import make_trainer
+from meta.training.trainer import Trainer
 from policies.gaussian import Gaussian
 
 TASKS, EPISODES = 40, 20

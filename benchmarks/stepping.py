@@ -9,7 +9,7 @@ import torch
 from mujoco.batch import Batch
 
 from benchmarks.row import Row, rates
-from meta.training.trainer import simulator_threads
+from meta.machine.devices import simulator_threads
 from tasks.env import Env
 from tasks.registry import make_family
 

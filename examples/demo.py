@@ -18,10 +18,10 @@ from rich.console import Console
 
 from meta.evaluation.baselines import with_shipped
 from meta.evaluation.evaluate import evaluate
+from meta.recipes.registry import make_config
 from meta.recording.trajectory import record
-from meta.training.checkpoint import load_trained, shipped_policies
-from meta.training.config import make_config
 from meta.training.run import train
+from meta.training.trained import load_trained, shipped_policies
 from pliant.views.report import print_table, write_report
 from pliant.views.video import write_strip, write_video
 

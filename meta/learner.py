@@ -1,15 +1,53 @@
-"""What the training loop, the evaluation and deployment ask of a learner."""
+"""The contract of learners: what training, evaluation and deployment ask of one."""
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from meta.experience.rollout import Act, Experience
+from meta.experience.rollout import Experience
 from meta.theta import Params, Theta
+from policies.acting import Act
+from policies.mlp import PolicyCfg
+from tasks.contract import TaskFamily
 
 Metrics = dict[str, float]
+
+
+class Sizes(NamedTuple):
+    """Widths of what a family's policies read and write."""
+
+    obs: int
+    """Features of an observation, without the hidden parameters."""
+    hidden: int
+    """Features of the hidden parameters, which follow an observation that has them."""
+    action: int
+
+    @classmethod
+    def of(cls, family: TaskFamily | type[TaskFamily]) -> "Sizes":
+        """Return the sizes of a family."""
+        hidden = sum(p.width for p in family.parameters if p.hidden)
+        return cls(family.obs_dim, hidden, family.action_dim)
+
+
+class Settings(Protocol):
+    """The settings of a learner: a frozen dataclass with at least these fields."""
+
+    @property
+    def inner_steps(self) -> int:
+        """Times that an iteration of training adapts before it measures."""
+        ...
+
+    @property
+    def adapt_episodes(self) -> tuple[int, ...]:
+        """Numbers of episodes to adapt on, one drawn per task; empty: all collected."""
+        ...
+
+    @property
+    def rate(self) -> float:
+        """Step size of the optimiser at the first iteration; it falls to 0."""
+        ...
 
 
 @runtime_checkable
@@ -22,31 +60,35 @@ class Learner(Protocol):
 
     @property
     def inner_steps(self) -> int:
-        """How often an iteration adapts; 0: it never does."""
+        """How often it adapts; 0: it never does."""
         ...
 
     def stage(self, progress: float) -> tuple["Learner", float]:
-        """Who takes the iteration at a share of all, and how much of it is left."""
+        """Return the learner in charge at this fraction of training.
+
+        Returns:
+            The learner, and the fraction of its stage that remains.
+        """
         ...
 
     def initial(self, obs_dim: int) -> Theta:
-        """Untrained parameters and fresh statistics."""
+        """Return untrained parameters and fresh statistics."""
         ...
 
-    def trained(self, theta: Theta) -> list[Tensor]:
-        """The tensors that the optimiser changes, as leaves that require gradients."""
+    def trainable(self, theta: Theta) -> list[Tensor]:
+        """Return the tensors that the optimiser changes, as leaves with gradients."""
         ...
 
     def begin(self, theta: Theta, tasks: int) -> Params:
-        """The adaptation before any experience, per task."""
+        """Return the adaptation before any experience, per task."""
         ...
 
     def act(self, theta: Theta, adaptation: Params) -> Act:
-        """How the adapted policies act, worlds grouped by task."""
+        """Return the adapted policies, for worlds grouped by task."""
         ...
 
     def adapt(self, theta: Theta, adaptation: Params, experience: Experience) -> Params:
-        """What the experience makes of the adaptation that collected it."""
+        """Update an adaptation with the experience that it collected."""
         ...
 
     def update(
@@ -56,4 +98,31 @@ class Learner(Protocol):
         experiences: Sequence[Experience],
     ) -> Metrics:
         """Learn from one experience per inner step and one to measure, in place."""
+        ...
+
+
+class LearnerClass(Learner, Protocol):
+    """A learner that the registry, or `module:Class`, can name."""
+
+    title: ClassVar[str]
+    """Its name in tables and plots."""
+    settings: ClassVar[type[Any]]
+    """The class of its `Settings`, which can be made without arguments."""
+
+    @classmethod
+    def build(
+        cls,
+        settings: Any,  # noqa: ANN401  (an instance of the class's own `settings`)
+        network: PolicyCfg,
+        sizes: Sizes,
+        rng: torch.Generator,
+    ) -> Learner:
+        """Make one, with freshly drawn modules.
+
+        Args:
+            settings: its settings.
+            network: sizes and spread of the policy.
+            sizes: widths of observations, hidden parameters and actions.
+            rng: where weights are drawn from.
+        """
         ...

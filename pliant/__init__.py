@@ -1,1 +1,92 @@
-"""Robots in MuJoCo that adapt, in a few episodes, to what they have never met."""
+"""Robots in MuJoCo that adapt, in a few episodes, to what they have never met.
+
+    import pliant
+
+    policy = pliant.load("shipped:strike")
+    env = pliant.make_env("strike", worlds=5, split="unseen-shapes", seed=7)
+    adapted = policy.adapt(env)
+    print(policy.measure(env).returns.mean(), adapted.measure(env).returns.mean())
+
+`dir(pliant)` lists every public name; each is imported when it is first used.
+"""
+
+import importlib
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from meta.evaluation.results import Evaluation as Evaluation
+    from meta.learner import Learner as Learner
+    from meta.learner import Sizes as Sizes
+    from meta.recording.trajectory import Recording as Recording
+    from meta.recording.trajectory import load_recording as load_recording
+    from meta.training.trained import Adapted as Adapted
+    from meta.training.trained import Trained as Trained
+    from pliant.api import evaluate as evaluate
+    from pliant.api import families as families
+    from pliant.api import load as load
+    from pliant.api import load_object as load_object
+    from pliant.api import make_env as make_env
+    from pliant.api import methods as methods
+    from pliant.api import policies as policies
+    from pliant.api import record as record
+    from pliant.api import train as train
+    from tasks.adapters.sb3 import TaskVecEnv as TaskVecEnv
+    from tasks.env import Env as Env
+    from tasks.external import ExternalFamily as ExternalFamily
+    from tasks.family import Family as Family
+    from tasks.parameters import Choice as Choice
+    from tasks.parameters import Scalar as Scalar
+    from tasks.registry import make_family as make_family
+    from tasks.task import Task as Task
+
+_NAMES = {
+    "meta.evaluation.results": ("Evaluation",),
+    "meta.learner": ("Learner", "Sizes"),
+    "meta.recording.trajectory": ("Recording", "load_recording"),
+    "meta.training.trained": ("Adapted", "Trained"),
+    "pliant.api": (
+        *("evaluate", "families", "load", "load_object", "make_env", "methods"),
+        *("policies", "record", "train"),
+    ),
+    "tasks.adapters.sb3": ("TaskVecEnv",),
+    "tasks.env": ("Env",),
+    "tasks.external": ("ExternalFamily",),
+    "tasks.family": ("Family",),
+    "tasks.parameters": ("Choice", "Scalar"),
+    "tasks.registry": ("make_family",),
+    "tasks.task": ("Task",),
+}
+_PLACES = {name: module for module, names in _NAMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401  (whatever the name stands for)
+    """Import a public name when it is first used."""
+    if name not in _PLACES:
+        raise AttributeError(f"module 'pliant' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_PLACES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted(_PLACES)
+
+
+def _check_siblings() -> None:
+    """Raise ImportError if another file hides a package that Pliant is made of."""
+    home = Path(__file__).resolve().parents[1]
+    for name in ("assets", "meta", "policies", "robots", "tasks"):
+        found = importlib.util.find_spec(name)
+        where = found and found.origin
+        if where is None or Path(where).resolve().parents[1] != home:
+            raise ImportError(
+                f"Pliant needs its own package {name!r}, and Python finds "
+                f"{where or 'no such package'} instead: rename that file, or start "
+                "Python with -P so that it is not looked for beside the script"
+            )
+
+
+_check_siblings()

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -34,36 +35,38 @@ class Mlp(nn.Sequential):
         super().__init__(*layers)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyCfg:
+    """Sizes and spread of a policy."""
+
+    hidden: tuple[int, ...] = (64, 64)
+    """Widths of the hidden layers."""
+    initial_std: float = 0.5
+    """Standard deviation of a fresh policy, in action units."""
+    min_std: float = 0.1
+    """Floor under the standard deviation, in action units."""
+
+
 class MlpPolicy(nn.Module):
-    """Observation to Gaussian; keeps no memory.
+    """Observation to Gaussian.
 
     Args:
         obs_dim: observation features.
         action_dim: action components.
-        hidden: widths of the hidden layers.
-        initial_std: standard deviation of a fresh policy, in action units.
-        min_std: floor under the standard deviation, in action units.
+        cfg: sizes and spread.
         rng: where the weights are drawn from.
     """
 
     def __init__(
-        self,
-        obs_dim: int,
-        action_dim: int,
-        *,
-        hidden: Sequence[int],
-        initial_std: float,
-        min_std: float,
-        rng: torch.Generator,
+        self, obs_dim: int, action_dim: int, cfg: PolicyCfg, rng: torch.Generator
     ) -> None:
         super().__init__()
-        self.mean = Mlp([obs_dim, *hidden, action_dim], last_gain=0.01, rng=rng)
-        self.log_std = nn.Parameter(torch.full((action_dim,), math.log(initial_std)))
-        self.min_log_std = math.log(min_std)
+        self.mean = Mlp([obs_dim, *cfg.hidden, action_dim], last_gain=0.01, rng=rng)
+        spread = torch.full((action_dim,), math.log(cfg.initial_std))
+        self.log_std = nn.Parameter(spread)
+        self.min_log_std = math.log(cfg.min_std)
 
-    def forward(
-        self, obs: Float[Tensor, "*batch obs"], memory: None = None
-    ) -> tuple[Gaussian, None]:
-        """The distribution over actions, and the memory after this step (none)."""
+    def forward(self, obs: Float[Tensor, "*batch obs"]) -> Gaussian:
+        """Return the distribution over actions."""
         log_std = self.log_std.clamp(min=self.min_log_std)
-        return Gaussian(self.mean(obs), log_std), memory
+        return Gaussian(self.mean(obs), log_std)

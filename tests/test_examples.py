@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from meta.training.checkpoint import load_trained, shipped_policies
+from meta.training.trained import load_trained, shipped_policies
 from tasks.registry import FAMILIES
 
 ROOT = Path(__file__).parents[1]

@@ -1,11 +1,11 @@
-"""What a policy is measured beside."""
+"""The baselines that a policy is compared with."""
 
 from collections.abc import Mapping, Sequence
 
 import torch
 
-from meta.training.checkpoint import SHIPPED, Trained, load_trained, shipped_policies
-from meta.training.config import METHODS
+from meta.registry import CEILING, FLOOR, METHODS
+from meta.training.trained import SHIPPED, Trained, load_trained, shipped_policies
 
 
 def with_shipped(
@@ -15,7 +15,7 @@ def with_shipped(
     *,
     alone: bool = False,
 ) -> dict[str, list[Trained]]:
-    """What a policy is measured beside, by method, one a training seed.
+    """Return the policies that another is compared with, by method and training seed.
 
     Args:
         policy: what is evaluated; its own method is left out.
@@ -29,7 +29,7 @@ def with_shipped(
     family, groups = policy.cfg.family, dict[str, list[Trained]]()
     for trained in others:
         groups.setdefault(trained.cfg.method, []).append(trained)
-    needed = ("dr", "oracle")
+    needed = (FLOOR, CEILING)
     for method in needed if alone else METHODS:
         own = method == policy.cfg.method and method not in needed
         if method in groups or own:

@@ -42,13 +42,15 @@ from meta.evaluation.statistics import (
     probability_of_improvement,
     share_of_gap,
 )
-from meta.training.checkpoint import Trained
-from meta.training.trainer import simulator_threads
+from meta.machine.devices import simulator_threads
+from meta.registry import CEILING, FLOOR
+from meta.training.trained import Trained
 from tasks.objects.solids import Solid
 from tasks.registry import find_family
 
-POLICY, LEVELS = "policy", ("random", "dr", "oracle")
-"""What is evaluated; and what does not adapt, and is measured once."""
+POLICY, LEVELS = "policy", ("random", FLOOR, CEILING)
+"""Key of the method under evaluation, and keys of the references, which do not adapt
+and are measured once."""
 
 
 def evaluate(
@@ -178,17 +180,17 @@ def _methods(
     device: torch.device | str,
 ) -> Mapping[str, Sequence[Trained]]:
     """Everything that is measured, by method."""
-    groups: dict[str, list[Trained]] = {POLICY: list(policies), "dr": list(dr)}
+    groups: dict[str, list[Trained]] = {POLICY: list(policies), FLOOR: list(dr)}
     if episodes:
         groups["dr-finetune"], groups["scratch"] = tuned(dr, episodes, device)
     for trained in rivals:
         groups.setdefault(trained.cfg.method, []).append(trained)
-    return groups | {"oracle": list(oracle)}
+    return groups | {CEILING: list(oracle)}
 
 
 def _profiles(last: Mapping[str, Scores]) -> dict[str, list[float]]:
     """Performance profiles of scores that are 0 at DR's mean and 1 at the oracle's."""
-    floor, ceiling = last["dr"].mean(), last["oracle"].mean()
+    floor, ceiling = last[FLOOR].mean(), last[CEILING].mean()
     if not ceiling > floor:
         return {}
     at = np.array([THRESHOLDS]) * (ceiling - floor) + floor
@@ -218,7 +220,7 @@ def _point(
         iqm=level.iqm,
         success=level.success,
         normalised=estimate(
-            [at.returns, levels["dr"].returns, levels["oracle"].returns],
+            [at.returns, levels[FLOOR].returns, levels[CEILING].returns],
             share_of_gap,
             rng,
         ),

@@ -9,8 +9,10 @@ from torch import Tensor
 
 from meta.evaluation.statistics import Scores
 from meta.experience.batch import limit_episodes
-from meta.experience.rollout import Act, Rollout, by_task, collect
-from meta.training.checkpoint import Trained
+from meta.experience.rollout import Rollout, by_task, collect
+from meta.machine.seeds import derived_generator
+from meta.training.trained import Trained
+from policies.acting import Act
 from policies.gaussian import Gaussian
 from tasks.contract import Worlds
 from tasks.objects.solids import Solid
@@ -87,32 +89,28 @@ class Bench:
         self, trained: Trained, episodes: Sequence[int], ledger: Ledger
     ) -> list[Row]:
         """(k, returns, success) of each k, by task."""
-        learner, theta = trained.learner, trained.theta
-        adapts = learner.inner_steps > 0
+        adapts = trained.learner.inner_steps > 0
         most = max(episodes) if adapts else 0
         found: dict[int, list[tuple[Tensor, Tensor]]] = {}
         for index, part in self.parts:
             measuring = self._env(trained, part, self.measure_episodes)
-            start = learner.begin(theta, len(part))
+            start = trained.begin(len(part))
             unadapted = None
             if most:
                 env = self._env(trained, part, most)
-                rollout = collect(
-                    env, learner.act(theta, start), self._rng(ADAPT, index)
-                )
+                rollout = collect(env, start.act, self._rng(ADAPT, index))
                 ledger.book(rollout, adapting=True)
                 unadapted = by_task(rollout, len(part))
             for k in episodes if adapts else (0,):
-                adaptation = start
+                adapted = start
                 if k and unadapted is not None:
                     limit = torch.full((len(part),), k, device=self.device)
                     few = limit_episodes(unadapted, limit)
-                    adaptation = learner.adapt(theta, start, few)
-                act = learner.act(theta, adaptation)
+                    adapted = start.after(few)
                 found.setdefault(k, []).append(
-                    self._measure(measuring, act, index, ledger)
+                    self._measure(measuring, adapted.act, index, ledger)
                 )
-        # what does not adapt is as it is after any number of episodes
+        # a policy that does not adapt scores the same after any number of episodes
         return [(k, *_joined(found[k if adapts else 0])) for k in episodes]
 
     def random(self, ledger: Ledger) -> Row:
@@ -147,7 +145,7 @@ class Bench:
 
     def _env(self, trained: Trained | None, part: Sequence[Task], each: int) -> Worlds:
         worlds = len(part) * each
-        oracle = trained is not None and trained.cfg.method == "oracle"
+        oracle = trained is not None and trained.cfg.told
         if (worlds, oracle) not in self._envs:
             self._envs[worlds, oracle] = make_env(
                 self.family, worlds=worlds, oracle=oracle, threads=self.threads
@@ -157,9 +155,7 @@ class Bench:
         return env
 
     def _rng(self, stream: int, index: int) -> torch.Generator:
-        entropy = [self.seed, stream, index]
-        state = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
-        return torch.Generator(self.device).manual_seed(int(state >> 1))
+        return derived_generator(self.seed, stream, index, device=self.device)
 
 
 def stack(

@@ -21,14 +21,12 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float
 
 from meta.evaluation.baselines import sources
 from meta.evaluation.finetuned import tuned
 from meta.evaluation.statistics import Estimate, Scores, estimate, mean
 from meta.experience.rollout import (
-    Act,
     Change,
     Experience,
     Rollout,
@@ -36,9 +34,11 @@ from meta.experience.rollout import (
     collect,
     concatenate,
 )
+from meta.machine.devices import simulator_threads
+from meta.machine.seeds import derived_generator
 from meta.machine.versions import versions
-from meta.training.checkpoint import Trained
-from meta.training.trainer import simulator_threads
+from meta.training.trained import Trained
+from policies.acting import Act
 from policies.gaussian import Gaussian
 from tasks.env import Env
 from tasks.family import Family
@@ -54,7 +54,7 @@ _RESAMPLES = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovery:
-    """How one method took the change."""
+    """How one method responded to the change."""
 
     rest: Estimate
     """Return of what was left of the episode of the change."""
@@ -70,7 +70,7 @@ class Recovery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changed:
-    """How every method took the same changes."""
+    """How every method responded to the same changes."""
 
     family: str
     split: str
@@ -109,7 +109,7 @@ def recoveries(
         seed: decides them and the episodes.
         threads: simulator threads; 0 means one per CPU.
     """
-    device = policies[0].theta["moments/mean"].device
+    device = policies[0].device
     family = make_family(policies[0].cfg.family, device)
     tuned_dr, _ = tuned(groups["dr"], WINDOW, device)
     methods = {policies[0].cfg.method: policies, "dr-finetune": tuned_dr, **groups}
@@ -125,7 +125,7 @@ def recoveries(
     found: dict[str, Recovery] = {}
     for name, group in methods.items():
         with simulator_threads():
-            runs = [changes.points(t, oracle=name == "oracle") for t in group]
+            runs = [changes.points(t) for t in group]
         points = {k: np.stack([run[k] for run in runs]) for k in runs[0]}
         found[name] = _recovery(points, family.horizon, np.random.default_rng(seed))
     return Changed(
@@ -155,17 +155,14 @@ class _Changes:
     seed: int
     threads: int
 
-    def points(self, trained: Trained, *, oracle: bool) -> dict[str, Scores]:
+    def points(self, trained: Trained) -> dict[str, Scores]:
         """Returns by task: `rest`, `before`, `stale`, and `0`, `1` ... since then."""
-        learner, theta = trained.learner, trained.theta
-        start = learner.begin(theta, len(self.before))
-        acts = [learner.act(theta, start)]
-        if learner.inner_steps:
+        adapts, oracle = trained.learner.inner_steps > 0, trained.cfg.told
+        start = trained.begin(len(self.before))
+        acts = [start.act]
+        if adapts:
             lived = self._life(acts[0])
-            acts = [
-                learner.act(theta, learner.adapt(theta, start, _window(lived, first)))
-                for first in range(WINDOW + 2)
-            ]
+            acts = [start.after(_window(lived, i)).act for i in range(WINDOW + 2)]
         half = self.family.horizon // 2
         rest = self._episodes(self.before, _MEASURE, acts[0], 3, oracle, change=True)
         left = (rest.reward * rest.valid)[half:].sum(0)
@@ -173,8 +170,8 @@ class _Changes:
             self._episodes(self.after, _MEASURE, act, 4, oracle).returns for act in acts
         ]
         before = self._episodes(self.before, _MEASURE, acts[0], 4, oracle).returns
-        # what does not adapt is as it is after any number of episodes
-        since = since if learner.inner_steps else since * (WINDOW + 2)
+        # a policy that does not adapt scores the same after any number of episodes
+        since = since if adapts else since * (WINDOW + 2)
         named = {"rest": left, "before": before, "stale": since[0]}
         named |= {str(k): returns for k, returns in enumerate(since[1:])}
         return {
@@ -207,12 +204,10 @@ class _Changes:
         )
         env.assign([task for task in tasks for _ in range(each)])
         later = [task for task in self.after for _ in range(each)]
-        entropy = [self.seed, stream]
-        state = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
         return collect(
             env,
             act,
-            torch.Generator(env.device).manual_seed(int(state >> 1)),
+            derived_generator(self.seed, stream, device=env.device),
             explore=stream < 3,
             change=Change(self.family.horizon // 2, later) if change else None,
         )

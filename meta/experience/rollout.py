@@ -1,6 +1,6 @@
 """Episodes collected in a batch: one per world, and their layout per task."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -8,43 +8,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from policies.acting import Act, Transition, with_memory
 from policies.gaussian import Gaussian
 from tasks.contract import Step, Worlds
 from tasks.task import Task
-
-
-class Seen(NamedTuple):
-    """Steps as a policy that watches itself sees them."""
-
-    obs: Float[Tensor, "*batch obs"]
-    action: Float[Tensor, "*batch action"]
-    reward: Float[Tensor, "*batch"]
-    next_obs: Float[Tensor, "*batch obs"]
-    valid: Float[Tensor, "*batch"]
-    """1 where the step belongs to an episode, else 0."""
-
-
-class Attentive(NamedTuple):
-    """A policy that remembers the episode it is in, and what was before."""
-
-    memory: Float[Tensor, "task memory"]
-    """What it remembers at the start, one row for equally many worlds."""
-    policy: Callable[[Tensor, Tensor], Gaussian]
-    """Observations and memories to the distribution over each world's actions."""
-    watch: Callable[[Tensor, Seen], Tensor]
-    """The memories after a step."""
-
-    def __call__(self, obs: Float[Tensor, "world obs"]) -> Gaussian:
-        """The distributions over the first actions of an episode."""
-        return self.policy(obs, self.start(len(obs)))
-
-    def start(self, worlds: int) -> Float[Tensor, "world memory"]:
-        """The memory that each world starts with."""
-        return self.memory.repeat_interleave(worlds // len(self.memory), dim=0)
-
-
-Act = Callable[[Float[Tensor, "world obs"]], Gaussian] | Attentive
-"""The distribution over each world's actions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,18 +83,18 @@ def collect(
     running = torch.ones(env.worlds, dtype=torch.bool, device=obs.device)
     success = torch.zeros_like(running)
     fault = torch.zeros_like(running)
-    attentive = act if isinstance(act, Attentive) else _inattentive(act)
-    memory = attentive.start(env.worlds)
+    acting = with_memory(act)
+    memory = acting.start(env.worlds)
     with torch.no_grad():
         for time in range(env.horizon):
             if change is not None and time == change.step:
                 env.assign(change.tasks)
-            policy = attentive.policy(obs, memory)
+            policy = acting.policy(obs, memory)
             action = policy.sample(rng) if explore else policy.mean
             step = env.step(action)
             _append(rows, obs, action, policy, step, running)
-            seen = Seen(obs, action, step.reward, step.obs, running.float())
-            memory = attentive.watch(memory, seen)
+            taken = Transition(obs, action, step.reward, step.obs, running.float())
+            memory = acting.watch(memory, taken)
             success = torch.where(running, step.success, success)
             fault = fault | (running & step.fault)
             running = running & ~(step.terminated | step.truncated)
@@ -155,18 +122,6 @@ def _append(
     }
     for name, value in row.items():
         rows.setdefault(name, []).append(value)
-
-
-def _inattentive(act: Callable[[Tensor], Gaussian]) -> Attentive:
-    """The same policy, with nothing to remember."""
-
-    def policy(obs: Tensor, memory: Tensor) -> Gaussian:
-        return act(obs)
-
-    def watch(memory: Tensor, seen: Seen) -> Tensor:
-        return memory
-
-    return Attentive(memory=torch.empty(1, 0), policy=policy, watch=watch)
 
 
 def concatenate(rollouts: list[Rollout], tasks: int) -> Rollout:

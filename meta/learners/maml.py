@@ -16,6 +16,7 @@ tasks: domain randomisation, or the oracle if the hidden parameters are observed
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -25,13 +26,14 @@ from torch.func import functional_call, grad, vmap
 from meta.experience.batch import Batch, fresh_scales, make_batch, refresh_scales
 from meta.experience.moments import standardised
 from meta.experience.rollout import Experience
-from meta.learner import Metrics
-from meta.learners.advantage import Weights
+from meta.learner import Metrics, Sizes
+from meta.learners.advantage import LearnedAdvantage, Weights
 from meta.learners.maml_cfg import MamlCfg
 from meta.machine.distributed import average_gradients, averaged
 from meta.objectives.policy_gradient import clipped_surrogate, inner_loss, mean_valid
 from meta.theta import Params, Theta, group, module_params, prefixed
 from policies.gaussian import Gaussian
+from policies.mlp import MlpPolicy, PolicyCfg
 
 _TRAINED = ("policy", "log_rate", "advantage")
 _CACHED_STEPS = 20_000
@@ -47,6 +49,26 @@ class Maml:
         policy: the policy module; its parameters are only the initial ones.
         advantage: a `LearnedAdvantage`, if the inner advantage is learned.
     """
+
+    title: ClassVar[str] = "MAML-PPO"
+    settings: ClassVar[type[MamlCfg]] = MamlCfg
+
+    @classmethod
+    def build(
+        cls, settings: MamlCfg, network: PolicyCfg, sizes: Sizes, rng: torch.Generator
+    ) -> "Maml":
+        """Make one; see `LearnerClass.build`.
+
+        The hidden parameters, if `sizes` has any, are part of the observation.
+        """
+        obs_dim = sizes.obs + sizes.hidden
+        policy = MlpPolicy(obs_dim, sizes.action, network, rng)
+        advantage = None
+        if settings.learned_advantage:
+            # features: observation, its change, reward
+            width, hidden = 2 * obs_dim + 1, network.hidden[-1]
+            advantage = LearnedAdvantage(width, sizes.action, hidden=hidden, rng=rng)
+        return cls(settings, policy, advantage)
 
     def __init__(
         self, cfg: MamlCfg, policy: nn.Module, advantage: nn.Module | None = None
@@ -78,7 +100,7 @@ class Maml:
             theta |= prefixed("advantage", module_params(self.advantage))
         return theta | fresh_scales(obs_dim)
 
-    def trained(self, theta: Theta) -> list[Tensor]:
+    def trainable(self, theta: Theta) -> list[Tensor]:
         """The tensors that the optimiser changes, as leaves that require gradients."""
         frozen = () if self.cfg.learn_rates else ("log_rate",)
         names = [
@@ -248,7 +270,7 @@ class Maml:
         )
 
     def _distribution(self, params: Params, obs: Float[Tensor, "... obs"]) -> Gaussian:
-        return functional_call(self.policy, params, (obs,))[0]
+        return functional_call(self.policy, params, (obs,))
 
 
 def _chunk(batch: Batch) -> int | None:

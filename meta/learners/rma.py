@@ -12,7 +12,7 @@ episode that is under way is always part of it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -20,39 +20,20 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from meta.experience.moments import standardised
-from meta.experience.rollout import Attentive, Experience, Seen
-from meta.learner import Metrics
+from meta.experience.rollout import Experience
+from meta.learner import Metrics, Sizes
 from meta.learners.maml import Maml
+from meta.learners.rma_cfg import RmaCfg
 from meta.machine.distributed import average_gradients, averaged
 from meta.objectives.policy_gradient import mean_valid
 from meta.theta import Params, Theta, group, module_params, prefixed
+from policies.acting import RecurrentPolicy, Transition
 from policies.gaussian import Gaussian
-from policies.mlp import Mlp
+from policies.mlp import Mlp, PolicyCfg
 from policies.privileged import PrivilegedPolicy
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryCfg:
-    """How rma and sysid are trained; the other methods do not read it."""
-
-    latent: int = 8
-    """Width of what the teacher is told; 0: the hidden parameters as they are."""
-    teacher_share: float = 0.5
-    """Of all iterations train the teacher; the others train the adapter."""
-    regression_epochs: int = 40
-    """Steps of Adam on the experience of an iteration of the adapter."""
-
-    def __post_init__(self) -> None:
-        """Refuse what leaves nothing to learn."""
-        ok = self.latent >= 0 and self.regression_epochs >= 1
-        if not (ok and 0 < self.teacher_share < 1):
-            raise ValueError(
-                "need latent >= 0, regression_epochs >= 1 and 0 < teacher_share < 1, "
-                f"got {self.latent}, {self.regression_epochs}, {self.teacher_share}"
-            )
-
-
-class History:
+class Rma:
     """The learner: a teacher, and an adapter that takes its place in deployment.
 
     Args:
@@ -65,10 +46,22 @@ class History:
     """
 
     inner_steps = 1
+    title: ClassVar[str] = "RMA"
+    settings: ClassVar[type[RmaCfg]] = RmaCfg
+
+    @classmethod
+    def build(
+        cls, settings: RmaCfg, network: PolicyCfg, sizes: Sizes, rng: torch.Generator
+    ) -> "Rma":
+        """Make one; see `LearnerClass.build`."""
+        policy = PrivilegedPolicy(*sizes, network, latent=settings.latent, rng=rng)
+        teacher = Maml(settings.teacher, policy)
+        hidden = network.hidden[-1]
+        return cls(settings, teacher, policy, sizes.action, hidden=hidden, rng=rng)
 
     def __init__(
         self,
-        cfg: HistoryCfg,
+        cfg: RmaCfg,
         teacher: Maml,
         policy: PrivilegedPolicy,
         action_dim: int,
@@ -86,7 +79,7 @@ class History:
         sizes = [hidden + 1, hidden, policy.latent_dim]
         self.head = Mlp(sizes, last_gain=0.1, rng=rng)
 
-    def stage(self, progress: float) -> tuple["Maml | History", float]:
+    def stage(self, progress: float) -> tuple["Maml | Rma", float]:
         """The teacher first, then the adapter."""
         share = self.cfg.teacher_share
         if progress < share:
@@ -101,17 +94,17 @@ class History:
             | prefixed("head", module_params(self.head))
         )
 
-    def trained(self, theta: Theta) -> list[Tensor]:
+    def trainable(self, theta: Theta) -> list[Tensor]:
         """All of them: each stage leaves the other's without a gradient."""
         own = [k for k in theta if k.split("/")[0] in ("summary", "head")]
-        return self.teacher.trained(theta) + [theta[k].requires_grad_() for k in own]
+        return self.teacher.trainable(theta) + [theta[k].requires_grad_() for k in own]
 
     def begin(self, theta: Theta, tasks: int) -> Params:
         """Nothing remembered."""
         device = theta["moments/mean"].device
         return {"memory": torch.zeros(tasks, self.width + 1, device=device)}
 
-    def act(self, theta: Theta, adaptation: Params) -> Attentive:
+    def act(self, theta: Theta, adaptation: Params) -> RecurrentPolicy:
         """Act on the latent inferred from all steps so far, this episode's too."""
         memory = adaptation["memory"]
 
@@ -121,19 +114,19 @@ class History:
             seen = standardised(theta, obs[..., : self.policy.obs_dim])
             params = group(theta, "policy")
             latent = self._infer(theta, memory)
-            return functional_call(self.policy, params, (seen, None, latent))[0]
+            return functional_call(self.policy, params, (seen, latent))
 
         def watch(
-            memory: Float[Tensor, "world memory"], seen: Seen
+            memory: Float[Tensor, "world memory"], seen: Transition
         ) -> Float[Tensor, "world memory"]:
             return memory + self._summarise(theta, seen)
 
-        return Attentive(memory=memory, policy=policy, watch=watch)
+        return RecurrentPolicy(memory=memory, policy=policy, watch=watch)
 
     def adapt(self, theta: Theta, adaptation: Params, experience: Experience) -> Params:
         """Remember the experience."""
         with torch.no_grad():
-            steps = self._summarise(theta, _seen(experience))
+            steps = self._summarise(theta, _transitions(experience))
         return {"memory": adaptation["memory"] + steps.sum((1, 2))}
 
     def update(
@@ -171,7 +164,7 @@ class History:
         memory = self.begin(theta, last)["memory"]
         losses: list[Tensor] = []
         for e in experiences:
-            steps = self._summarise(theta, _seen(e))
+            steps = self._summarise(theta, _transitions(e))
             before = memory[:, None, None] + steps.cumsum(2) - steps
             error = self._infer(theta, before) - wanted[:, None, None]
             losses.append(mean_valid(error.square().mean(-1), e.valid))
@@ -193,7 +186,7 @@ class History:
         )
         return raw.tanh()
 
-    def _summarise(self, theta: Theta, s: Seen) -> Float[Tensor, "*batch memory"]:
+    def _summarise(self, theta: Theta, s: Transition) -> Float[Tensor, "*batch memory"]:
         """A step's features and a 1; nothing for a step that does not count."""
         n, width = self.policy.obs_dim, (len(theta["moments/mean"]) - 1) // 2
         hidden = s.obs.new_zeros(*s.obs.shape[:-1], width - n)
@@ -214,5 +207,5 @@ class History:
         return functional_call(self.head, group(theta, "head"), (x,))
 
 
-def _seen(e: Experience) -> Seen:
-    return Seen(e.obs, e.action, e.reward, e.next_obs, e.valid)
+def _transitions(e: Experience) -> Transition:
+    return Transition(e.obs, e.action, e.reward, e.next_obs, e.valid)

@@ -18,20 +18,20 @@ import torch
 from jaxtyping import Float
 from mujoco.batch import MODEL_FIELDS
 
-from meta.experience.rollout import Act, by_task, collect
-from meta.theta import Params
-from meta.training.checkpoint import Trained, write_atomically
-from meta.training.trainer import simulator_threads
+from meta.experience.rollout import collect
+from meta.machine.devices import simulator_threads
+from meta.machine.files import write_atomically
+from meta.training.trained import Trained
+from policies.acting import Act
 from robots.sim.cpu import CpuSimulator
 from robots.sim.tape import Tape
 from tasks.env import Env
-from tasks.family import Family
 from tasks.objects.solids import Solid, parse_solid
 from tasks.registry import make_family
+from tasks.simulators import make_simulator
 from tasks.task import Task
 
 FORMAT = "pliant-recording-1"
-SUFFIX = ".npz"
 _EPISODES = ("before", "after")
 _ARRAYS = ("states", "controls", "actions", "rewards")
 
@@ -176,23 +176,20 @@ def record(
         raise ValueError(
             f"need seed >= 0 and adapt_episodes >= 1, got {seed} and {adapt_episodes}"
         )
-    cfg, learner, theta = trained.cfg, trained.learner, trained.theta
-    family = make_family(cfg.family, object=object)
-    env = Env(family, worlds=1, oracle=cfg.method == "oracle", threads=1)
-    [task] = [task] if task else env.family.sample(split, seed, 1)
+    told, adapts = trained.cfg.told, trained.learner.inner_steps > 0
+    family = make_family(trained.cfg.family, object=object)
+    tape = Tape(make_simulator(family, 1, threads=1))
+    env = Env(family, worlds=1, oracle=told, simulator=tape)
+    [task] = [task] if task else family.sample(split, seed, 1)
     env.assign([task])
     with simulator_threads():
-        phases = [
-            learner.begin(theta, 1),
-            _adapted(trained, env.family, task, seed, adapt_episodes),
-        ]
-        tape = Tape(env.sim)
-        env.sim = tape
-        counts = (0, adapt_episodes if learner.inner_steps else 0)
-        before, after = (
-            _run(env, tape, learner.act(theta, adaptation), seed, count)
-            for adaptation, count in zip(phases, counts, strict=True)
-        )
+        phases = [(trained.begin(1), 0)] * 2
+        if adapts:
+            lived = Env(family, worlds=adapt_episodes, oracle=told, threads=1)
+            lived.assign([task] * adapt_episodes)
+            # not the stream that the recorded episodes start from
+            phases[1] = (trained.adapt(lived, seed=2**32 + seed), adapt_episodes)
+        before, after = (_run(env, tape, p.act, seed, count) for p, count in phases)
     return Recording(
         task=task,
         model_hash=world_hash(tape.sim),
@@ -219,22 +216,6 @@ def world_hash(sim: CpuSimulator) -> str:
             value = np.where(np.abs(rounded) < 1e-12, 0.0, rounded)
         digest.update(f"{name} {value.shape} ".encode() + value.tobytes())
     return digest.hexdigest()
-
-
-def _adapted(
-    trained: Trained, family: Family, task: Task, seed: int, episodes: int
-) -> Params:
-    learner, theta = trained.learner, trained.theta
-    adaptation = learner.begin(theta, 1)
-    if not learner.inner_steps:
-        return adaptation
-    oracle = trained.cfg.method == "oracle"
-    env = Env(family, worlds=episodes, oracle=oracle, threads=1)
-    env.assign([task] * episodes)
-    # not the stream that the recorded episodes start from
-    rng = torch.Generator().manual_seed(2**32 + seed)
-    rollout = collect(env, learner.act(theta, adaptation), rng)
-    return learner.adapt(theta, adaptation, by_task(rollout, 1))
 
 
 def _run(env: Env, tape: Tape, act: Act, seed: int, adapted: int) -> Trajectory:

@@ -22,19 +22,15 @@ from rich.console import Console
 
 from meta.learner import Metrics
 from meta.machine.distributed import anywhere, share
+from meta.machine.files import write_atomically
 from meta.machine.versions import versions
-from meta.training.checkpoint import (
-    CHECKPOINT,
-    checkpoint_config,
-    parse_config,
-    resume_trainer,
-    save_checkpoint,
-    write_atomically,
-)
+from meta.training.build import make_training
+from meta.training.checkpoint import resume_trainer, save_checkpoint
 from meta.training.config import TrainCfg
+from meta.training.format import parse_config
 from meta.training.progress import Progress, Stop
 from meta.training.tensorboard import EventFile
-from meta.training.trainer import make_training
+from meta.training.trained import CHECKPOINT, checkpoint_config
 
 CONFIG, VERSIONS = "config.json", "versions.json"
 METRICS, TIMING = "metrics.jsonl", "timing.jsonl"

@@ -15,9 +15,10 @@ from rich.console import Console
 from rich.table import Table
 
 from meta.experience.rollout import collect
+from meta.machine.devices import simulator_threads
 from meta.machine.versions import versions
-from meta.training.config import make_config
-from meta.training.trainer import make_trainer, simulator_threads
+from meta.recipes.registry import make_config
+from meta.training.build import make_trainer
 from pliant.bench.timeline import record
 from robots.sim.gpu import WarpSimulator
 from robots.sim.simulator import check_device

@@ -17,7 +17,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from meta.training.checkpoint import (
+from meta.recipes.registry import make_config
+from meta.registry import ALWAYS_BESIDE, METHODS
+from meta.training.config import TrainCfg
+from meta.training.run import METRICS, RESUMABLE
+from meta.training.trained import (
     CHECKPOINT,
     SHIPPED,
     checkpoint_config,
@@ -25,14 +29,12 @@ from meta.training.checkpoint import (
     locate,
     shipped_policies,
 )
-from meta.training.config import METHODS, Method, TrainCfg, make_config
-from meta.training.run import METRICS, RESUMABLE
 from tasks.registry import make_family
 
 CHANGE = "change"
 """The evaluation of tasks that change in mid-episode."""
-NEEDED = frozenset({"maml", "dr", "oracle"})
-"""Methods without which nothing is shown."""
+NEEDED = frozenset(ALWAYS_BESIDE)
+"""Methods that every table needs."""
 _TRIES = 3
 _POLL = 0.2  # [s]
 
@@ -42,7 +44,7 @@ class SuiteCfg:
     """What the suite holds."""
 
     families: tuple[str, ...]
-    methods: tuple[Method, ...] = METHODS
+    methods: tuple[str, ...] = tuple(METHODS)
     seeds: tuple[int, ...] = (0, 1, 2)
     """Training seeds."""
     splits: tuple[str, ...] = ("held-out", "extrapolation", "unseen-shapes")
@@ -145,7 +147,7 @@ def _complete(
     return tuple(whole)
 
 
-def _config(cfg: SuiteCfg, family: str, method: Method, seed: int) -> TrainCfg:
+def _config(cfg: SuiteCfg, family: str, method: str, seed: int) -> TrainCfg:
     run = replace(make_config(family, method), seed=seed, threads=1)
     return replace(run, iterations=cfg.iterations or run.iterations)
 

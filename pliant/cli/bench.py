@@ -37,7 +37,7 @@ class Bench:
 
     def run(self) -> int:
         """Measure and print the table."""
-        from meta.training.checkpoint import write_atomically
+        from meta.machine.files import write_atomically
         from robots.sim.simulator import check_device
         from tasks.registry import FAMILIES
 
@@ -96,8 +96,8 @@ class Suite:
 
     def run(self) -> int:
         """Train, evaluate, draw."""
-        from meta.training.config import METHODS, check_method
-        from meta.training.trainer import pick_device
+        from meta.machine.devices import pick_device
+        from meta.registry import METHODS, find_method
         from pliant.bench.suite import SuiteCfg, run_suite
         from pliant.views.tables import write_tables
         from tasks.registry import FAMILIES
@@ -106,7 +106,7 @@ class Suite:
         chosen = self.methods.split(",") if self.methods else METHODS
         cfg = SuiteCfg(
             families=tuple(names),
-            methods=tuple(check_method(name) for name in chosen),
+            methods=tuple(find_method(name).name for name in chosen),
             seeds=numbers(self.seeds, "--seeds"),
             tasks=self.tasks,
             iterations=self.iterations,

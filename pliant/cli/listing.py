@@ -27,7 +27,7 @@ class List:
 
     def run(self) -> int:
         """Print the list."""
-        from meta.training.checkpoint import SHIPPED, shipped_policies
+        from meta.training.trained import SHIPPED, shipped_policies
         from tasks.registry import FAMILIES, make_family
 
         names = list(FAMILIES) if self.family is None else [self.family]

@@ -10,7 +10,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
@@ -23,7 +23,7 @@ from pliant.cli.objects import Objects
 from pliant.cli.options import Device, Doctor, Evaluate, Export, Record, Replay
 
 if TYPE_CHECKING:
-    from meta.training.config import Method, TrainCfg
+    from meta.training.config import TrainCfg
 
 T = TypeVar("T")
 TRACEBACK = "PLIANT_TRACEBACK"
@@ -152,7 +152,7 @@ class _Train(NamedTuple):
 
 def _train(argv: list[str]) -> int:
     from meta.machine.distributed import joined, share
-    from meta.training.config import make_config
+    from meta.recipes.registry import make_config
     from meta.training.run import CHECKPOINT, CONFIG, default_folder, read_config, train
 
     family, rest = _family_first(argv)
@@ -198,24 +198,26 @@ def _family_first(argv: list[str]) -> tuple[str, list[str]]:
     )
 
 
-def _method(argv: list[str]) -> "Method":
+def _method(argv: list[str]) -> str:
     """The method asked for, which decides the defaults of all other options."""
-    from meta.training.config import METHODS
-
-    text = " ".join(argv)
-    found = re.findall(r"(?:^| )--method[= ](\S+)", text)
-    asked: list[Method] = [m for m in METHODS if [m] == found[-1:]]
-    return asked[0] if asked else "maml"
+    found = re.findall(r"(?:^| )--method[= ](\S+)", " ".join(argv))
+    return found[-1] if found else "maml"
 
 
 def _parse_train(defaults: "TrainCfg", argv: list[str]) -> _Train:
     """Parse the options over a complete configuration."""
+    from meta.machine.devices import pick_device
     from meta.training.config import TrainCfg
-    from meta.training.trainer import pick_device
+
+    settings_class: Any = type(defaults.learner)
 
     @dataclass(frozen=True, kw_only=True)
     class Options(TrainCfg):
         family: conf.Suppress[conf.Fixed[str]]
+        # only known at run time
+        learner: settings_class = field(  # pyright: ignore[reportInvalidTypeForm]
+            default_factory=settings_class
+        )
         out: conf.DisallowNone[Path | None] = None
         """Run folder; runs/FAMILY-METHOD-seedSEED by default."""
         resume: conf.FlagCreatePairsOff[bool] = False

@@ -31,7 +31,7 @@ class Objects:
 
     def run(self) -> int:
         """Draw the sheet."""
-        from meta.training.checkpoint import write_atomically
+        from meta.machine.files import write_atomically
         from pliant.views.solid_sheet import draw_sheet
         from tasks.objects.generator import KINDS, make_solid
 

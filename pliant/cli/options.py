@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from meta.recording.trajectory import Recording
-    from meta.training.checkpoint import Trained
+    from meta.training.trained import Trained
     from tasks.objects.solids import Solid
 
     Groups = dict[str, list[Trained]]
@@ -68,8 +68,8 @@ class Evaluate:
     def run(self) -> int:
         """Evaluate and print the table."""
         from meta.evaluation.baselines import with_shipped
-        from meta.training.checkpoint import load_trained
-        from meta.training.trainer import pick_device
+        from meta.machine.devices import pick_device
+        from meta.training.trained import load_trained
 
         self._check()
         device = pick_device(self.device)
@@ -80,7 +80,7 @@ class Evaluate:
 
     def _adapt(self, policies: "Sequence[Trained]", groups: "Groups") -> int:
         from meta.evaluation.evaluate import evaluate
-        from meta.training.checkpoint import write_atomically
+        from meta.machine.files import write_atomically
         from pliant.views.report import print_table, write_report
 
         dr, oracle = groups.pop("dr"), groups.pop("oracle")
@@ -106,7 +106,7 @@ class Evaluate:
 
     def _recover(self, policies: "Sequence[Trained]", groups: "Groups") -> int:
         from meta.evaluation.mid_episode import recoveries
-        from meta.training.checkpoint import write_atomically
+        from meta.machine.files import write_atomically
         from pliant.views.tables import print_changed
 
         results = recoveries(
@@ -162,7 +162,7 @@ class Record:
     def run(self) -> int:
         """Record."""
         from meta.recording.trajectory import record
-        from meta.training.checkpoint import load_trained
+        from meta.training.trained import load_trained
 
         check_can_be_written(self.out)
         recording = record(
@@ -229,7 +229,7 @@ class Export:
 
     def run(self) -> int:
         """Export."""
-        from meta.training.checkpoint import export_policy
+        from meta.training.trained import export_policy
 
         if self.out.suffix != ".safetensors":
             raise ValueError(f"the policy becomes a .safetensors file, got {self.out}")

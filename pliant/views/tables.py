@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from meta.evaluation.mid_episode import NEAR, WINDOW, Changed
-from meta.training.checkpoint import write_atomically
-from meta.training.config import METHODS
+from meta.machine.files import write_atomically
+from meta.registry import METHODS
 from pliant.views.report import NAMES, grid_table, interval, markdown
 
 SHOWN = 5

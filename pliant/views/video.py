@@ -10,9 +10,9 @@ import imageio_ffmpeg
 import numpy as np
 from PIL import Image
 
+from meta.machine.files import write_atomically
 from meta.recording.replay import world_of
 from meta.recording.trajectory import Recording
-from meta.training.checkpoint import write_atomically
 from pliant.views.recording_sheet import Sheet
 from robots.sim.render import Renderer
 

@@ -1,12 +1,6 @@
-"""Every family as an environment of Gymnasium, of one world or of many.
+"""Every family as an environment of Gymnasium, of one world or of many."""
 
-    gymnasium.make("tasks.adapters.gym:pliant/Strike-v0", split="unseen-shapes")
-    gymnasium.make_vec("tasks.adapters.gym:pliant/Strike-v0", num_envs=64)
-
-After `import tasks.adapters.gym` the prefix can be left out.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium
@@ -20,7 +14,7 @@ from robots.sim.cpu import CpuSimulator
 from robots.sim.render import Renderer
 from tasks.adapters.autoreset import Stream
 from tasks.env import Env
-from tasks.registry import FAMILIES, make_family
+from tasks.registry import make_family
 from tasks.task import Task
 
 Floats = NDArray[np.float32]
@@ -202,18 +196,3 @@ def _spaces(env: Env) -> tuple[gymnasium.spaces.Box, gymnasium.spaces.Box]:
 
 def _task(env: Env, given: Task | str) -> Task:
     return given if isinstance(given, Task) else env.family.parse(given)
-
-
-def register(families: Mapping[str, Any]) -> None:
-    """Tell Gymnasium of every family: `strike` is `pliant/Strike-v0`."""
-    for name in families:
-        title = "".join(part.capitalize() for part in name.split("-"))
-        gymnasium.register(
-            id=f"pliant/{title}-v0",
-            entry_point="tasks.adapters.gym:TaskEnv",
-            vector_entry_point="tasks.adapters.gym:TaskVectorEnv",
-            kwargs={"family": name},
-        )
-
-
-register(FAMILIES)

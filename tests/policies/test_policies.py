@@ -10,7 +10,7 @@ from torch.distributions import Independent, Normal, kl_divergence
 from torch.func import functional_call, vmap
 
 from policies.gaussian import Gaussian
-from policies.mlp import Mlp, MlpPolicy
+from policies.mlp import Mlp, MlpPolicy, PolicyCfg
 
 OBS, ACTION, SETS = 3, 2, 4
 
@@ -20,14 +20,8 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 def make_policy(*, initial_std: float = 0.5, min_std: float = 0.1) -> MlpPolicy:
-    return MlpPolicy(
-        OBS,
-        ACTION,
-        hidden=(5, 4),
-        initial_std=initial_std,
-        min_std=min_std,
-        rng=seeded(),
-    )
+    cfg = PolicyCfg(hidden=(5, 4), initial_std=initial_std, min_std=min_std)
+    return MlpPolicy(OBS, ACTION, cfg, seeded())
 
 
 def make_gaussian(seed: int) -> tuple[Gaussian, Independent]:
@@ -82,7 +76,7 @@ def test_mapping_over_parameter_sets_equals_a_loop() -> None:
     obs = torch.randn(SETS, 7, OBS, generator=rng)
 
     def mean_and_std(params: dict[str, Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
-        dist, _ = functional_call(policy, params, (x,))
+        dist = functional_call(policy, params, (x,))
         return dist.mean, dist.log_std
 
     mean, log_std = vmap(mean_and_std)(sets, obs)
@@ -98,8 +92,7 @@ def test_forward_stores_nothing_on_the_module() -> None:
     modules = list(policy.modules())
     before = [copy.copy(m.__dict__) for m in modules]
     values = {k: v.clone() for k, v in policy.state_dict().items()}
-    _, memory = policy(torch.ones(2, OBS))
-    assert memory is None
+    policy(torch.ones(2, OBS))
     assert [list(m.__dict__) for m in modules] == [list(d) for d in before]
     for module, kept in zip(modules, before, strict=True):
         assert all(module.__dict__[k] is v for k, v in kept.items())
@@ -108,7 +101,7 @@ def test_forward_stores_nothing_on_the_module() -> None:
 
 
 def test_a_fresh_policy_starts_near_zero_with_the_asked_spread() -> None:
-    dist, _ = make_policy(initial_std=0.5)(torch.randn(50, OBS, generator=seeded(2)))
+    dist = make_policy(initial_std=0.5)(torch.randn(50, OBS, generator=seeded(2)))
     assert dist.mean.abs().max() < 0.05
     torch.testing.assert_close(dist.log_std.exp(), torch.full((ACTION,), 0.5))
 
@@ -117,7 +110,7 @@ def test_the_standard_deviation_has_a_floor() -> None:
     policy = make_policy(min_std=0.2)
     with torch.no_grad():
         policy.log_std.copy_(torch.tensor([-10.0, 0.0]))
-    dist, _ = policy(torch.zeros(1, OBS))
+    dist = policy(torch.zeros(1, OBS))
     torch.testing.assert_close(dist.log_std.exp(), torch.tensor([0.2, 1.0]))
 
 

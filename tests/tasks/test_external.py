@@ -20,10 +20,11 @@ from meta.evaluation.evaluate import evaluate
 from meta.evaluation.leak import Leak, probe_family
 from meta.experience.rollout import collect
 from meta.learners.maml_cfg import MamlCfg
-from meta.training.checkpoint import load_trained
-from meta.training.config import TrainCfg, make_config
+from meta.recipes.registry import make_config
+from meta.training.build import make_trainer, make_training
+from meta.training.config import TrainCfg
 from meta.training.run import train
-from meta.training.trainer import make_trainer, make_training
+from meta.training.trained import load_trained
 from pliant.cli.main import main
 from policies.gaussian import Gaussian
 from tasks.contract import Worlds

@@ -16,14 +16,15 @@ from torch import Tensor
 from meta.evaluation import evaluate as evaluation
 from meta.evaluation.evaluate import Evaluation, _level, evaluate
 from meta.evaluation.measure import Bench, Measured
-from meta.experience.rollout import Act, Experience
+from meta.experience.rollout import Experience
 from meta.learners.maml import Maml
 from meta.learners.maml_cfg import MamlCfg
+from meta.recipes.registry import make_config
 from meta.theta import Params, Theta
-from meta.training.checkpoint import Trained
-from meta.training.config import Method, make_config
-from meta.training.trainer import make_trainer
+from meta.training.build import make_trainer
+from meta.training.trained import Trained
 from pliant.views.report import _number, plot, print_table, write_report
+from policies.acting import Act
 from policies.gaussian import Gaussian
 from tasks.contract import Step
 from tasks.env import Env
@@ -97,7 +98,7 @@ class Planted(Maml):
 
 def planted(
     p: float,
-    method: Method = "maml",
+    method: str = "maml",
     *,
     gain: float = 0.0,
     std: float = 1e-9,
@@ -297,7 +298,7 @@ def test_parts_are_measured_as_the_whole(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @cache
-def tiny(method: Method, seed: int = 0, family: str = FAMILY) -> Trained:
+def tiny(method: str, seed: int = 0, family: str = FAMILY) -> Trained:
     cfg = make_config(FAMILY, method)
     cfg = replace(cfg, family=family, seed=seed, tasks=2, iterations=1, threads=1)
     trainer = make_trainer(cfg)
@@ -468,7 +469,7 @@ def test_what_cannot_be_evaluated_is_refused(changes, words: str) -> None:
 
 
 @pytest.mark.parametrize("which", ["dr", "oracle"])
-def test_baselines_of_another_family_are_refused(which: Method) -> None:
+def test_baselines_of_another_family_are_refused(which: str) -> None:
     other = replace(tiny(which), cfg=make_config("reach-rotated", which))
     words = "different families: cheetah-direction, reach-rotated"
     with pytest.raises(ValueError, match=words):

@@ -5,9 +5,10 @@ from functools import cache
 import pytest
 import torch
 
-from meta.evaluation.finetuned import RATES, FineTune, fine_tuned, from_scratch, tuned
+from meta.evaluation.finetuned import RATES, fine_tuned, from_scratch, tuned
 from meta.experience.rollout import Experience, by_task, collect
-from meta.training.checkpoint import Trained, load_trained
+from meta.learners.finetune import FineTune
+from meta.training.trained import Trained, load_trained
 from policies.gaussian import Gaussian
 from tasks.env import Env
 from tasks.registry import make_family

@@ -8,7 +8,7 @@ import pytest
 from meta.evaluation.evaluate import evaluate
 from meta.evaluation.grid import by_object
 from meta.evaluation.results import BY_OBJECT, cell_json
-from meta.training.checkpoint import load_trained
+from meta.training.trained import load_trained
 from pliant.views.report import REPORT, grid_table, write_report
 from pliant.views.tables import write_tables
 from tasks.objects.complexity import complexity, difficulty

@@ -14,7 +14,7 @@ from meta.experience.rollout import Change, Experience, collect
 from meta.learners.maml import Maml
 from meta.learners.maml_cfg import MamlCfg
 from meta.theta import Params, Theta
-from meta.training.checkpoint import Trained, load_trained
+from meta.training.trained import Trained, load_trained
 from policies.gaussian import Gaussian
 from tasks.env import Env
 from tasks.registry import make_family
@@ -87,7 +87,7 @@ def test_the_window_moves_from_the_old_task_over_the_change_to_the_new() -> None
         seed=0,
         threads=1,
     )
-    points = changes.points(trained, oracle=False)
+    points = changes.points(trained)
     assert set(points) == {"rest", "before", "stale", *map(str, range(WINDOW + 1))}
     assert len(recorder.windows) == WINDOW + 2
     for new, e in enumerate(recorder.windows):

@@ -11,14 +11,15 @@ from torch.func import functional_call
 
 from meta.experience import returns
 from meta.experience.batch import Batch, limit_episodes
-from meta.experience.rollout import Act, Experience
+from meta.experience.rollout import Experience
 from meta.learners.advantage import LearnedAdvantage
 from meta.learners.maml import Maml
 from meta.learners.maml_cfg import MamlCfg
 from meta.objectives.policy_gradient import InnerLoss, clipped_surrogate, inner_loss
 from meta.theta import Params, Theta, group
+from policies.acting import Act
 from policies.gaussian import Gaussian
-from policies.mlp import MlpPolicy
+from policies.mlp import MlpPolicy, PolicyCfg
 
 OBS, ACTION, TASKS, EPISODES, TIME = 3, 2, 3, 4, 6
 PPO = MamlCfg(inner_steps=0, epochs=3, rate=1e-2)
@@ -82,7 +83,7 @@ def bandit_sensitivity(kind: InnerLoss) -> float:
         learner = Maml(cfg, Bandit())
         theta = learner.initial(1)
         theta["log_rate/theta"] = theta["log_rate/theta"].double()
-        learner.trained(theta)
+        learner.trainable(theta)
         loss, _ = learner.objective(theta, [batch], batch)
         loss.backward()
         gradient = theta["policy/theta"].grad
@@ -157,9 +158,8 @@ def test_clipped_surrogate_by_hand() -> None:
 
 
 def make_learner(cfg: MamlCfg) -> tuple[Maml, Theta]:
-    policy = MlpPolicy(
-        OBS, ACTION, hidden=(4,), initial_std=0.7, min_std=0.01, rng=seeded(1)
-    )
+    network = PolicyCfg(hidden=(4,), initial_std=0.7, min_std=0.01)
+    policy = MlpPolicy(OBS, ACTION, network, seeded(1))
     advantage = None
     if cfg.learned_advantage:
         advantage = LearnedAdvantage(2 * OBS + 1, ACTION, hidden=3, rng=seeded(2))
@@ -170,7 +170,7 @@ def make_learner(cfg: MamlCfg) -> tuple[Maml, Theta]:
     for name, value in theta.items():
         if name.startswith("policy/mean"):
             value += 0.3 * torch.randn(value.shape, generator=rng, dtype=value.dtype)
-    learner.trained(theta)
+    learner.trainable(theta)
     return learner, theta
 
 
@@ -251,7 +251,7 @@ def make_world(cfg: MamlCfg) -> World:
 
 
 def gradients(learner: Maml, theta: Theta, loss: Tensor) -> dict[str, Tensor]:
-    leaves = learner.trained(theta)
+    leaves = learner.trainable(theta)
     got = torch.autograd.grad(loss, leaves, allow_unused=True, retain_graph=True)
     names = {id(v): k for k, v in theta.items()}
     return {
@@ -342,7 +342,7 @@ def surrogate(learner: Maml, params: Params, e: Experience, task: int) -> Tensor
     weights = returns.fit_ridge(x.flatten(0, 1), target.flatten(), valid.flatten())
     advantage = returns.gae(e.reward[task], x @ weights, valid, cfg.discount, cfg.trace)
     advantage = returns.standardise(advantage, valid)
-    dist = functional_call(learner.policy, params, (e.obs[task].clamp(-10, 10),))[0]
+    dist = functional_call(learner.policy, params, (e.obs[task].clamp(-10, 10),))
     log_prob = dist.log_prob(e.action[task])
     ratio = (log_prob - log_prob.detach()).exp()
     return (ratio * advantage * valid).sum() / valid.sum()
@@ -357,7 +357,7 @@ def test_the_optimiser_sees_the_meta_gradient(inner_steps: int) -> None:
     experiences = world.run()
     expected, inner = reference_gradient(learner, theta, experiences)
     before = {k: v.detach().clone() for k, v in theta.items()}
-    optimizer = torch.optim.Adam(learner.trained(theta), lr=cfg.rate, eps=1e-3)
+    optimizer = torch.optim.Adam(learner.trainable(theta), lr=cfg.rate, eps=1e-3)
     metrics = learner.update(theta, optimizer, experiences)
     for name, gradient in expected.items():
         torch.testing.assert_close(theta[name].grad, gradient, msg=name)
@@ -373,7 +373,7 @@ def test_the_gradient_is_clipped_to_its_norm() -> None:
     cfg = MamlCfg(epochs=1, max_grad_norm=1e-3)
     learner, theta = world = make_world(cfg)
     experiences = world.run()
-    optimizer = torch.optim.Adam(learner.trained(theta))
+    optimizer = torch.optim.Adam(learner.trainable(theta))
     metrics = learner.update(theta, optimizer, experiences)
     seen = {k: v.grad for k, v in theta.items() if v.grad is not None}
     assert flatten(seen).norm().item() == pytest.approx(1e-3, rel=1e-4)
@@ -386,7 +386,7 @@ def test_an_infinite_meta_gradient_stops_the_update() -> None:
     before = theta["policy/log_std"].detach().clone()
     reward = post.reward.clone()
     reward[0, 0, 0] = float("inf")
-    optimizer = torch.optim.Adam(learner.trained(theta))
+    optimizer = torch.optim.Adam(learner.trainable(theta))
     with pytest.raises(FloatingPointError, match="meta-gradient's norm is nan"):
         learner.update(theta, optimizer, [*pre, post._replace(reward=reward)])
     assert torch.equal(theta["policy/log_std"], before)
@@ -407,7 +407,7 @@ def ppo_loss(learner: Maml, params: Params, e: Experience) -> Tensor:
         advantage = returns.standardise(
             returns.gae(e.reward[task], value, valid, 0.99, 1.0), valid
         )
-        dist = functional_call(learner.policy, params, (e.obs[task].clamp(-10, 10),))[0]
+        dist = functional_call(learner.policy, params, (e.obs[task].clamp(-10, 10),))
         old = Gaussian(e.old.mean[task], e.old.log_std[task]).log_prob(e.action[task])
         ratio = (dist.log_prob(e.action[task]) - old).exp()
         clipped = ratio.clamp(1 - learner.cfg.clip, 1 + learner.cfg.clip)
@@ -430,7 +430,7 @@ def test_no_inner_step_is_ppo() -> None:
         nn.utils.clip_grad_norm_(params.values(), PPO.max_grad_norm)
         reference.step()
     assert set(k.split("/")[0] for k in theta) == {"policy", "moments", "baseline"}
-    optimizer = torch.optim.Adam(learner.trained(theta), lr=PPO.rate)
+    optimizer = torch.optim.Adam(learner.trainable(theta), lr=PPO.rate)
     learner.update(theta, optimizer, [experience])
     for name, value in params.items():
         torch.testing.assert_close(theta[f"policy/{name}"], value, msg=name)
@@ -449,7 +449,7 @@ def test_a_step_of_size_zero_has_the_gradient_of_ppo(how: str) -> None:
     params = group(theta, "policy")
     loss = ppo_loss(learner, params, post)
     expected = torch.autograd.grad(loss, list(params.values()))
-    optimizer = torch.optim.SGD(learner.trained(theta), lr=0.0)
+    optimizer = torch.optim.SGD(learner.trainable(theta), lr=0.0)
     learner.update(theta, optimizer, [*pre, post])
     for value, gradient in zip(params.values(), expected, strict=True):
         torch.testing.assert_close(value.grad, gradient)
@@ -500,7 +500,7 @@ def test_first_order_is_the_gradient_at_the_adapted_parameters() -> None:
 
 
 def task_ratio(learner: Maml, params: Params, batch: Batch, task: int) -> Tensor:
-    dist = functional_call(learner.policy, params, (batch.obs[task],))[0]
+    dist = functional_call(learner.policy, params, (batch.obs[task],))
     return (dist.log_prob(batch.action[task]) - batch.old_log_prob[task]).exp()
 
 
@@ -526,7 +526,7 @@ def test_every_phase_is_anchored_to_its_own_sampling_policy(inner_steps: int) ->
     cfg = MamlCfg(inner_steps=inner_steps, inner_rate=0.5, epochs=1)
     learner, theta = world = make_world(cfg)
     experiences = world.run()
-    optimizer = torch.optim.SGD(learner.trained(theta), lr=0.0)
+    optimizer = torch.optim.SGD(learner.trainable(theta), lr=0.0)
     metrics = learner.update(theta, optimizer, experiences)
     # at the first epoch every ratio is 1: no KL, and the mean advantage is 0
     assert metrics["inner_kl"] == pytest.approx(0, abs=1e-12)
@@ -540,7 +540,7 @@ def test_later_epochs_move_away_from_the_sampling_policies() -> None:
     cfg = MamlCfg(inner_steps=2, inner_rate=0.5, epochs=3, rate=1e-2)
     learner, theta = world = make_world(cfg)
     experiences = world.run()
-    optimizer = torch.optim.Adam(learner.trained(theta), lr=cfg.rate)
+    optimizer = torch.optim.Adam(learner.trainable(theta), lr=cfg.rate)
     metrics = learner.update(theta, optimizer, experiences)
     assert metrics["inner_kl"] > 1e-6
     assert metrics["outer_kl"] > 1e-6
@@ -551,7 +551,7 @@ def test_an_update_stops_once_the_policies_have_moved_far_enough() -> None:
     for max_kl in (1e-9, 100.0):
         cfg = MamlCfg(epochs=6, max_kl=max_kl)
         learner, theta = world = make_world(cfg)
-        optimizer = torch.optim.Adam(learner.trained(theta), lr=cfg.rate)
+        optimizer = torch.optim.Adam(learner.trainable(theta), lr=cfg.rate)
         learner.update(theta, optimizer, world.run())
         steps[max_kl] = optimizer.state[theta["policy/log_std"]]["step"].item()
     # the first epoch has not moved yet, the second finds that it has
@@ -672,7 +672,7 @@ def test_rates_start_where_asked_and_stay_fixed_unless_learned() -> None:
         learner, theta = world = make_world(cfg)
         rates = {k: v for k, v in theta.items() if k.startswith("log_rate")}
         assert all(v.exp().allclose(torch.full_like(v, 0.25)) for v in rates.values())
-        optimizer = torch.optim.Adam(learner.trained(theta), lr=cfg.rate)
+        optimizer = torch.optim.Adam(learner.trainable(theta), lr=cfg.rate)
         learner.update(theta, optimizer, world.run())
         moved = any(
             not v.exp().allclose(torch.full_like(v, 0.25)) for v in rates.values()
@@ -683,7 +683,7 @@ def test_rates_start_where_asked_and_stay_fixed_unless_learned() -> None:
 
 def test_a_learned_advantage_learns() -> None:
     learner, theta = world = make_world(replace(FEW, epochs=1, max_grad_norm=1e9))
-    optimizer = torch.optim.Adam(learner.trained(theta))
+    optimizer = torch.optim.Adam(learner.trainable(theta))
     learner.update(theta, optimizer, world.run())
     for name, value in group(theta, "advantage").items():
         assert value.grad is not None
@@ -693,7 +693,7 @@ def test_a_learned_advantage_learns() -> None:
 def test_update_refreshes_moments_and_pooled_baseline_from_the_first_phase() -> None:
     learner, theta = world = make_world(MamlCfg(epochs=1))
     pre, post = world.run()
-    optimizer = torch.optim.Adam(learner.trained(theta))
+    optimizer = torch.optim.Adam(learner.trainable(theta))
     learner.update(theta, optimizer, [pre, post])
     kept = pre.valid > 0
     seen = torch.cat([pre.obs, pre.next_obs - pre.obs, pre.reward[..., None]], dim=-1)[

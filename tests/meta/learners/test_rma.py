@@ -5,10 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from meta.experience.rollout import Attentive, Seen, by_task, collect
-from meta.learners.rma import History, HistoryCfg
-from meta.training.config import make_config
-from meta.training.trainer import Trainer, make_trainer
+from meta.experience.rollout import by_task, collect
+from meta.learners.rma import Rma
+from meta.learners.rma_cfg import RmaCfg
+from meta.recipes.registry import make_config
+from meta.training.build import make_trainer
+from meta.training.trainer import Trainer
+from policies.acting import RecurrentPolicy, Transition
 from tasks.env import Env
 from tasks.registry import make_family
 
@@ -19,8 +22,8 @@ def trainer_of(method: str, **changes: object) -> Trainer:
     return make_trainer(replace(cfg, **(small | changes)))  # pyright: ignore
 
 
-def history(trainer: Trainer) -> History:
-    assert isinstance(trainer.learner, History)
+def rma(trainer: Trainer) -> Rma:
+    assert isinstance(trainer.learner, Rma)
     return trainer.learner
 
 
@@ -38,7 +41,7 @@ def rng() -> torch.Generator:
 @pytest.mark.parametrize("method", ["rma", "sysid"])
 def test_in_deployment_nothing_hidden_is_observed(method: str) -> None:
     trainer = trainer_of(method)
-    learner, theta = history(trainer), trainer.theta
+    learner, theta = rma(trainer), trainer.theta
     env = plain_env(4, 1)
     assert trainer.env.obs_dim > env.obs_dim
     memory = {"memory": torch.randn(4, learner.width + 1, generator=rng()).abs()}
@@ -47,7 +50,9 @@ def test_in_deployment_nothing_hidden_is_observed(method: str) -> None:
     told = torch.cat([seen, torch.randn(4, trainer.env.obs_dim - env.obs_dim)], -1)
     # in training the hidden parameters lie behind the observation: they are not read
     assert torch.equal(act(seen).mean, act(told).mean)
-    steps = [Seen(o, seen[:, :2], seen[:, 0], o, torch.ones(4)) for o in (seen, told)]
+    steps = [
+        Transition(o, seen[:, :2], seen[:, 0], o, torch.ones(4)) for o in (seen, told)
+    ]
     first, second = (act.watch(act.memory, s) for s in steps)
     assert torch.equal(first, second)
     # and the teacher does read them
@@ -58,7 +63,7 @@ def test_in_deployment_nothing_hidden_is_observed(method: str) -> None:
 
 def test_watching_an_episode_and_adapting_on_it_leave_the_same_memory() -> None:
     trainer = trainer_of("rma")
-    learner, theta = history(trainer), trainer.theta
+    learner, theta = rma(trainer), trainer.theta
     env = plain_env(3, 2)
     start = learner.begin(theta, 3)
     rollout = collect(env, learner.act(theta, start), rng())
@@ -66,7 +71,7 @@ def test_watching_an_episode_and_adapting_on_it_leave_the_same_memory() -> None:
     act = learner.act(theta, start)
     memory = act.start(6)
     for t in range(env.horizon):
-        seen = Seen(
+        seen = Transition(
             rollout.obs[t],
             rollout.action[t],
             rollout.reward[t],
@@ -80,9 +85,9 @@ def test_watching_an_episode_and_adapting_on_it_leave_the_same_memory() -> None:
 
 def test_memory_changes_what_is_done_within_the_episode() -> None:
     trainer = trainer_of("rma")
-    learner, theta = history(trainer), trainer.theta
+    learner, theta = rma(trainer), trainer.theta
     act = learner.act(theta, learner.begin(theta, 3))
-    forgetful = Attentive(act.memory, act.policy, lambda memory, _: memory)
+    forgetful = RecurrentPolicy(act.memory, act.policy, lambda memory, _: memory)
     first = collect(plain_env(3, 1), act, rng(), explore=False)
     second = collect(plain_env(3, 1), forgetful, rng(), explore=False)
     assert torch.equal(first.action[0], second.action[0])
@@ -112,8 +117,8 @@ def test_the_teacher_learns_first_and_then_only_the_adapter() -> None:
 @pytest.mark.parametrize("method", ["rma", "sysid"])
 def test_the_regression_finds_what_the_steps_show(method: str) -> None:
     trainer = trainer_of(method, tasks=30, iterations=2)
-    learner, theta = history(trainer), trainer.theta
-    learner = History(
+    learner, theta = rma(trainer), trainer.theta
+    learner = Rma(
         replace(learner.cfg, regression_epochs=300),
         learner.teacher,
         learner.policy,
@@ -128,7 +133,7 @@ def test_the_regression_finds_what_the_steps_show(method: str) -> None:
     e = by_task(collect(trainer.env, learner.act(theta, start), rng()), 30)
     wanted = learner._latent(theta, e)
     assert wanted.shape == (30, learner.policy.latent_dim)
-    optimizer = torch.optim.Adam(learner.trained(theta), lr=3e-3)
+    optimizer = torch.optim.Adam(learner.trainable(theta), lr=3e-3)
     learner.update(theta, optimizer, [e, e])
     with torch.no_grad():
         memory = learner.adapt(theta, start, e)["memory"]
@@ -138,11 +143,11 @@ def test_the_regression_finds_what_the_steps_show(method: str) -> None:
 
 def test_latents_are_the_parameters_themselves_for_identification() -> None:
     trainer = trainer_of("sysid")
-    assert history(trainer).policy.latent_dim == trainer.env.obs_dim - 5
-    assert history(trainer_of("rma")).policy.latent_dim == HistoryCfg().latent
+    assert rma(trainer).policy.latent_dim == trainer.env.obs_dim - 5
+    assert rma(trainer_of("rma")).policy.latent_dim == RmaCfg().latent
 
 
 def test_what_leaves_nothing_to_learn_is_refused() -> None:
     for changes in ({"latent": -1}, {"teacher_share": 1.0}, {"regression_epochs": 0}):
         with pytest.raises(ValueError, match="need latent >= 0"):
-            HistoryCfg(**changes)  # pyright: ignore
+            RmaCfg(**changes)  # pyright: ignore

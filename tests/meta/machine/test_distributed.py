@@ -22,9 +22,9 @@ COMPARE = """
 import os
 from dataclasses import replace
 import torch
-from meta.training.config import make_config
+from meta.recipes.registry import make_config
 from meta.machine.distributed import average_gradients, joined, share
-from meta.training.trainer import make_trainer
+from meta.training.build import make_trainer
 from policies.gaussian import Gaussian
 
 torch.set_num_threads(1)

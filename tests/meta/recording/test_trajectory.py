@@ -16,9 +16,9 @@ import torch
 from meta.learners.maml_cfg import MamlCfg
 from meta.recording.replay import verify, world_of
 from meta.recording.trajectory import Recording, load_recording, record
-from meta.training.checkpoint import Trained
+from meta.training.build import make_learner
 from meta.training.config import TrainCfg
-from meta.training.trainer import make_learner
+from meta.training.trained import Trained
 from tasks.env import Env
 from tasks.locomotion.cheetah_direction import CheetahDirection
 from tasks.registry import FAMILIES, make_family

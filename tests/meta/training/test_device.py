@@ -15,10 +15,12 @@ from meta.experience.batch import limit_episodes
 from meta.experience.rollout import Experience, by_task, collect, concatenate
 from meta.learner import Learner
 from meta.learners.maml import Maml
-from meta.learners.rma import History
+from meta.learners.rma import Rma
+from meta.recipes.registry import make_config
+from meta.registry import METHODS
 from meta.theta import Theta, on_device
-from meta.training.config import METHODS, Method, TrainCfg, make_config
-from meta.training.trainer import make_learner
+from meta.training.build import make_learner
+from meta.training.config import TrainCfg
 from robots.sim.simulator import Readings, sensor_columns
 from tasks.env import Env
 from tasks.family import Family
@@ -87,7 +89,7 @@ def iterate(cfg: TrainCfg, env: Env, learner: Learner, theta: Theta) -> Tensor:
         *pre, post = experiences
         inner = [learner.inner_batch(theta, e) for e in pre]
         return learner.objective(theta, inner, learner.outer_batch(theta, post))[0]
-    assert isinstance(learner, History)
+    assert isinstance(learner, Rma)
     wanted = learner._latent(theta, experiences[0])
     return learner.objective(theta, experiences, wanted)
 
@@ -98,7 +100,7 @@ LEARNERS = [("strike", m) for m in METHODS if m not in ("maml", "dr-sb3")]
 @pytest.mark.parametrize(
     ("name", "method"), [*((f, "maml") for f in sorted(FAMILIES)), *LEARNERS]
 )
-def test_an_iteration_keeps_to_its_device(name: str, method: Method) -> None:
+def test_an_iteration_keeps_to_its_device(name: str, method: str) -> None:
     cfg = replace(make_config(name, method), tasks=TASKS)
     family = FAMILIES[name](META)
     simulator = Shapes(family, cfg.worlds)
@@ -106,11 +108,11 @@ def test_an_iteration_keeps_to_its_device(name: str, method: Method) -> None:
     env.horizon = HORIZON
     tasks = family.sample("train", 0, TASKS)
     env.assign([t for t in tasks for _ in range(cfg.episodes)])
-    learner = make_learner(cfg, env)
+    learner = make_learner(cfg)
     theta = on_device(learner.initial(env.obs_dim), META)
     for progress in (0.0, 0.9):  # a teacher's stage, and its adapter's
         stage = learner.stage(progress)[0]
-        leaves = stage.trained(theta)
+        leaves = stage.trainable(theta)
         for leaf in leaves:
             leaf.grad = None
         iterate(cfg, env, stage, theta).backward()

@@ -21,7 +21,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import meta.training.run
 from meta.learner import Metrics
-from meta.training.checkpoint import CHECKPOINT, load_trained
 from meta.training.config import TrainCfg
 from meta.training.progress import Progress, Stop
 from meta.training.run import (
@@ -33,6 +32,7 @@ from meta.training.run import (
     default_folder,
     train,
 )
+from meta.training.trained import CHECKPOINT, load_trained
 from meta.training.trainer import Trainer
 from tasks.locomotion.cheetah_direction import CheetahDirection
 

@@ -1,12 +1,14 @@
 """Every shipped policy loads, and holds the numbers that it was shipped with."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from meta.recipes.registry import make_config
 from meta.theta import Theta
-from meta.training.checkpoint import load_trained, shipped_policies
+from meta.training.trained import load_trained, shipped_policies
 
 HASHES = Path(__file__).with_name("shipped.txt")
 """Name and hash of each, as first shipped: never to be written anew."""
@@ -31,6 +33,15 @@ def test_every_shipped_policy_loads_bit_for_bit() -> None:
 def test_every_shipped_policy_has_a_stored_hash() -> None:
     stored = {line.split()[0] for line in HASHES.read_text().splitlines()}
     assert set(shipped_policies()) == stored
+
+
+def test_shipped_policies_were_trained_as_their_methods_are_today() -> None:
+    """Files of the first format say so in its words."""
+    for name in shipped_policies():
+        cfg = load_trained(f"shipped:{name}").cfg
+        ours = make_config(cfg.family, cfg.method)
+        kept = {k: getattr(cfg, k) for k in ("seed", "threads", "device", "iterations")}
+        assert replace(ours, **kept) == cfg, name
 
 
 @pytest.mark.parametrize("change", ["value", "name"])

@@ -14,8 +14,11 @@ from torch import Tensor
 
 from meta.experience.rollout import Rollout, by_task, collect, concatenate
 from meta.learners.maml_cfg import MamlCfg
-from meta.training.config import METHODS, TrainCfg, make_config
-from meta.training.trainer import Trainer, make_trainer, make_training
+from meta.recipes.registry import make_config
+from meta.registry import METHODS
+from meta.training.build import make_trainer, make_training
+from meta.training.config import TrainCfg
+from meta.training.trainer import Trainer
 from policies.gaussian import Gaussian
 from tasks.contract import Values
 from tasks.env import Env

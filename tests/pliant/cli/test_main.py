@@ -18,8 +18,8 @@ import meta.training.run
 import pliant.cli.doctor
 import pliant.cli.main
 from meta.learner import Metrics
-from meta.training.checkpoint import CHECKPOINT, load_trained
 from meta.training.run import CONFIG, METRICS
+from meta.training.trained import CHECKPOINT, load_trained
 from meta.training.trainer import Trainer
 from pliant.cli.doctor import Finding, check_folder, check_rendering, check_speed
 from pliant.cli.main import COMMANDS, main
@@ -104,14 +104,16 @@ def test_every_setting_can_be_overridden(call: Call) -> None:
     from dataclasses import fields
 
     from meta.learners.maml_cfg import MamlCfg
-    from meta.learners.rma import HistoryCfg
+    from meta.learners.rma_cfg import RmaCfg
     from meta.training.config import TrainCfg
 
     shown = call("train", CHEETAH, "--help").out
-    kinds = (TrainCfg, MamlCfg, HistoryCfg)
-    names = {f.name for kind in kinds for f in fields(kind)}
-    for name in names - {"family", "learner", "history"}:
-        assert f"--{name.replace('_', '-')}" in shown
+    told = call("train", CHEETAH, "--method", "rma", "--help").out
+    for kinds, text in (((TrainCfg, MamlCfg), shown), ((MamlCfg, RmaCfg), told)):
+        names = {f.name for kind in kinds for f in fields(kind)}
+        for name in names - {"family", "learner", "teacher"}:
+            assert f"--{name.replace('_', '-')}" in text
+    assert "--teacher-share" not in shown
 
 
 def test_help_imports_nothing_heavy() -> None:

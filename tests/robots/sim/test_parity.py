@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from meta.experience.rollout import collect
-from meta.training.checkpoint import load_trained
+from meta.training.trained import load_trained
 from robots.sim.cpu import CpuSimulator
 from robots.sim.gpu import WarpSimulator
 from robots.sim.warp import find_device

@@ -8,10 +8,11 @@ import pytest
 import torch
 from stable_baselines3 import PPO
 
-from meta.training.checkpoint import load_trained, resume_trainer, save_checkpoint
-from meta.training.config import make_config
+from meta.recipes.registry import make_config
+from meta.training.build import make_training
+from meta.training.checkpoint import resume_trainer, save_checkpoint
 from meta.training.sb3 import Sb3Trainer
-from meta.training.trainer import make_training
+from meta.training.trained import load_trained
 from tasks.adapters.sb3 import TaskVecEnv
 from tasks.env import Env
 from tasks.registry import make_family

@@ -13,7 +13,7 @@ from PIL import Image
 from meta.evaluation.measure import Bench, Ledger
 from meta.recording.replay import verify
 from meta.recording.trajectory import load_recording, record
-from meta.training.checkpoint import load_trained
+from meta.training.trained import load_trained
 from pliant.cli.main import main
 from tasks.env import Env
 from tasks.family import Family

@@ -7,7 +7,7 @@ import torch
 from gymnasium.utils.env_checker import check_env
 from stable_baselines3.common.env_checker import check_env as check_sb3
 
-from tasks.adapters.gym import TaskEnv, TaskVectorEnv
+from pliant.gym import TaskEnv, TaskVectorEnv
 from tasks.env import Env
 from tasks.registry import FAMILIES, make_family
 

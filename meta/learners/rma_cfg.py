@@ -1,0 +1,49 @@
+"""How RMA and system identification are trained."""
+
+from dataclasses import dataclass, field
+
+from meta.learners.maml_cfg import MamlCfg
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RmaCfg:
+    """How a teacher is trained, and an adapter that takes its place."""
+
+    teacher: MamlCfg = field(default_factory=lambda: MamlCfg(inner_steps=0))
+    """The teacher's PPO; its step size, discount and lengths of experience are the
+    adapter's, too."""
+    latent: int = 8
+    """Width of what the teacher is told; 0: the hidden parameters as they are."""
+    teacher_share: float = 0.5
+    """Share of the iterations that train the teacher; the rest train the adapter."""
+    regression_epochs: int = 40
+    """Steps of Adam on the experience of an iteration of the adapter."""
+
+    def __post_init__(self) -> None:
+        """Refuse what leaves nothing to learn."""
+        ok = self.latent >= 0 and self.regression_epochs >= 1
+        if not (ok and 0 < self.teacher_share < 1):
+            raise ValueError(
+                "need latent >= 0, regression_epochs >= 1 and 0 < teacher_share < 1, "
+                f"got {self.latent}, {self.regression_epochs}, {self.teacher_share}"
+            )
+        if self.teacher.inner_steps:
+            raise ValueError(
+                f"a teacher does not adapt: need 0 inner steps, got "
+                f"{self.teacher.inner_steps}"
+            )
+
+    @property
+    def inner_steps(self) -> int:
+        """The adapter adapts once, on all episodes before those it is measured in."""
+        return 1
+
+    @property
+    def adapt_episodes(self) -> tuple[int, ...]:
+        """Those of the teacher's settings."""
+        return self.teacher.adapt_episodes
+
+    @property
+    def rate(self) -> float:
+        """That of the teacher's settings."""
+        return self.teacher.rate

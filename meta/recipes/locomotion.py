@@ -1,0 +1,15 @@
+"""How the families of `tasks.locomotion` are trained."""
+
+from meta.learners.maml_cfg import MamlCfg
+from meta.recipes.recipe import Recipe
+
+RECIPES = {
+    "cheetah-direction": Recipe(
+        maml=MamlCfg(rate=2e-3, learned_advantage=True, inner_baseline="pooled"),
+        # ProMP's recipe, which needs no baseline from elsewhere
+        plain=MamlCfg(rate=2e-3),
+        iterations=300,
+        tasks=20,
+        episodes=10,
+    ),
+}

@@ -1,0 +1,40 @@
+"""Complete training configurations, by family and method."""
+
+from collections.abc import Mapping
+
+from meta.recipes import locomotion, manipulation
+from meta.recipes.recipe import Recipe
+from meta.registry import find_method
+from meta.training.config import TrainCfg
+from tasks.named import imported
+
+RECIPES: Mapping[str, Recipe] = {**manipulation.RECIPES, **locomotion.RECIPES}
+FALLBACK = manipulation.REACH_ROTATED
+"""The recipe of a family that has none of its own."""
+
+
+def make_config(family: str, method: str = "maml") -> TrainCfg:
+    """Return the configuration that a family is trained with unless told otherwise.
+
+    Every method takes as many env steps an iteration: the one phase of those that do
+    not adapt has as many episodes as all phases of MAML together. They get as many
+    iterations, unless the family's recipe says otherwise.
+
+    Raises:
+        ValueError: for an unknown family or method.
+    """
+    recipe, entry = RECIPES.get(family, FALLBACK), find_method(method)
+    if entry.recipe:
+        learner = imported(entry.recipe)(recipe)
+    else:
+        learner = imported(entry.settings)()
+    return TrainCfg(
+        family=family,
+        method=method,
+        learner=learner,
+        iterations=recipe.iterations_of.get(method, recipe.iterations),
+        tasks=recipe.tasks,
+        episodes=recipe.episodes,
+        measure_rounds=max(1, recipe.phases - learner.inner_steps),
+        min_std=recipe.min_std,
+    )

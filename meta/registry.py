@@ -1,0 +1,154 @@
+"""Every method by name: one entry each. Nothing heavy is imported before it is used.
+
+A learner that stands elsewhere is named `module:Class` and needs no entry: its class
+says what an entry would (`meta.learner.LearnerClass`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, is_dataclass, replace
+from typing import Any, Literal, get_args
+
+from tasks.named import imported
+
+Observes = Literal["never", "in training", "always"]
+FLOOR, CEILING = "dr", "oracle"
+"""The methods that shares of a gap are measured between."""
+ALWAYS_BESIDE = ("maml", FLOOR, CEILING)
+"""Methods that every table needs."""
+_STATED = (
+    *("title", "settings", "build"),
+    *("stage", "initial", "trainable", "begin", "act", "adapt", "update"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """How a method is called, set, built and trained, and what it observes."""
+
+    name: str
+    title: str
+    """Its name in tables and plots."""
+    learner: str
+    """Its class, as `module:Class`, with a `build`."""
+    settings: str
+    """The class of its settings, as `module:Class`."""
+    recipe: str | None = None
+    """What makes its settings from a family's recipe, as `module:function`; none: the
+    defaults of its settings."""
+    trainer: str = "meta.training.trainer:Trainer"
+    """What trains it, as `module:Class`."""
+    extra: str = ""
+    """The extra of the distribution that its trainer needs."""
+    observes_hidden: Observes = "never"
+    """Whether the hidden parameters are part of its observations."""
+    colour: str = "tab:pink"
+    """Its colour in plots, as matplotlib names it."""
+    row: int = 50
+    """Its place in tables: lower is higher."""
+
+
+_MAML = Method(
+    name="maml",
+    title="MAML-PPO",
+    learner="meta.learners.maml:Maml",
+    settings="meta.learners.maml_cfg:MamlCfg",
+    recipe="meta.recipes.recipe:maml",
+    colour="tab:blue",
+    row=60,
+)
+_MAML_PLAIN = replace(
+    _MAML,
+    name="maml-plain",
+    title="MAML-PPO, plain advantage",
+    recipe="meta.recipes.recipe:plain",
+    colour="tab:cyan",
+    row=61,
+)
+_DR = replace(
+    _MAML,
+    name="dr",
+    title="DR",
+    recipe="meta.recipes.recipe:robust",
+    colour="tab:orange",
+    row=10,
+)
+_DR_SB3 = replace(
+    _DR,
+    name="dr-sb3",
+    title="DR by Stable-Baselines3",
+    trainer="meta.training.sb3:Sb3Trainer",
+    extra="sb3",
+    colour="tab:olive",
+    row=11,
+)
+_RMA = Method(
+    name="rma",
+    title="RMA",
+    learner="meta.learners.rma:Rma",
+    settings="meta.learners.rma_cfg:RmaCfg",
+    recipe="meta.recipes.recipe:rma",
+    observes_hidden="in training",
+    colour="tab:purple",
+    row=40,
+)
+_SYSID = replace(
+    _RMA,
+    name="sysid",
+    title="system identification",
+    recipe="meta.recipes.recipe:sysid",
+    colour="tab:brown",
+    row=41,
+)
+_ORACLE = replace(
+    _DR,
+    name="oracle",
+    title="oracle",
+    observes_hidden="always",
+    colour="tab:green",
+    row=90,
+)
+_ENTRIES = (_MAML, _MAML_PLAIN, _DR, _DR_SB3, _RMA, _SYSID, _ORACLE)
+METHODS: Mapping[str, Method] = {entry.name: entry for entry in _ENTRIES}
+
+
+def find_method(name: str) -> Method:
+    """Return the method of a name, or the one that stands at `module:Class`.
+
+    Raises:
+        ValueError: for an unknown name, listing the known ones, or a class that is no
+            learner.
+    """
+    if name in METHODS:
+        return METHODS[name]
+    if ":" in name:
+        return _foreign(name)
+    raise ValueError(
+        f"unknown method {name!r}; methods: {', '.join(METHODS)}, or module:Class of "
+        "another learner"
+    )
+
+
+def _foreign(name: str) -> Method:
+    found = imported(name)
+    said = {w: getattr(found, w, None) for w in _STATED}
+    lacking = [w for w, value in said.items() if value is None]
+    if lacking:
+        raise ValueError(
+            f"{name!r} is no learner (meta.learner.LearnerClass): it lacks "
+            f"{', '.join(lacking)}"
+        )
+    if not is_dataclass(said["settings"]):
+        raise ValueError(f"the settings of {name!r} are no dataclass")
+    observes: Any = getattr(found, "observes_hidden", "never")
+    if observes not in get_args(Observes):
+        raise ValueError(
+            f"observes_hidden of {name!r} is one of {', '.join(get_args(Observes))}, "
+            f"got {observes!r}"
+        )
+    return Method(
+        name=name,
+        title=str(said["title"]),
+        learner=name,
+        settings=f"{name}.settings",
+        observes_hidden=observes,
+    )

@@ -1,0 +1,82 @@
+"""Learners, worlds and runs made from a configuration."""
+
+from meta.learner import Learner, Sizes
+from meta.machine.distributed import local_threads, share
+from meta.machine.seeds import derived_generator
+from meta.registry import find_method
+from meta.training.config import TrainCfg
+from meta.training.trainer import INITIAL, Trainer, Training
+from tasks.contract import Worlds
+from tasks.named import imported
+from tasks.registry import FAMILIES, find_family, make_env
+
+
+def make_training(cfg: TrainCfg) -> Training:
+    """Make a run at its first iteration, or this process's share of it.
+
+    Raises:
+        ValueError: for tasks that cannot be shared out equally, a device that is not
+            here, or an extra that is not installed.
+    """
+    method = find_method(cfg.method)
+    try:
+        kind = imported(method.trainer)
+    except ValueError as error:
+        if not method.extra:
+            raise
+        raise ValueError(
+            f"{cfg.method} needs more: pip install 'pliant[{method.extra}]'"
+        ) from error
+    return kind(cfg, make_worlds(cfg), make_learner(cfg))
+
+
+def make_trainer(cfg: TrainCfg) -> Trainer:
+    """Make a run at its first iteration by our own loop, whatever the method.
+
+    Raises:
+        ValueError: as `make_training`.
+    """
+    return Trainer(cfg, make_worlds(cfg), make_learner(cfg))
+
+
+def make_worlds(cfg: TrainCfg) -> Worlds:
+    """Make this process's share of a run's worlds.
+
+    Raises:
+        ValueError: as `make_training`.
+    """
+    size = share().size
+    if cfg.tasks % size:
+        raise ValueError(
+            f"{cfg.tasks} tasks cannot be shared equally by {size} processes"
+        )
+    return make_env(
+        find_family(cfg.family, cfg.device),
+        worlds=cfg.worlds // size,
+        oracle=cfg.privileged,
+        threads=cfg.threads or local_threads(),
+    )
+
+
+def make_learner(cfg: TrainCfg, sizes: Sizes | None = None) -> Learner:
+    """Make the learner of a configuration, with freshly drawn modules.
+
+    Args:
+        cfg: the configuration.
+        sizes: those of its family, which are looked up if not given.
+    """
+    sizes = sizes or sizes_of(cfg.family)
+    if not cfg.privileged:
+        sizes = sizes._replace(hidden=0)
+    learner = imported(find_method(cfg.method).learner)
+    rng = derived_generator(cfg.seed, INITIAL, 0)
+    return learner.build(cfg.learner, cfg.network, sizes, rng)
+
+
+def sizes_of(family: str) -> Sizes:
+    """Return the sizes of a family, without compiling a model or building worlds.
+
+    Raises:
+        ValueError: for an unknown family.
+    """
+    return Sizes.of(FAMILIES.get(family) or find_family(family))

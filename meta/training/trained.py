@@ -1,0 +1,238 @@
+"""Policies that have been meta-trained: where they are, and how they are used."""
+
+import re
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+import assets
+from meta.experience.rollout import Experience, Rollout, by_task, collect
+from meta.learner import Learner
+from meta.machine.devices import simulator_threads
+from meta.theta import Params, Theta, group, on_device, prefixed
+from meta.training.build import make_learner, sizes_of
+from meta.training.config import TrainCfg
+from meta.training.format import parse_config, read, write
+from policies.acting import Act
+from tasks.contract import Worlds
+
+CHECKPOINT = "checkpoint.safetensors"
+SHIPPED = "shipped:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """A policy that has been meta-trained, with all it needs to adapt."""
+
+    cfg: TrainCfg
+    learner: Learner
+    theta: Theta
+    iteration: int
+    env_steps: int
+    source: str
+    """Where it was loaded from, as the user named it."""
+    checksum: str = ""
+    """Checksum of the file that it was loaded from."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where it acts and adapts."""
+        return next(iter(self.theta.values())).device
+
+    def begin(self, tasks: int) -> "Adapted":
+        """Return the policy before it has met any of its tasks."""
+        return Adapted(self, self.learner.begin(self.theta, tasks))
+
+    def adapt(self, env: Worlds, *, seed: int = 0) -> "Adapted":
+        """Adapt to the tasks of some worlds, from one episode in each world.
+
+        Args:
+            env: worlds that have their tasks, equally many worlds of each, grouped.
+            seed: decides the initial states and the actions.
+
+        Returns:
+            The adapted policy; the same as before, for a method that does not adapt.
+
+        Raises:
+            ValueError: for worlds that are not grouped by task.
+        """
+        start = self.begin(count_tasks(env))
+        if not self.learner.inner_steps:
+            return start
+        rng = torch.Generator(env.device).manual_seed(seed)
+        rollout = collect(env, start.act, rng)
+        return start.after(by_task(rollout, start.tasks))
+
+    def measure(self, env: Worlds, *, seed: int = 0) -> Rollout:
+        """Run an unadapted episode in each world; see `Adapted.measure`."""
+        return self.begin(count_tasks(env)).measure(env, seed=seed)
+
+
+class Adapted(NamedTuple):
+    """A policy, and what it has worked out about its tasks."""
+
+    policy: Trained
+    adaptation: Params
+
+    @property
+    def tasks(self) -> int:
+        """Number of tasks that it is adapted to."""
+        return len(next(iter(self.adaptation.values())))
+
+    @property
+    def act(self) -> Act:
+        """Maps observations to distributions over actions, worlds grouped by task."""
+        return self.policy.learner.act(self.policy.theta, self.adaptation)
+
+    def after(self, experience: Experience) -> "Adapted":
+        """Return the policy adapted further, by experience that it collected."""
+        learner, theta = self.policy.learner, self.policy.theta
+        return self._replace(
+            adaptation=learner.adapt(theta, self.adaptation, experience)
+        )
+
+    def measure(self, env: Worlds, *, seed: int = 0) -> Rollout:
+        """Run one episode in each world, acting by the mean.
+
+        Args:
+            env: worlds of the tasks that it is adapted to, grouped as then.
+            seed: decides the initial states.
+
+        Raises:
+            ValueError: for worlds of another number of tasks.
+        """
+        if count_tasks(env) != self.tasks:
+            raise ValueError(
+                f"adapted to {self.tasks} tasks, and the worlds have {count_tasks(env)}"
+            )
+        rng = torch.Generator(env.device).manual_seed(seed)
+        return collect(env, self.act, rng, explore=False)
+
+
+def count_tasks(env: Worlds) -> int:
+    """Return the number of tasks that worlds are grouped by.
+
+    Raises:
+        ValueError: unless equally many worlds of each task lie side by side.
+    """
+    runs = [len(list(run)) for _, run in groupby(env.tasks)]
+    if not runs or set(runs) != {runs[0]}:
+        raise ValueError(
+            "worlds are grouped by task: give each task equally many worlds, side by "
+            f"side; got groups of {', '.join(map(str, runs)) or 'no task'}"
+        )
+    return len(runs)
+
+
+def load_trained(spec: str, device: torch.device | str = "cpu") -> Trained:
+    """Load a policy from a run folder, a file, or `shipped:NAME`, onto a device.
+
+    It need not be the device that it was trained on. No worlds are built.
+
+    Raises:
+        ValueError: if there is none, or the file is truncated, corrupt or of another
+            format.
+    """
+    tensors, metadata = read(locate(spec))
+    cfg = parse_config(metadata["config"])
+    sizes = sizes_of(cfg.family)
+    with simulator_threads():  # several would only wait for each other: it is little
+        learner = make_learner(cfg, sizes)
+    obs_dim = sizes.obs + (sizes.hidden if cfg.privileged else 0)
+    theta = fitting(_used(group(tensors, "theta")), learner.initial(obs_dim), spec)
+    return Trained(
+        cfg=cfg,
+        learner=learner,
+        theta=on_device(theta, device),
+        iteration=int(metadata["iteration"]),
+        env_steps=int(metadata["env_steps"]),
+        source=spec,
+        checksum=metadata["sha256"],
+    )
+
+
+def export_policy(spec: str, path: Path) -> None:
+    """Write what it takes to use a policy, and not what it takes to train it on.
+
+    The optimiser and the value network are left out.
+
+    Args:
+        spec: as for `load_trained`.
+        path: of the new file, which loads as the policy but cannot be resumed.
+
+    Raises:
+        ValueError: if there is no such file, or it is truncated or corrupt.
+        OSError: if the file cannot be written; an existing one is then untouched.
+    """
+    tensors, metadata = read(locate(spec))
+    kept = prefixed("theta", _used(group(tensors, "theta")))
+    del metadata["sha256"]
+    write(path, kept, metadata)
+
+
+def checkpoint_config(path: Path) -> TrainCfg:
+    """The configuration that a checkpoint was trained with.
+
+    Raises:
+        ValueError: as `load_trained`.
+    """
+    return parse_config(read(path)[1]["config"])
+
+
+def checksum(path: Path) -> str:
+    """What tells a checkpoint from any other.
+
+    Raises:
+        ValueError: as `load_trained`.
+    """
+    return read(path)[1]["sha256"]
+
+
+def shipped_policies(family: str = "", method: str = "") -> list[str]:
+    """Names that `load_trained` takes after `shipped:`, perhaps of one method only."""
+    folder = assets.ROOT / "policies"
+    names = sorted(path.stem for path in folder.glob("*.safetensors"))
+    if not method:
+        return names
+    first = family if method == "maml" else f"{family}-{method}"
+    return [n for n in names if re.fullmatch(rf"{re.escape(first)}(-seed\d+)?", n)]
+
+
+def locate(spec: str) -> Path:
+    """The file of a policy: in a run folder, itself, or shipped.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    if spec.startswith(SHIPPED):
+        name = spec.removeprefix(SHIPPED)
+        known = shipped_policies()
+        if name not in known:
+            raise ValueError(
+                f"no shipped policy {name!r}; shipped: {', '.join(known) or 'none'}"
+            )
+        return assets.path(f"policies/{name}.safetensors")
+    path = Path(spec)
+    path = path / CHECKPOINT if path.is_dir() else path
+    if not path.is_file():
+        raise ValueError(
+            f"no policy at {spec!r}: give a run folder, a .safetensors file or "
+            f"{SHIPPED}NAME"
+        )
+    return path
+
+
+def fitting(saved: Theta, expected: Theta, source: str) -> Theta:
+    """Return saved tensors, or raise ValueError if expected ones differ in shape."""
+    shapes = {k: tuple(v.shape) for k, v in expected.items()}
+    if {k: tuple(v.shape) for k, v in saved.items()} != shapes:
+        raise ValueError(f"the tensors in {source} do not fit its configuration")
+    return saved
+
+
+def _used(theta: Theta) -> Theta:
+    """Drop the critic: inference does not use it."""
+    return {k: v for k, v in theta.items() if not k.startswith("critic/")}

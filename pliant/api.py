@@ -1,0 +1,236 @@
+"""Functions of the public interface; see `pliant`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from meta.evaluation.baselines import with_shipped
+from meta.evaluation.evaluate import evaluate as evaluate_beside
+from meta.evaluation.results import Evaluation
+from meta.machine.devices import pick_device
+from meta.recipes.registry import make_config
+from meta.recording.trajectory import Recording
+from meta.recording.trajectory import record as record_policy
+from meta.registry import CEILING, FLOOR, METHODS
+from meta.training.config import replaced
+from meta.training.run import default_folder
+from meta.training.run import train as train_run
+from meta.training.trained import Trained, load_trained, shipped_policies
+from tasks.contract import Worlds
+from tasks.objects.mesh_file import load_solid
+from tasks.objects.solids import Solid
+from tasks.registry import FAMILIES, find_family
+from tasks.registry import make_env as make_worlds
+
+Policy = Trained | str
+"""A policy, or where it is: a run folder, a file, or `shipped:NAME`."""
+
+
+def load(policy: str, device: str = "cpu") -> Trained:
+    """Load a policy, onto the device that it is to act on.
+
+    Args:
+        policy: a run folder, a .safetensors file, or `shipped:NAME`.
+        device: cpu, cuda, or auto.
+
+    Raises:
+        ValueError: if there is none, or the file is truncated or corrupt.
+    """
+    return load_trained(policy, pick_device(device))
+
+
+def load_object(path: str | Path) -> Solid:
+    """Read an object of your own: a closed mesh in metres or an MJCF body.
+
+    Raises:
+        ValueError: if it cannot be used, saying why.
+        OSError: if it cannot be read.
+    """
+    return load_solid(Path(path))
+
+
+def families() -> list[str]:
+    """Return the names of the task families."""
+    return list(FAMILIES)
+
+
+def methods() -> list[str]:
+    """Return the names of the methods that can be trained."""
+    return list(METHODS)
+
+
+def policies(family: str = "", method: str = "") -> list[str]:
+    """Return the policies that ship, as `load` takes them.
+
+    Args:
+        family: only those of this family.
+        method: only those of this method; needs the family.
+    """
+    if method and not family:
+        raise ValueError(f"name the family whose {method} policies are wanted")
+    names = shipped_policies(family, method)
+    return [f"shipped:{name}" for name in names if name.startswith(family)]
+
+
+def make_env(
+    family: str,
+    *,
+    worlds: int = 5,
+    tasks: int = 1,
+    split: str = "held-out",
+    seed: int = 0,
+    object: Solid | str | Path | None = None,
+    hidden: bool = False,
+    device: str = "cpu",
+    threads: int = 0,
+) -> Worlds:
+    """Make worlds that have their tasks: equally many of each, side by side.
+
+    Args:
+        family: name of the family, or module:Class of an external one.
+        worlds: number of worlds in all.
+        tasks: number of tasks.
+        split: where the tasks come from.
+        seed: decides the tasks.
+        object: an object that all tasks are about, or its file (.obj, .stl, .xml),
+            instead of the family's own.
+        hidden: whether observations end with the hidden parameters.
+        device: what simulates: cpu, cuda, or auto.
+        threads: simulator threads; 0 means one per CPU.
+
+    Raises:
+        ValueError: for an unknown family or split, a number of worlds that is no
+            multiple of the number of tasks, or an object that cannot be used.
+    """
+    if tasks < 1 or worlds < 1 or worlds % tasks:
+        raise ValueError(
+            f"{tasks} tasks need an equal number of worlds each, got {worlds} worlds"
+        )
+    made = find_family(family, pick_device(device), _solid(object))
+    env = make_worlds(made, worlds=worlds, oracle=hidden, threads=threads)
+    drawn = made.sample(split, seed, tasks)
+    env.assign([task for task in drawn for _ in range(worlds // tasks)])
+    return env
+
+
+def train(
+    family: str,
+    method: str = "maml",
+    *,
+    out: str | Path | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    **settings: Any,  # noqa: ANN401  (fields of two configurations)
+) -> Trained:
+    """Train a policy, and return it.
+
+    A first Ctrl-C ends training after the iteration; the policy so far is returned.
+
+    Args:
+        family: name of the family, or module:Class of an external one.
+        method: name of the method, or module:Class of another learner.
+        out: the run's folder; runs/FAMILY-METHOD-seedSEED by default.
+        resume: continue the run in the folder.
+        overwrite: replace the run in the folder.
+        **settings: fields of `TrainCfg`, such as `iterations`, `seed` or `learner`, in
+            place of the family's own.
+
+    Raises:
+        ValueError: for a setting that there is not or that is not allowed, or a folder
+            that holds a run when neither was asked.
+        OSError: if the run cannot be written.
+    """
+    cfg = replaced(make_config(family, method), settings)
+    folder = default_folder(cfg) if out is None else Path(out)
+    train_run(cfg, folder, resume=resume, overwrite=overwrite)
+    return load_trained(str(folder), cfg.device)
+
+
+def evaluate(
+    policy: Policy | Sequence[Policy],
+    *,
+    split: str = "held-out",
+    tasks: int = 40,
+    episodes: Sequence[int] = (0, 1, 2, 3, 5, 10),
+    seed: int = 0,
+    beside: Sequence[Policy] = (),
+    alone: bool = True,
+    object: Solid | str | Path | None = None,
+    threads: int = 0,
+) -> Evaluation:
+    """Measure how a policy adapts, beside its baselines on the same tasks.
+
+    Args:
+        policy: a policy, or one per training seed of one method.
+        split: where the tasks come from.
+        tasks: number of tasks.
+        episodes: numbers of episodes to adapt on.
+        seed: decides the tasks and the episodes.
+        beside: baselines and rivals, in place of those of their methods that ship.
+        alone: leave out the rivals that are not in `beside`; random, DR, fine-tuning
+            and oracle always stay.
+        object: an object that all tasks are about, as for `make_env`.
+        threads: simulator threads; 0 means one per CPU.
+
+    Raises:
+        ValueError: for policies of several families or methods, or numbers that are not
+            allowed.
+    """
+    many = cast("Sequence[Policy]", [policy] if isinstance(policy, Policy) else policy)
+    chosen = [_loaded(p) for p in many]
+    if not chosen:
+        raise ValueError("need at least one policy to evaluate, got none")
+    device = chosen[0].device
+    groups = with_shipped(chosen[0], [_loaded(p) for p in beside], device, alone=alone)
+    return evaluate_beside(
+        chosen,
+        dr=groups.pop(FLOOR),
+        oracle=groups.pop(CEILING),
+        rivals=[trained for group in groups.values() for trained in group],
+        split=split,
+        tasks=tasks,
+        episodes=episodes,
+        seed=seed,
+        threads=threads,
+        device=device,
+        object=_solid(object),
+    )
+
+
+def record(
+    policy: Policy,
+    *,
+    split: str = "held-out",
+    seed: int = 0,
+    adapt_episodes: int = 5,
+    object: Solid | str | Path | None = None,
+) -> Recording:
+    """Run a policy on one task, before and after adapting to it, and keep both.
+
+    Args:
+        policy: the policy.
+        split: where the task comes from.
+        seed: decides the task and the episodes.
+        adapt_episodes: episodes to adapt on.
+        object: an object that the task is about, as for `make_env`.
+
+    Raises:
+        ValueError: for an unknown split, a negative seed or no episode to adapt on.
+    """
+    return record_policy(
+        _loaded(policy),
+        split=split,
+        seed=seed,
+        adapt_episodes=adapt_episodes,
+        object=_solid(object),
+    )
+
+
+def _loaded(policy: Policy) -> Trained:
+    return policy if isinstance(policy, Trained) else load_trained(policy)
+
+
+def _solid(object: Solid | str | Path | None) -> Solid | None:
+    if object is None or isinstance(object, Solid):
+        return object
+    return load_object(object)

@@ -1,0 +1,31 @@
+"""Every family as an environment of Gymnasium.
+
+    gymnasium.make("pliant.gym:pliant/Strike-v0", split="unseen-shapes")
+    gymnasium.make_vec("pliant.gym:pliant/Strike-v0", num_envs=64)
+
+After `import pliant.gym` the prefix can be left out.
+"""
+
+from collections.abc import Iterable
+
+import gymnasium
+
+from tasks.adapters.gym import TaskEnv, TaskVectorEnv
+from tasks.registry import FAMILIES
+
+__all__ = ["TaskEnv", "TaskVectorEnv", "register"]
+
+
+def register(families: Iterable[str]) -> None:
+    """Tell Gymnasium of families: `strike` is `pliant/Strike-v0`."""
+    for name in families:
+        title = "".join(part.capitalize() for part in name.split("-"))
+        gymnasium.register(
+            id=f"pliant/{title}-v0",
+            entry_point="pliant.gym:TaskEnv",
+            vector_entry_point="pliant.gym:TaskVectorEnv",
+            kwargs={"family": name},
+        )
+
+
+register(FAMILIES)
