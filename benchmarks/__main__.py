@@ -22,7 +22,7 @@ from tasks.registry import FAMILIES
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What to measure."""
+    """Options of the benchmarks."""
 
     seconds: float = 3.0
     """Time spent on each throughput."""

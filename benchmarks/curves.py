@@ -19,25 +19,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from tyro.conf import Positional
 
-from meta.training.config import TrainCfg
+from meta.registry import Method, find_method
 from meta.training.run import METRICS, read_config
 
-_LINES = {
-    "oracle": ("oracle", "return_post", "tab:green"),
-    "adapted": ("MAML-PPO, adapted", "return_post", "tab:blue"),
-    "maml-plain": ("plain advantage, adapted", "return_post", "tab:purple"),
-    "rma": ("RMA", "return_post", "tab:brown"),
-    "sysid": ("system identification", "return_post", "tab:olive"),
-    "before": ("MAML-PPO, not adapted", "return_pre", "tab:cyan"),
-    "dr": ("DR", "return_post", "tab:orange"),
-    "dr-sb3": ("DR by Stable-Baselines3", "return_post", "tab:red"),
-}
 _WINDOW = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What to draw."""
+    """Options of the picture."""
 
     runs: Positional[tuple[Path, ...]]
     """Run folders."""
@@ -51,13 +41,12 @@ def main() -> None:
     families: dict[str, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
     for run in options.runs:
         cfg = read_config(run)
-        for line in _lines(cfg):
-            families[cfg.family][line].append(run)
+        families[cfg.family][cfg.method].append(run)
     figure = Figure(figsize=(4.6 * len(families), 3.6), layout="constrained")
     for index, (family, lines) in enumerate(sorted(families.items())):
         axes = figure.add_subplot(1, len(families), index + 1)
-        for name in (n for n in _LINES if n in lines):
-            _draw(axes, name, lines[name])
+        for name in sorted(lines, key=lambda n: -find_method(n).row):
+            _draw(axes, find_method(name), lines[name])
         axes.set_title(family)
         axes.set_xlabel("env steps [million]")
         axes.set_ylabel("return in training")
@@ -74,27 +63,28 @@ def main() -> None:
     print(f"wrote {options.out}")
 
 
-def _lines(cfg: TrainCfg) -> tuple[str, ...]:
-    return ("before", "adapted") if cfg.method == "maml" else (cfg.method,)
-
-
-def _draw(axes: Axes, name: str, runs: list[Path]) -> None:
-    label, key, colour = _LINES[name]
+def _draw(axes: Axes, method: Method, runs: list[Path]) -> None:
+    """Draw the return after adapting, and where that differs, before it faintly."""
     rows = [
         [json.loads(line) for line in (run / METRICS).read_text().splitlines()]
         for run in runs
     ]
     length = min(map(len, rows))
-    steps = np.array([row["env_steps"] for row in rows[0][:length]]) / 1e6
+    steps = np.array([row["env_steps"] for row in rows[0][:length]])[_WINDOW - 1 :]
+    pre, post = (_smooth(rows, f"return_{when}", length) for when in ("pre", "post"))
+    low, high, steps = post.min(0), post.max(0), steps / 1e6
+    axes.fill_between(steps, low, high, color=method.colour, alpha=0.2, lw=0)
+    axes.plot(steps, post.mean(0), color=method.colour, label=method.title)
+    if not np.array_equal(pre, post):
+        label = f"{method.title}, not adapted"
+        axes.plot(steps, pre.mean(0), ":", color=method.colour, label=label)
+
+
+def _smooth(rows: list[list[dict[str, float]]], key: str, length: int) -> np.ndarray:
+    """Return moving averages, one row a run."""
     kernel = np.ones(_WINDOW) / _WINDOW
-    smooth = np.stack(
-        [np.convolve([r[key] for r in row[:length]], kernel, "valid") for row in rows]
-    )
-    steps = steps[_WINDOW - 1 :]
-    axes.fill_between(
-        steps, smooth.min(0), smooth.max(0), color=colour, alpha=0.2, lw=0
-    )
-    axes.plot(steps, smooth.mean(0), color=colour, label=label)
+    values = [[r[key] for r in row[:length]] for row in rows]
+    return np.stack([np.convolve(v, kernel, "valid") for v in values])
 
 
 if __name__ == "__main__":

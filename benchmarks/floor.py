@@ -1,4 +1,4 @@
-"""What one step on a GPU holds: kernels, bytes and flops, counted without a GPU.
+"""Kernels, bytes and flops of one step on a GPU, counted without one.
 
     python -m benchmarks.floor [FAMILY ...]
 
@@ -54,7 +54,7 @@ class Launched(TorchDispatchMode):
 
 @dataclass
 class Periods:
-    """What the control periods of a simulator launch, added up."""
+    """Launches in the control periods of a simulator, added up."""
 
     sim: WarpSimulator
     count: int = 0
@@ -77,7 +77,7 @@ class Periods:
             launch(*args, **kwargs)
             dim = kwargs["dim"] if "dim" in kwargs else args[1]
             if not np.prod(dim):
-                return  # what the model has none of is not launched
+                return  # kernels for parts that the model lacks are not launched
             arrays = [a for a in tree_leaves((args, kwargs)) if isinstance(a, wp.array)]
             self.kernels += 1
             self.size += sum(self._bytes(a) for a in arrays if a.ptr)

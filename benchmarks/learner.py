@@ -1,4 +1,4 @@
-"""What learning costs beside collecting, and what batching over tasks brings."""
+"""The cost of learning beside collecting, and the gain of batching over tasks."""
 
 import time
 from dataclasses import replace

@@ -23,13 +23,13 @@ class Row:
 
     @property
     def holds(self) -> bool:
-        """Whether the ratio meets its bar."""
+        """True if the ratio meets its bar."""
         if self.least is not None:
             return self.ratio >= self.least
         return self.most is None or self.ratio <= self.most
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the row for JSON."""
         return asdict(self) | {"holds": self.holds}
 
 

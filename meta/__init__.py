@@ -1,1 +1,1 @@
-"""How one learns to adapt: learners, rollouts, evaluation and the command line."""
+"""Learning to adapt: learners, experience, training, evaluation, recordings."""

@@ -52,7 +52,7 @@ class Settings(Protocol):
 
 @runtime_checkable
 class Learner(Protocol):
-    """What adapts, and learns to.
+    """A method that adapts, and learns to.
 
     It keeps no state: all that is learned is in theta, and what it has worked out about
     its current tasks in the adaptation.
@@ -60,7 +60,7 @@ class Learner(Protocol):
 
     @property
     def inner_steps(self) -> int:
-        """How often it adapts; 0: it never does."""
+        """Number of times it adapts in an iteration; 0: it never does."""
         ...
 
     def stage(self, progress: float) -> tuple["Learner", float]:
@@ -105,7 +105,7 @@ class LearnerClass(Learner, Protocol):
     """A learner that the registry, or `module:Class`, can name."""
 
     title: ClassVar[str]
-    """Its name in tables and plots."""
+    """Name in tables and plots."""
     settings: ClassVar[type[Any]]
     """The class of its `Settings`, which can be made without arguments."""
 

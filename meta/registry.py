@@ -23,28 +23,28 @@ _STATED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
-    """How a method is called, set, built and trained, and what it observes."""
+    """A method: its name, settings, learner and trainer, and what it observes."""
 
     name: str
     title: str
-    """Its name in tables and plots."""
+    """Name in tables and plots."""
     learner: str
-    """Its class, as `module:Class`, with a `build`."""
+    """The learner's class, as `module:Class`: see `meta.learner.LearnerClass`."""
     settings: str
     """The class of its settings, as `module:Class`."""
     recipe: str | None = None
-    """What makes its settings from a family's recipe, as `module:function`; none: the
-    defaults of its settings."""
+    """Function that makes its settings from a family's recipe, as `module:function`;
+    none: the defaults of its settings."""
     trainer: str = "meta.training.trainer:Trainer"
-    """What trains it, as `module:Class`."""
+    """The training loop's class, as `module:Class`."""
     extra: str = ""
     """The extra of the distribution that its trainer needs."""
     observes_hidden: Observes = "never"
-    """Whether the hidden parameters are part of its observations."""
+    """When the hidden parameters are part of its observations."""
     colour: str = "tab:pink"
-    """Its colour in plots, as matplotlib names it."""
+    """Colour in plots, as matplotlib names it."""
     row: int = 50
-    """Its place in tables: lower is higher."""
+    """Place among the rows of a table, the least first."""
 
 
 _MAML = Method(

@@ -25,7 +25,7 @@ class RecurrentPolicy(NamedTuple):
     """A policy that remembers the episode it is in, and what was before."""
 
     memory: Float[Tensor, "task memory"]
-    """Its memory at the start, one row for equally many worlds."""
+    """Memory at the start, one row for equally many worlds."""
     policy: Callable[[Tensor, Tensor], Gaussian]
     """Maps observations and memories to the distribution over each world's actions."""
     watch: Callable[[Tensor, Transition], Tensor]

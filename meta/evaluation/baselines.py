@@ -48,7 +48,7 @@ def with_shipped(
 def sources(
     groups: Mapping[str, Sequence[Trained]],
 ) -> dict[str, list[dict[str, str | int]]]:
-    """What was measured, by method and training seed."""
+    """Describe the policies that were measured, by method and training seed."""
     return {
         name: [
             {

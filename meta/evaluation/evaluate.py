@@ -1,4 +1,4 @@
-"""How well a policy adapts, beside its baselines on the same tasks.
+"""The evaluation of a policy beside its baselines, on the same tasks.
 
 Random, DR, DR fine-tuned with the same episodes, PPO from scratch with them and the
 oracle are always there; other methods that adapt, rivals, where they are given.
@@ -116,7 +116,7 @@ def _estimates(
     solids: Sequence[Solid | None],
     seed: int,
 ) -> dict[str, Any]:
-    """What of an evaluation is drawn from the scores, by field."""
+    """Return the fields of an evaluation that are estimated from the scores."""
     rng = np.random.default_rng(seed)
     curves = _curves(found, sorted(episodes), rng)
     last = {name: m[max(m)].returns for name, m in found.items()}

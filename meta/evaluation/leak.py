@@ -21,18 +21,18 @@ _FOLDS, _DEALS, _RIDGE = 5, 199, 1e-3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leak:
-    """What the first observation says about one hidden parameter."""
+    """A test of whether the first observation reveals one hidden parameter."""
 
     parameter: str
     r2: float
     """Variance of the parameter explained on tasks that the probe was not trained on;
     at most 1, and about 0 or less if it says nothing."""
     p: float
-    """How often dealt parameters are explained as well."""
+    """Share of the permutations that are explained as well."""
 
     @property
     def told(self) -> bool:
-        """Whether the parameter is given away: more than by chance, and noticeably."""
+        """True if the parameter is given away: more than by chance, and noticeably."""
         return self.p <= 0.01 and self.r2 > 0.05
 
 
@@ -50,7 +50,7 @@ def probe_family(
         env.assign([task for task in part for _ in range(episodes)])
         firsts.append(env.reset(draw))
     x = torch.cat(firsts).double().numpy().reshape(-1, episodes, env.obs_dim)[:tasks]
-    # what is seen of a task a second time, in the very same way, is no evidence
+    # a task that is seen twice in the very same way is no evidence
     seen = {(drawn[i].hash, x[i].tobytes()): i for i in range(tasks)}
     kept = sorted(seen.values())
     values = family.values([drawn[i] for i in kept])
@@ -100,7 +100,7 @@ def _prediction(
     flat = x.reshape(-1, x.shape[-1])
     flat = flat - flat.mean(axis=0)
     spread = flat.std(axis=0)
-    # what never changes says nothing; what changes a little may say everything
+    # a constant feature says nothing; one that varies little may say everything
     flat = flat[:, spread > 0] / spread[spread > 0]
     features = np.concatenate([np.ones((len(flat), 1)), flat, flat**2], axis=1)
     where = np.repeat(fold, x.shape[1])

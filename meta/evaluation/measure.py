@@ -27,7 +27,7 @@ Row = tuple[int, Tensor, Tensor]
 
 @dataclass(slots=True, kw_only=True)
 class Ledger:
-    """What one method spent, adapting and measuring apart."""
+    """Env steps and episodes that one method spent, adapting and measuring apart."""
 
     adapt: int = 0
     """Env steps to adapt on."""

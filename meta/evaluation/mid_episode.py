@@ -1,4 +1,4 @@
-"""How soon a method recovers when its task changes in the middle of an episode.
+"""Recovery of a method whose task changes in the middle of an episode.
 
 A robot meets task A; then, half way through an episode, the task becomes B: another
 friction, another frame. The robot keeps the last `WINDOW` episodes of its unadapted
@@ -54,7 +54,7 @@ _RESAMPLES = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovery:
-    """How one method responded to the change."""
+    """One method's response to the change."""
 
     rest: Estimate
     """Return of what was left of the episode of the change."""
@@ -70,7 +70,7 @@ class Recovery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changed:
-    """How every method responded to the same changes."""
+    """Every method's response to the same changes."""
 
     family: str
     split: str
@@ -147,7 +147,7 @@ def changed(family: Family, before: Task, after: Task) -> Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Changes:
-    """What all methods meet: worlds that are A, become B, and are B."""
+    """The worlds that every method meets: they are A, become B, and are B."""
 
     family: Family
     before: Sequence[Task]

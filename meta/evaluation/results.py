@@ -1,4 +1,4 @@
-"""What an evaluation found, and how it is written down."""
+"""The results of an evaluation, and their JSON."""
 
 import json
 import math
@@ -12,12 +12,12 @@ from meta.evaluation.statistics import Estimate
 from meta.machine.versions import versions
 
 THRESHOLDS = tuple(round(-1 + 0.1 * i, 1) for i in range(31))
-"""Of the performance profiles: shares of the gap between DR and oracle."""
+"""Thresholds of the performance profiles: shares of the gap from DR to the oracle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
-    """How well a method does on the tasks."""
+    """A method's return and success on the tasks."""
 
     returns: Estimate
     iqm: Estimate
@@ -47,16 +47,16 @@ class Cell:
 
     complexity: tuple[float, float]
     difficulty: tuple[float, float]
-    """From, to; see `tasks.objects.complexity`."""
+    """Range, from and to; see `tasks.objects.complexity`."""
     objects: Sequence[str]
     tasks: int
     returns: Mapping[str, Estimate]
-    """Of each of `BY_OBJECT`."""
+    """Mean return of each of `BY_OBJECT`."""
 
 
 UNADAPTED = "unadapted"
 BY_OBJECT = ("dr", UNADAPTED, "policy", "oracle")
-"""What a cell has: the policy before adaptation and after the most episodes, between
+"""Columns of a cell: the policy before adaptation and after the most episodes, between
 its baselines."""
 
 
@@ -71,9 +71,9 @@ class Evaluation:
     measure_episodes: int
     curve: Curve
     rivals: Mapping[str, Curve]
-    """Of the other methods that adapt, by method."""
+    """Curves of the other methods that adapt, by method."""
     baselines: Mapping[str, Level]
-    """Of random, dr and oracle."""
+    """Levels of random, dr and oracle."""
     improvement: Mapping[str, Estimate]
     """Probability that the policy, after the most episodes, does better on a task than
     another method does then."""
@@ -82,11 +82,11 @@ class Evaluation:
     admission: Estimate
     """(oracle - DR) / (oracle - random): how much knowing the task matters."""
     leaks: Sequence[Leak]
-    """What the first observation gives away, of every hidden parameter."""
+    """Tests of what the first observation gives away, one per hidden parameter."""
     ledgers: Mapping[str, Ledger]
-    """What each method spent; `policy` is what was evaluated."""
+    """Env steps of each method; `policy` is the method under evaluation."""
     policies: Mapping[str, list[dict[str, str | int]]]
-    """What was measured, by method and training seed."""
+    """The policies that were measured, by method and training seed."""
     grid: Sequence[Cell] = ()
     """Returns by complexity and difficulty, where tasks handle generated objects."""
     object: str | None = None

@@ -47,8 +47,8 @@ def iqm(x: Float[np.ndarray, "*batch task seed"]) -> Float[np.ndarray, "*batch"]
 def harm(adapted: Scores, unadapted: Scores) -> Scores:
     """1 where a (seed, task) is worse off adapted than not; its mean is the harm rate.
 
-    Of the same seeds in the same order: harm is done to one policy, so that the two
-    cannot be resampled apart.
+    Both arrays list the same seeds in the same order: each policy is compared with its
+    own unadapted self, so that the two are resampled together.
     """
     return (adapted < unadapted).astype(np.float64)
 
@@ -100,7 +100,7 @@ def bounded(e: Estimate) -> Estimate:
 def _seed_shift(
     scores: Scores, rng: np.random.Generator, resamples: int
 ) -> NDArray[np.float64]:
-    """Where a method's mean may lie, given how its seeds' means differ.
+    """Draw a method's mean, given how its seeds' means differ.
 
     Of one seed nothing is known, and the interval is that of its tasks alone.
     """
@@ -116,7 +116,7 @@ def _seed_shift(
 def probability_of_improvement(
     x: Float[np.ndarray, "*batch task seed"], y: Float[np.ndarray, "*batch task other"]
 ) -> Float[np.ndarray, "*batch"]:
-    """How often a score of x beats one of y on the same task, ties half.
+    """Return how often a score of x beats one of y on the same task; ties are half.
 
     The mean over tasks of Mann and Whitney's U over the number of pairs.
     """
@@ -154,5 +154,5 @@ def share_of_gap(
 def _share(
     part: NDArray[np.float64] | np.float64, whole: NDArray[np.float64] | np.float64
 ) -> NDArray[np.float64]:
-    """Of a whole that is nothing, or less, there is no share: NaN."""
+    """Return `part / whole`, or NaN where `whole` is not positive."""
     return np.asarray(part / np.where(whole > 0, whole, np.nan))

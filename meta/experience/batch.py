@@ -14,7 +14,7 @@ from meta.theta import Theta
 from policies.gaussian import Gaussian
 
 _LEAST_LEFT = 0.03
-"""Share of the returns' spread that a pooled baseline is at least taken to leave."""
+"""Lower bound on the pooled baseline's residual, as a share of the returns' spread."""
 
 
 class Batch(NamedTuple):
@@ -79,7 +79,7 @@ def fresh_scales(obs_dim: int) -> Theta:
     """Moments and pooled baseline before any data."""
     return fresh_moments(2 * obs_dim + 1) | {
         "baseline/weights": torch.zeros(2 * obs_dim + 4, dtype=torch.float64),
-        # of what the baseline leaves unexplained
+        # standard deviation of what the baseline leaves unexplained
         "baseline/scale": torch.ones((), dtype=torch.float64),
     }
 

@@ -21,7 +21,7 @@ class Rollout:
     obs: Float[Tensor, "time world obs"]
     next_obs: Float[Tensor, "time world obs"]
     action: Float[Tensor, "time world action"]
-    """As drawn; the environment clips it."""
+    """Actions as drawn; the environment clips them."""
     mean: Float[Tensor, "time world action"]
     log_std: Float[Tensor, "time world action"]
     reward: Float[Tensor, "time world"]

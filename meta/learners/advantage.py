@@ -23,7 +23,7 @@ from policies.mlp import Mlp
 
 
 class Weights(NamedTuple):
-    """What each step of one task counts for in the inner step."""
+    """The weight of each step of one task in the inner step."""
 
     advantage: Float[Tensor, "episode time"]
     """Weighs the likelihood ratio."""

@@ -41,11 +41,11 @@ class FineTune:
         return self, 1 - progress
 
     def initial(self, obs_dim: int) -> Theta:
-        """That of the policy."""
+        """Return the theta of the policy."""
         return self.base.initial(obs_dim)
 
     def trainable(self, theta: Theta) -> list[Tensor]:
-        """Nothing: it is made from a policy that has been trained."""
+        """Return nothing: it is made from a policy that has been trained."""
         return []
 
     def begin(self, theta: Theta, tasks: int) -> Params:
@@ -53,7 +53,7 @@ class FineTune:
         return self.base.begin(theta, tasks)
 
     def act(self, theta: Theta, adaptation: Params) -> Act:
-        """How the tuned policies act."""
+        """Return the tuned policies."""
         return self.base.act(theta, adaptation)
 
     def adapt(self, theta: Theta, adaptation: Params, experience: Experience) -> Params:

@@ -120,7 +120,7 @@ class Maml:
     def act(
         self, theta: Theta, adaptation: Params
     ) -> Callable[[Float[Tensor, "world obs"]], Gaussian]:
-        """How the adapted policies act, worlds grouped by task."""
+        """Return the adapted policies, for worlds grouped by task."""
         tasks = len(next(iter(adaptation.values())))
 
         def act(obs: Float[Tensor, "world obs"]) -> Gaussian:

@@ -1,4 +1,4 @@
-"""How MAML-PPO adapts and is trained."""
+"""Settings of MAML-PPO."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -10,7 +10,7 @@ InnerBaseline = Literal["task", "pooled"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MamlCfg:
-    """How the learner adapts and how it is meta-trained."""
+    """Settings of adaptation and of meta-training."""
 
     inner_steps: int = 1
     """Gradient steps of adaptation; 0 is PPO."""
@@ -19,7 +19,7 @@ class MamlCfg:
     learn_rates: bool = True
     """Learn a step size for each parameter; otherwise all keep the initial one."""
     inner_loss: InnerLoss = "ratio"
-    """What its gradient adapts by; they differ in their second derivatives."""
+    """The loss that adaptation descends; they differ in their second derivatives."""
     first_order: bool = False
     """Drop the second derivatives (FOMAML)."""
     learned_advantage: bool = False

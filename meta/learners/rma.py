@@ -73,7 +73,7 @@ class Rma:
         self.teacher = teacher
         self.policy = policy
         self.width = hidden
-        # of a step: observation, its change, reward, action
+        # a step's features: observation, its change, reward, action
         features = 2 * policy.obs_dim + 1 + action_dim
         self.summary = Mlp([features, hidden, hidden], last_gain=1.0, rng=rng)
         sizes = [hidden + 1, hidden, policy.latent_dim]
@@ -100,7 +100,7 @@ class Rma:
         return self.teacher.trainable(theta) + [theta[k].requires_grad_() for k in own]
 
     def begin(self, theta: Theta, tasks: int) -> Params:
-        """Nothing remembered."""
+        """Return an empty memory."""
         device = theta["moments/mean"].device
         return {"memory": torch.zeros(tasks, self.width + 1, device=device)}
 
@@ -172,7 +172,7 @@ class Rma:
         return torch.stack(losses).mean()
 
     def _latent(self, theta: Theta, e: Experience) -> Float[Tensor, "task latent"]:
-        """What the teacher makes of the hidden parameters, which a task keeps."""
+        """Return the teacher's latent of the hidden parameters, which a task keeps."""
         obs = standardised(theta, e.obs[:, 0, 0])
         encoder = {
             k.removeprefix("encoder."): v

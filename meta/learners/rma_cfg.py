@@ -1,4 +1,4 @@
-"""How RMA and system identification are trained."""
+"""Settings of RMA and of system identification."""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +7,7 @@ from meta.learners.maml_cfg import MamlCfg
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RmaCfg:
-    """How a teacher is trained, and an adapter that takes its place."""
+    """Settings of a teacher, and of an adapter that takes its place."""
 
     teacher: MamlCfg = field(default_factory=lambda: MamlCfg(inner_steps=0))
     """The teacher's PPO; its step size, discount and lengths of experience are the
@@ -40,10 +40,10 @@ class RmaCfg:
 
     @property
     def adapt_episodes(self) -> tuple[int, ...]:
-        """Those of the teacher's settings."""
+        """Lengths of experience: those of the teacher's settings."""
         return self.teacher.adapt_episodes
 
     @property
     def rate(self) -> float:
-        """That of the teacher's settings."""
+        """Step size: that of the teacher's settings."""
         return self.teacher.rate

@@ -21,7 +21,7 @@ def pick_device(name: str) -> str:
 
 @contextmanager
 def simulator_threads() -> Generator[None]:
-    """Within: one torch thread, so that torch and the simulator do not fight."""
+    """Use one torch thread within, so that torch and the simulator do not fight."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -22,7 +22,7 @@ class Share(NamedTuple):
 
 
 def share() -> Share:
-    """This process's share; all of it outside `joined`."""
+    """Return this process's share; outside `joined`, that is everything."""
     if not dist.is_initialized():
         return Share(0, 1)
     return Share(dist.get_rank(), dist.get_world_size())
@@ -30,7 +30,7 @@ def share() -> Share:
 
 @contextmanager
 def joined(device: str) -> Generator[None]:
-    """Within: part of the job that torchrun started, if it did.
+    """Take part, within, in the job that torchrun started, if it did.
 
     On CUDA each process takes the GPU of its local rank; NCCL connects GPUs, gloo CPUs.
 
@@ -46,7 +46,7 @@ def joined(device: str) -> Generator[None]:
     dist.init_process_group("nccl" if cuda else "gloo")
     try:
         yield
-        dist.barrier()  # nobody leaves while another still talks
+        dist.barrier()  # no process leaves while another still talks
     except RuntimeError as error:
         # gloo has no type of its own for a connection that broke
         if not isinstance(error, dist.DistError) and "gloo" not in str(error):
@@ -91,7 +91,7 @@ def average_gradients(parameters: Iterable[Tensor]) -> None:
 
 
 def anywhere(flag: bool) -> bool:
-    """Whether a flag is set in any process."""
+    """Return whether a flag is set in any process."""
     if share().size == 1:
         return flag
     device = "cuda" if dist.get_backend() == "nccl" else "cpu"

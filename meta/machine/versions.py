@@ -1,4 +1,4 @@
-"""What decides a run's numbers beside its configuration."""
+"""Versions and machine: they decide a run's numbers beside its configuration."""
 
 import os
 import platform

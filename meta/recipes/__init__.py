@@ -1,1 +1,1 @@
-"""How each group of families is trained."""
+"""Recipes: the training settings of each group of families."""

@@ -1,4 +1,4 @@
-"""How the families of `tasks.locomotion` are trained."""
+"""Recipes of the families in `tasks.locomotion`."""
 
 from meta.learners.maml_cfg import MamlCfg
 from meta.recipes.recipe import Recipe

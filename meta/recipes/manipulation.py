@@ -1,4 +1,4 @@
-"""How the families of `tasks.manipulation` are trained."""
+"""Recipes of the families in `tasks.manipulation`."""
 
 from dataclasses import replace
 

@@ -9,7 +9,7 @@ from meta.learners.rma_cfg import RmaCfg
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How a family is trained: what all methods share, and MAML-PPO's own settings."""
+    """Training settings of a family: what all methods share, and MAML-PPO's own."""
 
     maml: MamlCfg
     plain: MamlCfg | None = None

@@ -1,6 +1,6 @@
 """Recordings: a task before and after adaptation, kept as physics states.
 
-A file holds no pixels: whoever replays it builds the task's world again, and can check
+A file holds no pixels: a replay builds the task's world again, and can check
 that simulating it from the first state gives the others, bit for bit.
 """
 
@@ -74,15 +74,15 @@ class Recording:
     model_hash: str
     """`world_hash` of the world that the episodes were simulated in."""
     policy: str
-    """Where it was loaded from, as the user named it."""
+    """Place that the policy was loaded from, as the user named it."""
     before: Trajectory
     after: Trajectory
     object: Solid | None = None
-    """What the task was about, if not the family's own."""
+    """Object of the task, if it is not the family's own."""
 
     @property
     def episodes(self) -> tuple[Trajectory, Trajectory]:
-        """Before adaptation, after it."""
+        """The episode before adaptation, and the one after it."""
         return self.before, self.after
 
     def save(self, path: Path) -> None:
@@ -201,7 +201,7 @@ def record(
 
 
 def world_hash(sim: CpuSimulator) -> str:
-    """What identifies world 0: substeps, and its model to six significant digits.
+    """Return a hash of world 0: substeps, and its model to six significant digits.
 
     Rounded, because compilers on other processors differ in the last bits.
     """
@@ -212,7 +212,7 @@ def world_hash(sim: CpuSimulator) -> str:
         if value.dtype.kind == "f":
             mantissa, exponent = np.frexp(value.astype(np.float64))
             rounded = np.ldexp(np.round(mantissa * 2**20), exponent - 20)
-            # what is left of a cancellation has no digits, and zero no sign
+            # the rest of a cancellation has no digits, and zero no sign
             value = np.where(np.abs(rounded) < 1e-12, 0.0, rounded)
         digest.update(f"{name} {value.shape} ".encode() + value.tobytes())
     return digest.hexdigest()

@@ -25,7 +25,7 @@ def make_training(cfg: TrainCfg) -> Training:
         if not method.extra:
             raise
         raise ValueError(
-            f"{cfg.method} needs more: pip install 'pliant[{method.extra}]'"
+            f"{cfg.method} needs another package: pip install 'pliant[{method.extra}]'"
         ) from error
     return kind(cfg, make_worlds(cfg), make_learner(cfg))
 

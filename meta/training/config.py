@@ -43,7 +43,7 @@ class TrainCfg:
     threads: int = 0
     """Simulator threads; 0 means one per CPU. Does not change the numbers."""
     device: str = "cpu"
-    """What simulates and learns; another device draws other random numbers."""
+    """Device that simulates and learns; another one draws other random numbers."""
     checkpoint_every: int = 20
     """Iterations between checkpoints."""
 
@@ -73,12 +73,12 @@ class TrainCfg:
 
     @property
     def privileged(self) -> bool:
-        """Whether the hidden parameters are observed in training."""
+        """True if the hidden parameters are observed in training."""
         return find_method(self.method).observes_hidden != "never"
 
     @property
     def told(self) -> bool:
-        """Whether the hidden parameters are observed for ever."""
+        """True if the hidden parameters are observed after training, too."""
         return find_method(self.method).observes_hidden == "always"
 
     @property

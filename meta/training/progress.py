@@ -1,4 +1,4 @@
-"""What a training run shows a person, and how a person stops it."""
+"""The display of a training run, and its stopping by a person."""
 
 import signal
 import threading
@@ -72,7 +72,7 @@ class Progress:
 
 
 class Stop:
-    """Within: a first SIGINT or SIGTERM only asks to stop, a second one interrupts.
+    """Make, within, a first SIGINT or SIGTERM ask to stop, and a second one interrupt.
 
     Signals are left alone outside the main thread, where Python cannot receive them.
 

@@ -42,7 +42,7 @@ _OWN = (CONFIG, VERSIONS, METRICS, TIMING, CHECKPOINT)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """How a call of `train` ended."""
+    """The end of a call of `train`."""
 
     iteration: int
     """Iterations done, and in the checkpoint."""
@@ -51,7 +51,7 @@ class Finished:
 
 
 def default_folder(cfg: TrainCfg) -> Path:
-    """Where a run goes unless told otherwise."""
+    """Return the folder of a run for which none is given."""
     return Path("runs") / f"{cfg.family}-{cfg.method}-seed{cfg.seed}"
 
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from meta.experience.moments import standardised, update_moments
 from meta.learner import Learner, Metrics
+from meta.machine.distributed import share
 from meta.theta import Theta
 from meta.training.config import TrainCfg
 from tasks.adapters.sb3 import TaskVecEnv
@@ -51,6 +52,8 @@ class Sb3Trainer:
     """
 
     def __init__(self, cfg: TrainCfg, env: Worlds, learner: Learner) -> None:
+        if share().size > 1 or env.device.type != "cpu":
+            raise ValueError("dr-sb3 trains in one process, on the cpu")
         self.cfg, self.learner = cfg, learner
         self.iteration, self.env_steps = 0, 0
         self.theta = learner.initial(env.obs_dim)
@@ -108,7 +111,7 @@ class Sb3Trainer:
         seen = torch.from_numpy(buffer.observations).reshape(
             -1, self._worlds.env.obs_dim
         )
-        # of what only adaptation reads there are no moments
+        # features that only adaptation reads have no statistics here: pad with zeros
         width = len(self.theta["moments/mean"])
         update_moments(self.theta, nn.functional.pad(seen, (0, width - seen.shape[1])))
         self.iteration += 1
@@ -129,7 +132,7 @@ class Sb3Trainer:
 
 
 def _batch_size(steps: int) -> int:
-    """Of at least so many minibatches of one size, if there are as many steps."""
+    """Return the size of `_MINIBATCHES` or more equal minibatches, if steps allow it."""
     counts = range(min(_MINIBATCHES, steps), steps + 1)
     return steps // next(n for n in counts if steps % n == 0)
 

@@ -33,13 +33,13 @@ class Trained:
     iteration: int
     env_steps: int
     source: str
-    """Where it was loaded from, as the user named it."""
+    """Place that it was loaded from, as the user named it."""
     checksum: str = ""
     """Checksum of the file that it was loaded from."""
 
     @property
     def device(self) -> torch.device:
-        """Where it acts and adapts."""
+        """Device that it acts and adapts on."""
         return next(iter(self.theta.values())).device
 
     def begin(self, tasks: int) -> "Adapted":
@@ -183,7 +183,7 @@ def checkpoint_config(path: Path) -> TrainCfg:
 
 
 def checksum(path: Path) -> str:
-    """What tells a checkpoint from any other.
+    """Return the checksum that tells a checkpoint from any other.
 
     Raises:
         ValueError: as `load_trained`.

@@ -24,12 +24,12 @@ class Training(Protocol):
 
     @property
     def cfg(self) -> TrainCfg:
-        """What is trained."""
+        """Configuration of the run."""
         ...
 
     @property
     def optimizer(self) -> torch.optim.Optimizer:
-        """What changes theta."""
+        """The optimiser that changes theta."""
         ...
 
     theta: Theta

@@ -1,0 +1,100 @@
+"""The public interface: what it offers, and that it agrees with what lies below."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import pliant
+from meta.training.trained import load_trained
+from tasks.registry import FAMILIES
+
+
+def test_every_public_name_can_be_had() -> None:
+    names = dir(pliant)
+    assert {"load", "make_env", "evaluate", "train", "record"} <= set(names)
+    for name in names:
+        assert getattr(pliant, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'lode'"):
+        _ = pliant.lode  # pyright: ignore
+
+
+def test_importing_it_imports_nothing_heavy() -> None:
+    code = "import sys, pliant; sys.exit(bool({'torch', 'mujoco'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_names_are_those_of_the_registries() -> None:
+    assert pliant.families() == list(FAMILIES)
+    assert "shipped:open-dr-seed1" in pliant.policies("open", "dr")
+    assert "shipped:open" not in pliant.policies("open", "dr")
+    assert all(p.startswith("shipped:open") for p in pliant.policies("open"))
+    assert len(pliant.policies()) == 115
+    with pytest.raises(ValueError, match="name the family whose dr"):
+        pliant.policies(method="dr")
+
+
+def test_adapting_is_what_the_learner_does() -> None:
+    policy = pliant.load("shipped:reach-rotated")
+    env = pliant.make_env("reach-rotated", worlds=6, tasks=3, seed=4, threads=1)
+    assert len(set(t.hash for t in env.tasks)) == 3
+    assert env.tasks[0] == env.tasks[1] != env.tasks[2]
+    adapted = policy.adapt(env)
+    assert adapted.tasks == 3
+    before, after = policy.measure(env), adapted.measure(env)
+    # from the same initial states
+    assert torch.equal(before.obs[0], after.obs[0])
+    assert after.returns.mean() > before.returns.mean()
+    again = policy.adapt(env, seed=0).measure(env)
+    assert torch.equal(again.action, after.action)
+    other = policy.adapt(env, seed=1).measure(env)
+    assert not torch.equal(other.action, after.action)
+
+
+def test_what_does_not_adapt_stays_as_it_was() -> None:
+    policy = pliant.load("shipped:reach-rotated-dr")
+    env = pliant.make_env("reach-rotated", worlds=2, threads=1)
+    assert torch.equal(
+        policy.adapt(env).measure(env).action, policy.measure(env).action
+    )
+
+
+def test_worlds_that_are_not_grouped_by_task_are_refused() -> None:
+    policy = pliant.load("shipped:reach-rotated")
+    env = pliant.make_env("reach-rotated", worlds=3, tasks=3, threads=1)
+    a, b, _ = env.tasks
+    env.assign([a, a, b])
+    with pytest.raises(ValueError, match="got groups of 2, 1"):
+        policy.adapt(env)
+    adapted = policy.begin(2)
+    env.assign([a, a, a])
+    with pytest.raises(ValueError, match="adapted to 2 tasks, and the worlds have 1"):
+        adapted.measure(env)
+    with pytest.raises(ValueError, match="2 tasks need an equal number"):
+        pliant.make_env("reach-rotated", worlds=3, tasks=2)
+
+
+def test_loading_builds_no_worlds(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("worlds were built, or a model compiled")
+
+    for family in FAMILIES.values():
+        monkeypatch.setattr(family, "__init__", never)
+    for name in pliant.families():
+        assert load_trained(f"shipped:{name}").cfg.family == name
+
+
+def test_a_policy_is_trained_evaluated_and_recorded(tmp_path: Path) -> None:
+    trained = pliant.train(
+        "reach-rotated", "dr", out=tmp_path, iterations=1, tasks=2, threads=1, rate=0.01
+    )
+    assert (trained.iteration, trained.cfg.learner.rate) == (1, 0.01)
+    result = pliant.evaluate(
+        trained, tasks=2, episodes=(0, 1), beside=[trained], threads=1
+    )
+    assert result.policies["dr"][0]["source"] == str(tmp_path)
+    recording = pliant.record(trained, seed=3)
+    recording.save(tmp_path / "a.npz")
+    assert pliant.load_recording(tmp_path / "a.npz").task == recording.task
