@@ -32,7 +32,6 @@ from meta.evaluation.results import (
 from meta.evaluation.statistics import (
     Estimate,
     Scores,
-    admission,
     bounded,
     estimate,
     harm,
@@ -41,6 +40,7 @@ from meta.evaluation.statistics import (
     performance_profile,
     probability_of_improvement,
     share_of_gap,
+    value_of_knowing,
 )
 from meta.machine.devices import simulator_threads
 from meta.registry import CEILING, FLOOR
@@ -127,7 +127,9 @@ def _estimates(
         "baselines": {name: _level(found[name][0], rng) for name in LEVELS},
         "improvement": _improvement(last, rng),
         "profiles": _profiles(last),
-        "admission": estimate([last[n] for n in reversed(LEVELS)], admission, rng),
+        "admission": estimate(
+            [last[n] for n in reversed(LEVELS)], value_of_knowing, rng
+        ),
         "grid": by_object(solids, {n: levels[n] for n in BY_OBJECT}, rng),
     }
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from tasks.contract import TaskFamily
 from tasks.registry import make_env
 
-_FOLDS, _DEALS, _RIDGE = 5, 199, 1e-3
+_FOLDS, _PERMUTATIONS, _RIDGE = 5, 199, 1e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class Leak:
     """Share of the permutations that are explained as well."""
 
     @property
-    def told(self) -> bool:
+    def significant(self) -> bool:
         """True if the parameter is given away: more than by chance, and noticeably."""
         return self.p <= 0.01 and self.r2 > 0.05
 
@@ -87,9 +87,9 @@ def probe(
         return float(np.max(1 - error / each.var(axis=0)))
 
     found = explained(y)
-    dealt = [explained(y[rng.permutation(tasks)]) for _ in range(_DEALS)]
-    as_good = sum(other >= found for other in dealt)
-    return Leak(parameter=name, r2=found, p=(1 + as_good) / (1 + _DEALS))
+    permuted = [explained(y[rng.permutation(tasks)]) for _ in range(_PERMUTATIONS)]
+    as_good = sum(other >= found for other in permuted)
+    return Leak(parameter=name, r2=found, p=(1 + as_good) / (1 + _PERMUTATIONS))
 
 
 def _prediction(

@@ -139,7 +139,9 @@ class Evaluation:
                 "grid": [cell_json(cell) for cell in self.grid],
                 "episodes_to_90": self.episodes_to_90,
                 "faults": self.faults,
-                "leaks": [asdict(leak) | {"told": leak.told} for leak in self.leaks],
+                "leaks": [
+                    asdict(leak) | {"told": leak.significant} for leak in self.leaks
+                ],
                 "ledgers": {name: asdict(x) for name, x in self.ledgers.items()},
                 "policies": dict(self.policies),
                 "versions": versions(),

@@ -131,7 +131,7 @@ def performance_profile(scores: Scores, thresholds: Scores) -> Scores:
     return np.asarray((flat[:, None] > thresholds.reshape(-1)).mean(axis=0))
 
 
-def admission(
+def value_of_knowing(
     ceiling: Float[np.ndarray, "*batch task seed"],
     floor: Float[np.ndarray, "*batch task other"],
     chance: Float[np.ndarray, "*batch task another"],

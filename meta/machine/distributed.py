@@ -90,7 +90,7 @@ def average_gradients(parameters: Iterable[Tensor]) -> None:
         gradient.copy_(part.view_as(gradient))
 
 
-def anywhere(flag: bool) -> bool:
+def any_process(flag: bool) -> bool:
     """Return whether a flag is set in any process."""
     if share().size == 1:
         return flag

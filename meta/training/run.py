@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 from rich.console import Console
 
 from meta.learner import Metrics
-from meta.machine.distributed import anywhere, share
+from meta.machine.distributed import any_process, share
 from meta.machine.files import write_atomically
 from meta.machine.versions import versions
 from meta.training.build import make_training
@@ -89,7 +89,7 @@ def train(
         trainer = run.trainer
         progress = Progress(cfg, trainer.iteration, console)
         with progress, Stop(progress.say) as stop:
-            while trainer.iteration < cfg.iterations and not anywhere(
+            while trainer.iteration < cfg.iterations and not any_process(
                 stop.signal is not None
             ):
                 before, start = trainer.env_steps, time.perf_counter()
@@ -111,7 +111,7 @@ def _follow(cfg: TrainCfg, folder: Path, *, resume: bool) -> Finished:
     going_on = resume and path.exists()
     trainer = resume_trainer(path, cfg) if going_on else make_training(cfg)
     with Stop(lambda _: None) as stop:
-        while trainer.iteration < cfg.iterations and not anywhere(
+        while trainer.iteration < cfg.iterations and not any_process(
             stop.signal is not None
         ):
             trainer.step()

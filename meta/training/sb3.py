@@ -132,7 +132,7 @@ class Sb3Trainer:
 
 
 def _batch_size(steps: int) -> int:
-    """Return the size of `_MINIBATCHES` or more equal minibatches, if steps allow it."""
+    """Return the size of equal minibatches, `_MINIBATCHES` of them if there can be."""
     counts = range(min(_MINIBATCHES, steps), steps + 1)
     return steps // next(n for n in counts if steps % n == 0)
 

@@ -220,7 +220,7 @@ def _by_object(e: Evaluation) -> list[str]:
 
 def _leak_text(leaks: Sequence[Leak]) -> str:
     """Whether a first observation told what it must not."""
-    told = [leak for leak in leaks if leak.told]
+    told = [leak for leak in leaks if leak.significant]
     if not told:
         return "the first observation gives no hidden parameter away"
     names = ", ".join(f"{leak.parameter} (R2 {leak.r2:.2f})" for leak in told)

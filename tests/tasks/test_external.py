@@ -511,7 +511,7 @@ def test_a_policy_adapts_and_is_measured_beside_its_baselines(
     assert after.normalised.value > 0.3
     assert after.success.value > before.success.value
     assert result.faults == 0
-    assert [(leak.parameter, leak.told) for leak in result.leaks] == [
+    assert [(leak.parameter, leak.significant) for leak in result.leaks] == [
         ("x", False),
         ("y", False),
     ]
@@ -550,8 +550,8 @@ def leaks(family: type[ExternalFamily]) -> list[Leak]:
 
 
 def test_a_hidden_parameter_in_the_first_observation_is_found() -> None:
-    assert not any(leak.told for leak in leaks(Point))
-    assert all(leak.told for leak in leaks(Telling))
+    assert not any(leak.significant for leak in leaks(Point))
+    assert all(leak.significant for leak in leaks(Telling))
 
 
 class Telling(Point):
@@ -583,7 +583,7 @@ class Few(Point):
 
 
 def test_a_task_that_is_drawn_again_is_no_evidence_of_a_leak() -> None:
-    assert not any(leak.told for leak in leaks(Few))
+    assert not any(leak.significant for leak in leaks(Few))
 
 
 @pytest.mark.parametrize("method", ["rma", "dr-sb3"])

@@ -27,9 +27,9 @@ class Cheat(ReachRotated):
 
 def test_a_cheat_is_caught() -> None:
     leaks = {leak.parameter: leak for leak in probe_family(Cheat(), "held-out", 0)}
-    assert leaks["rotation"].told
+    assert leaks["rotation"].significant
     assert leaks["rotation"].r2 > 0.9
-    others = [leak.told for name, leak in leaks.items() if name != "rotation"]
+    others = [leak.significant for name, leak in leaks.items() if name != "rotation"]
     assert others == [False] * 3
 
 
@@ -37,7 +37,7 @@ def test_a_cheat_is_caught() -> None:
 def test_no_family_gives_anything_away(family: str) -> None:
     for split in make_family(family).splits:
         for leak in probe_family(make_family(family), split, 3, tasks=100):
-            assert not leak.told, (split, leak)
+            assert not leak.significant, (split, leak)
 
 
 def test_chance_is_not_taken_for_a_leak() -> None:
@@ -68,4 +68,4 @@ def test_a_parameter_that_never_varies_cannot_leak() -> None:
     leak = probe(
         "constant", np.zeros((10, 1, 2)), np.ones((10, 1)), np.random.default_rng()
     )
-    assert (leak.r2, leak.p, leak.told) == (0.0, 1.0, False)
+    assert (leak.r2, leak.p, leak.significant) == (0.0, 1.0, False)

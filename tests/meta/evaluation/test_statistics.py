@@ -7,7 +7,6 @@ from scipy.stats import trim_mean
 
 from meta.evaluation.statistics import (
     Scores,
-    admission,
     bounded,
     estimate,
     harm,
@@ -16,6 +15,7 @@ from meta.evaluation.statistics import (
     performance_profile,
     probability_of_improvement,
     share_of_gap,
+    value_of_knowing,
 )
 
 
@@ -45,7 +45,7 @@ def test_share_of_the_gap_and_admission_by_hand() -> None:
     )
     assert share_of_gap(scores, floor, ceiling) == pytest.approx(0.75)
     chance = np.zeros((5, 1))
-    assert admission(ceiling, floor, chance) == pytest.approx(4 / 6)
+    assert value_of_knowing(ceiling, floor, chance) == pytest.approx(4 / 6)
 
 
 @pytest.mark.parametrize("ceiling", [2.0, 1.0])

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import torch
 
-from meta.machine.distributed import anywhere, average_gradients, share, summed
+from meta.machine.distributed import any_process, average_gradients, share, summed
 from meta.training.run import METRICS
 
 LAUNCHER = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
@@ -148,4 +148,4 @@ def test_a_process_alone_shares_nothing() -> None:
     assert x.grad is not None
     assert x.grad.tolist() == [2.0, 4.0]
     assert summed(x) is x
-    assert [anywhere(flag) for flag in (True, False)] == [True, False]
+    assert [any_process(flag) for flag in (True, False)] == [True, False]
