@@ -2,8 +2,8 @@
 
 Before anything has moved nothing about a task's dynamics can be known. A linear probe
 is trained to predict each hidden parameter from the first observation, its square too,
-and tested on other tasks; how well it does by chance is learned by dealing the
-parameters to the wrong tasks.
+and tested on other tasks; a permutation test, which shuffles the parameters among the
+tasks, gives the chance level.
 """
 
 from dataclasses import dataclass
