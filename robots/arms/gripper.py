@@ -1,4 +1,4 @@
-"""Two fingers for the arm of `panda`, in place of its paddle.
+"""The arm of `panda` with two fingers in place of its paddle.
 
 They close along the tool's y axis, coupled, with one force. What they touch decides the
 friction: their round tips have no priority of their own.
@@ -7,24 +7,40 @@ friction: their round tips have no priority of their own.
 import mujoco
 import numpy as np
 
+from robots.arms.panda import Panda
+
 FINGERS = ("finger0", "finger1")
 """Names of the fingers' joints; each is at its distance from the middle [m]."""
 OPEN = 0.04
 """Joint position of an open finger [m]."""
 TIP_RADIUS = 0.012
-"""Of a fingertip [m]; a closed finger's joint is at 0."""
+"""Radius of a fingertip [m]; a closed finger's joint is at 0."""
 TIP_HALF = 0.002
-"""Of the two spheres of a fingertip, off its middle along x [m]; they resist turns."""
+"""Offset of a fingertip's two spheres along x [m]: two of them resist turns."""
 FORCE = 20.0
 """Greatest force of the drive [N]; positive opens, negative closes."""
+GRIP = "grip"
+"""Name of the fingers' actuator [N]."""
 
 
-def add_gripper(spec: mujoco.MjSpec) -> None:
-    """Replace the paddle of a scene made from `panda` by two fingers.
+class PandaGripper(Panda):
+    """The arm with two fingers; its tool is the middle between the fingertips."""
 
-    The tool's site is then the middle between the fingertips. Adds the joints
-    `FINGERS`, next after the arm's, and the actuator `grip` [N], after the arm's seven.
-    """
+    name = "panda-gripper"
+    joints = (*Panda.joints, *FINGERS)
+    actuators = (*Panda.actuators, GRIP)
+
+    def spec(self) -> mujoco.MjSpec:
+        """Build the arm alone, for a scene that holds other robots too."""
+        return _with_fingers(super().spec())
+
+    def scene(self) -> mujoco.MjSpec:
+        """Build the arm on its table; see `Panda.scene`."""
+        return _with_fingers(super().scene())
+
+
+def _with_fingers(spec: mujoco.MjSpec) -> mujoco.MjSpec:
+    """Replace the arm's paddle by the fingers."""
     tool = spec.body("tool")
     palm = spec.geom("paddle")
     palm.size, palm.pos = np.array([0.018, 0.06, 0.012]), np.array([0, 0, -0.065])
@@ -64,10 +80,11 @@ def add_gripper(spec: mujoco.MjSpec) -> None:
                 material="trim",
             )
     _couple(spec)
+    return spec
 
 
 def _couple(spec: mujoco.MjSpec) -> None:
-    """One drive for both fingers, which stay at equal distances from the middle."""
+    """Keep the fingers at equal distances from the middle, with one drive for both."""
     equal = spec.add_equality(
         type=mujoco.mjtEq.mjEQ_JOINT,
         objtype=mujoco.mjtObj.mjOBJ_JOINT,
@@ -75,13 +92,13 @@ def _couple(spec: mujoco.MjSpec) -> None:
         name2=FINGERS[1],
     )
     equal.data[:5] = [0, 1, 0, 0, 0]
-    drive = spec.add_tendon(name="grip")
+    tendon = spec.add_tendon(name=GRIP)
     for name in FINGERS:
-        drive.wrap_joint(name, 1.0)
+        tendon.wrap_joint(name, 1.0)
     drive = spec.add_actuator(
-        name="grip",
+        name=GRIP,
         trntype=mujoco.mjtTrn.mjTRN_TENDON,
-        target="grip",
+        target=GRIP,
         ctrllimited=True,
         ctrlrange=[-FORCE, FORCE],
     )

@@ -1,10 +1,12 @@
 """A seven-joint arm with the Franka Emika Panda's kinematics, holding a paddle.
 
 The model is `assets/robots/panda`; its README names the source of every figure. The
-arm stands at the origin of a table, z = 0; x points away from it over the table.
+arm stands at the origin of its frame, on z = 0; x points away from it, over the table.
 """
 
 import math
+from collections.abc import Callable, Mapping
+from typing import ClassVar
 
 import mujoco
 import numpy as np
@@ -14,6 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import assets
+from robots.robot import Controller, Robot
+from robots.sim.coordinates import Coordinates
 from robots.sim.simulator import Readings
 
 JOINTS = tuple(f"joint{i}" for i in range(1, 8))
@@ -27,18 +31,6 @@ NEUTRAL = (0.0, -math.pi / 4, 0.0, -3 * math.pi / 4, 0.0, math.pi / 2, 0.0)
 
 _UPRIGHT = np.diag([1.0, -1.0, -1.0])
 """Tool frame in the world: x, the paddle's face, along +x; z, the approach, down."""
-
-
-def panda() -> mujoco.MjSpec:
-    """Build a fresh description of the arm on its table, for a task to add to.
-
-    The table is the plane z = 0. The camera `overview` sees the arm and 1.2 m of table
-    along +x. Of the arm only the geom `paddle` collides.
-
-    Returns:
-        A spec that the caller owns: timestep 0.005 s, `implicitfast`.
-    """
-    return mujoco.MjSpec.from_file(str(assets.path("robots/panda/scene.xml")))
 
 
 class CartesianVelocity:
@@ -56,10 +48,13 @@ class CartesianVelocity:
     solution beyond a joint's speed limit is shortened as a whole, so that the tool
     slows down and keeps its direction.
 
-    Everything is assembled from the model's named sensors and the arm's velocities, so
-    that it works on every simulator and device.
+    Upright is as in the arm's own frame, and the velocity in the world's. Everything is
+    assembled from the model's named sensors and the arm's velocities, so that it works
+    on every simulator and device.
 
     Args:
+        robot: the arm, which stands still in the scene.
+        model: the compiled scene.
         damping: :math:`\lambda`, in the Jacobian's mixed units [m, rad].
         righting: gain :math:`K` of the orientation feedback [1/s].
         lookahead: :math:`h` [s]: half a control period and the servos' time constant.
@@ -68,19 +63,25 @@ class CartesianVelocity:
 
     def __init__(
         self,
+        robot: Robot,
+        model: mujoco.MjModel,
         *,
         damping: float = 0.01,
         righting: float = 10.0,
         lookahead: float = 0.04,
         device: torch.device | str = "cpu",
     ) -> None:
+        self._prefix = robot.prefix
+        self._joints = Coordinates(model, [robot.prefix + n for n in JOINTS], device)
         self._ridge = damping**2 * torch.eye(6, device=device)
         self._lookahead = lookahead
         self._limit = torch.tensor(JOINT_SPEED, device=device)
         # e = (-z_y, (x_z + z_x) / 2, -x_y) from the tool's axes x and z, to first order
-        self._right = torch.zeros(6, 3, device=device)
-        self._right[4, 0] = self._right[1, 2] = -righting
-        self._right[2, 1] = self._right[3, 1] = righting / 2
+        right = torch.zeros(6, 3)
+        right[4, 0] = right[1, 2] = -righting
+        right[2, 1] = right[3, 1] = righting / 2
+        base = _orientation(model, f"{robot.prefix}link0")
+        self._right = (torch.block_diag(base, base) @ right @ base.T).to(device)
 
     def __call__(
         self, readings: Readings, velocity: Float[Tensor, "world 3"]
@@ -88,18 +89,16 @@ class CartesianVelocity:
         """Compute the joint velocity commands for a tool velocity.
 
         Args:
-            readings: of a simulator of a model made from `panda`, whose first seven
-                degrees of freedom are the arm's.
+            readings: of a simulator of the model.
             velocity: of the tool's centre, in the world frame [m/s].
 
         Returns:
             Commands for the actuators `JOINTS` [rad/s], within `JOINT_SPEED`.
         """
-        columns = jacobian(readings).mT  # (world, 7, 6)
-        sensors = readings.sensors
-        axes = torch.cat((sensors["tool_xaxis"], sensors["tool_zaxis"]), dim=-1)
-        twist = torch.cat((velocity, axes @ self._right), dim=-1)
-        bias = bias_acceleration(columns, readings.qvel[:, :7])
+        columns = jacobian(readings, self._prefix).mT  # (world, 7, 6)
+        x, z = (readings.sensors[f"{self._prefix}tool_{a}axis"] for a in "xz")
+        twist = torch.cat((velocity, torch.cat((x, z), dim=-1) @ self._right), dim=-1)
+        bias = bias_acceleration(columns, self._joints.velocities(readings))
         twist = twist - self._lookahead * bias
         gram = torch.baddbmm(self._ridge, columns.mT, columns)
         factor, _ = torch.linalg.cholesky_ex(gram)
@@ -132,18 +131,46 @@ def bias_acceleration(
     return torch.cat((cross[:, :7].sum(dim=1), cross[:, 7:].sum(dim=1)), dim=-1)
 
 
-def jacobian(readings: Readings) -> Float[Tensor, "world 6 7"]:
-    """Assemble the tool's geometric Jacobian from the sensors.
+def jacobian(readings: Readings, prefix: str = "") -> Float[Tensor, "world 6 7"]:
+    """Assemble the tool's geometric Jacobian from the sensors of the arm of a prefix.
 
     Column i is (z_i x (p - p_i), z_i) for joint i's axis z_i and anchor p_i and the
     tool's centre p, in the world frame [m, rad].
     """
     sensors = readings.sensors
-    anchors = torch.stack([sensors[f"{name}_anchor"] for name in JOINTS], dim=1)
-    axes = torch.stack([sensors[f"{name}_axis"] for name in JOINTS], dim=1)
-    arms = sensors["tool_pos"][:, None] - anchors
+    joints = [prefix + name for name in JOINTS]
+    anchors = torch.stack([sensors[f"{name}_anchor"] for name in joints], dim=1)
+    axes = torch.stack([sensors[f"{name}_axis"] for name in joints], dim=1)
+    arms = sensors[f"{prefix}tool_pos"][:, None] - anchors
     linear = torch.linalg.cross(axes, arms)
     return torch.cat((linear, axes), dim=-1).mT
+
+
+class Panda(Robot):
+    """The arm with its paddle, of which only the geom `paddle` collides.
+
+    Its tool is the site `tool`, at the paddle's centre; sensors give the tool's pose
+    and velocity, and every joint's axis and anchor.
+    """
+
+    name = "panda"
+    joints = JOINTS
+    actuators = JOINTS
+    controllers: ClassVar[Mapping[str, Callable[..., Controller]]] = {
+        "cartesian-velocity": CartesianVelocity
+    }
+
+    def spec(self) -> mujoco.MjSpec:
+        """Build the arm alone, for a scene that holds other robots too."""
+        return _load("panda.xml")
+
+    def scene(self) -> mujoco.MjSpec:
+        """Build the arm on its table, without a prefix, for a task to add to.
+
+        The table is the plane z = 0. The camera `overview` sees the arm and 1.2 m of
+        table along +x. Timestep 0.005 s, `implicitfast`.
+        """
+        return _load("scene.xml")
 
 
 def home(x: float, y: float, z: float) -> tuple[float, ...]:
@@ -224,7 +251,7 @@ class _Kinematics:
     """Inverse kinematics on the compiled arm alone."""
 
     def __init__(self) -> None:
-        self._model = panda().compile()
+        self._model = Panda().spec().compile()
         self._data = mujoco.MjData(self._model)
         self._site = self._model.site("tool").id
 
@@ -267,3 +294,14 @@ class _Kinematics:
         frame = self._data.site_xmat[self._site]
         turn = 0.5 * np.cross(frame.reshape(3, 3), _UPRIGHT, axis=0).sum(axis=1)
         return np.concatenate([point - self._data.site_xpos[self._site], turn])
+
+
+def _load(file: str) -> mujoco.MjSpec:
+    return mujoco.MjSpec.from_file(str(assets.path(f"robots/panda/{file}")))
+
+
+def _orientation(model: mujoco.MjModel, body: str) -> Float[Tensor, "3 3"]:
+    """Return the rotation of a body that does not move, from its frame to the world."""
+    data = mujoco.MjData(model)
+    mujoco.mj_kinematics(model, data)
+    return torch.from_numpy(data.body(body).xmat.reshape(3, 3)).float()

@@ -6,22 +6,21 @@ The reward is the protocol's, in [m/s], and not a sum of terms in [0, 1].
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import ClassVar
 
-import gymnasium
 import mujoco
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from robots.legged.half_cheetah import HalfCheetah
+from robots.sim.coordinates import Coordinates
 from tasks.contract import Values
 from tasks.family import Family, Instant, Outcome
 from tasks.objects.solids import Solid
 from tasks.parameters import Choice, Scalar
 
 _DT = 0.05  # [s], five physics steps of 10 ms
-_ASSETS = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets"
 
 
 class CheetahDirection(Family):
@@ -46,17 +45,14 @@ class CheetahDirection(Family):
         self, device: torch.device | str = "cpu", object: Solid | None = None
     ) -> None:
         super().__init__(device, object)
+        distance, *body = HalfCheetah.joints
+        self._distance = Coordinates(self.model, [distance], device)
+        self._body = Coordinates(self.model, body, device)
         self._sign = torch.tensor([1.0, -1.0], device=device)
 
     def compile(self) -> mujoco.MjModel:
-        """Gymnasium's own model file."""
-        spec = mujoco.MjSpec.from_file(str(_ASSETS / "half_cheetah.xml"))
-        # what the file asks of the compiler in a way that MuJoCo now warns about
-        total, spec.compiler.settotalmass = spec.compiler.settotalmass, -1
-        model = spec.compile()
-        mujoco.mj_setTotalmass(model, total)
-        mujoco.mj_setConst(model, mujoco.MjData(model))
-        return model
+        """Compile Gymnasium's own scene."""
+        return HalfCheetah().compile_alone()
 
     def model_fields(self, values: Values) -> Mapping[str, Float[Tensor, "world ..."]]:
         """Masses and inertias in proportion."""
@@ -85,17 +81,18 @@ class CheetahDirection(Family):
 
     def observe(self, now: Instant) -> Float[Tensor, "world obs"]:
         """Positions but the distance run, then velocities."""
-        return torch.cat([now.readings.qpos[:, 1:], now.readings.qvel], dim=-1)
+        posture = self._body.positions(now.readings)
+        return torch.cat([posture, now.readings.qvel], dim=-1)
 
     def judge(
         self, before: Instant, now: Instant, action: Float[Tensor, "world action"]
     ) -> Outcome:
         """Velocity along the direction over the step, and squared controls."""
         sign = self._sign[now.values["direction"].long()]
-        run = now.readings.qpos[:, 0] - before.readings.qpos[:, 0]
-        velocity = sign * run / _DT
+        start, end = (self._distance.positions(i.readings)[:, 0] for i in (before, now))
+        velocity = sign * (end - start) / _DT
         return Outcome(
             terms={"velocity": velocity, "control": action.square().sum(-1)},
-            success=sign * now.readings.qpos[:, 0] > 5.0,
+            success=sign * end > 5.0,
             terminated=torch.zeros_like(velocity, dtype=torch.bool),
         )

@@ -14,8 +14,9 @@ import torch
 from jaxtyping import Float, Num
 from torch import Tensor
 
-from robots.arms.gripper import FORCE, OPEN, add_gripper
-from robots.arms.panda import CartesianVelocity, StartTable, panda
+from robots.arms.gripper import FINGERS, FORCE, OPEN, PandaGripper
+from robots.arms.panda import CartesianVelocity, Panda, StartTable
+from robots.sim.coordinates import Coordinates
 from tasks.contract import Values
 from tasks.family import Family, Instant, Outcome, per_world
 from tasks.objects import bank, generator
@@ -80,7 +81,10 @@ class Grasp(Family):
     ) -> None:
         self._bank = Bank((*SOLIDS, *UNSEEN))
         super().__init__(device, object)
-        self._arm = CartesianVelocity(device=device)
+        self._arm = CartesianVelocity(Panda(), self.model, device=device)
+        self._joints = Panda().coordinates(self.model, device)
+        self._fingers = Coordinates(self.model, FINGERS, device)
+        self._object = Coordinates(self.model, ["object"], device)
         self._starts = StartTable(
             x=(PLACE[0] - 0.01, PLACE[0] + 0.01),
             y=(-0.005, 0.005),
@@ -108,8 +112,7 @@ class Grasp(Family):
 
     def compile(self) -> mujoco.MjModel:
         """The arm with its fingers around an object on the table."""
-        spec = panda()
-        add_gripper(spec)
+        spec = PandaGripper().scene()
         self._bank.add_to(spec, "object", (*PLACE, 0.0))
         for slot in range(self._bank.slots):
             geom = spec.geom(f"object_{slot}")
@@ -148,10 +151,11 @@ class Grasp(Family):
         worlds = len(values["mass"])
         u = torch.rand(worlds, 3, generator=rng, device=self.device)
         qpos = self._rest.repeat(worlds, 1)
-        qpos[:, :7] = self._starts(u[:, :2])
-        qpos[:, 7:9] = OPEN
-        qpos[:, 9] = PLACE[0] + 0.01 * (2 * u[:, 2] - 1)
-        qpos[:, 10], qpos[:, 11] = 0.0, bank.RESTING
+        qpos[:, self._joints.qpos] = self._starts(u[:, :2])
+        qpos[:, self._fingers.qpos] = OPEN
+        pose = qpos[:, self._object.qpos]
+        pose[:, 0] = PLACE[0] + 0.01 * (2 * u[:, 2] - 1)
+        pose[:, 1], pose[:, 2] = 0.0, bank.RESTING
         return qpos, torch.zeros(worlds, self.model.nv, device=self.device)
 
     def control(
@@ -167,17 +171,17 @@ class Grasp(Family):
     def observe(self, now: Instant) -> Float[Tensor, "world obs"]:
         """Hand, fingers, the object's place and tilt, and the time."""
         r = now.readings
-        tool = r.sensors["tool_pos"]
+        tool, pose = r.sensors["tool_pos"], self._object.positions(r)
         return torch.stack(
             [
                 10 * (tool[:, 0] - PLACE[0]),
                 10 * (tool[:, 2] - TOOL_Z),
                 2 * r.sensors["tool_vel"][:, 0],
                 2 * r.sensors["tool_vel"][:, 2],
-                50 * (r.qpos[:, 7] - OPEN / 2),
-                10 * (r.qpos[:, 9] - tool[:, 0]),
-                10 * r.qpos[:, 11],
-                2 * (r.qpos[:, 12] * r.qpos[:, 14] - r.qpos[:, 15] * r.qpos[:, 13]),
+                50 * (self._fingers.positions(r)[:, 0] - OPEN / 2),
+                10 * (pose[:, 0] - tool[:, 0]),
+                10 * pose[:, 2],
+                2 * (pose[:, 3] * pose[:, 5] - pose[:, 6] * pose[:, 4]),
                 2 * now.progress - 1,
             ],
             dim=-1,
@@ -187,9 +191,9 @@ class Grasp(Family):
         self, before: Instant, now: Instant, action: Float[Tensor, "world action"]
     ) -> Outcome:
         """How high and how level the object is, all along and mostly at the end."""
-        qpos = now.readings.qpos
-        height = qpos[:, 11]
-        upright = 1 - 2 * (qpos[:, 13].square() + qpos[:, 14].square())
+        pose = self._object.positions(now.readings)
+        height = pose[:, 2]
+        upright = 1 - 2 * (pose[:, 4].square() + pose[:, 5].square())
         tilt = torch.acos(upright.clamp(-1.0, 1.0))
         # what hangs down counts a little, or training settles on lifting nothing
         level = 0.3 + 0.7 * closeness(tilt, 0.3)

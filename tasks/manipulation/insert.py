@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from robots.arms.panda import CartesianVelocity, StartTable, panda
+from robots.arms.panda import CartesianVelocity, Panda, StartTable
 from tasks.contract import Values
 from tasks.family import Family, Instant, Outcome, per_world
 from tasks.manipulation import plate
@@ -94,7 +94,7 @@ class Insert(Family):
         self, device: torch.device | str = "cpu", object: Solid | None = None
     ) -> None:
         super().__init__(device, object)
-        self._arm = CartesianVelocity(device=device)
+        self._arm = CartesianVelocity(Panda(), self.model, device=device)
         lows, highs = ([c + s * START_HALF for c in SEEN] for s in (-1, 1))
         self._starts = StartTable(
             x=(lows[0], highs[0]), y=(lows[1], highs[1]), z=START_Z, device=device
@@ -106,7 +106,7 @@ class Insert(Family):
 
     def compile(self) -> mujoco.MjModel:
         """The arm with a peg, a plate with a hole, a mark where the hole is seen."""
-        spec = panda()
+        spec = Panda().scene()
         peg = spec.geom("paddle")
         peg.name, peg.type = "peg", mujoco.mjtGeom.mjGEOM_CAPSULE
         # from the holder, 3 cm behind the tool's centre, to the nose

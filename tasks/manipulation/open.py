@@ -13,7 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from robots.arms.panda import CartesianVelocity, StartTable, panda
+from robots.arms.panda import CartesianVelocity, Panda, StartTable
+from robots.sim.coordinates import Coordinates
 from tasks.contract import Values
 from tasks.family import Family, Instant, Outcome, per_world
 from tasks.objects.solids import Solid
@@ -108,7 +109,10 @@ class Open(Family):
         self, device: torch.device | str = "cpu", object: Solid | None = None
     ) -> None:
         super().__init__(device, object)
-        self._arm = CartesianVelocity(device=device)
+        self._arm = CartesianVelocity(Panda(), self.model, device=device)
+        self._joints = Panda().coordinates(self.model, device)
+        self._chest = Coordinates(self.model, ["chest_x", "chest_y"], device)
+        self._opening = Coordinates(self.model, ["slide", "hinge"], device)
         self._centre = torch.tensor(CENTRE, device=device)
         lows = [c - HALF for c in CENTRE]
         highs = [c + HALF for c in CENTRE]
@@ -118,7 +122,7 @@ class Open(Family):
 
     def compile(self) -> mujoco.MjModel:
         """The arm, and furniture whose handle it holds."""
-        spec = panda()
+        spec = Panda().scene()
         _shape_hand(spec)
         _add_furniture(spec)
         # soft enough for steps of 5 ms, and free to turn about the handle
@@ -166,8 +170,9 @@ class Open(Family):
         """The furniture anywhere in the square, closed, with the hand on its handle."""
         worlds = len(values["travel"])
         u = torch.rand(worlds, 2, generator=rng, device=self.device)
-        closed = torch.zeros(worlds, 2, device=self.device)
-        qpos = torch.cat([self._starts(u), HALF * (2 * u - 1), closed], dim=-1)
+        qpos = torch.zeros(worlds, self.model.nq, device=self.device)
+        qpos[:, self._joints.qpos] = self._starts(u)
+        qpos[:, self._chest.qpos] = HALF * (2 * u - 1)
         return qpos, torch.zeros(worlds, self.model.nv, device=self.device)
 
     def control(
@@ -189,7 +194,7 @@ class Open(Family):
         self, before: Instant, now: Instant, action: Float[Tensor, "world action"]
     ) -> Outcome:
         """How far it is open, all along and mostly at the end, and vain strain."""
-        share = openness(now)
+        share = self.openness(now)
         # the servos pull in proportion to what their command is short of
         short = _bounded(action) - now.readings.sensors["tool_vel"][:, :2] / SPEED
         return Outcome(
@@ -202,11 +207,10 @@ class Open(Family):
             terminated=torch.zeros_like(share, dtype=torch.bool),
         )
 
-
-def openness(now: Instant) -> Float[Tensor, "world"]:
-    """The share of its travel that the handle has come; a locked joint adds 0."""
-    slid, turned = now.readings.qpos[:, 9], now.readings.qpos[:, 10]
-    return (slid / now.values["travel"] + turned / ANGLE).clamp(0.0, 1.0)
+    def openness(self, now: Instant) -> Float[Tensor, "world"]:
+        """The share of its travel that the handle has come; a locked joint adds 0."""
+        slid, turned = self._opening.positions(now.readings).unbind(-1)
+        return (slid / now.values["travel"] + turned / ANGLE).clamp(0.0, 1.0)
 
 
 def _bounded(action: Float[Tensor, "world 2"]) -> Float[Tensor, "world 2"]:

@@ -15,7 +15,8 @@ import torch
 from jaxtyping import Float, Num
 from torch import Tensor
 
-from robots.arms.panda import CartesianVelocity, StartTable, panda
+from robots.arms.panda import CartesianVelocity, Panda, StartTable
+from robots.sim.coordinates import Coordinates
 from tasks.contract import Values
 from tasks.family import Family, Instant, Outcome, per_world
 from tasks.manipulation.target import add_target
@@ -82,7 +83,8 @@ class Push(Family):
     ) -> None:
         self._bank = Bank((*SOLIDS, *UNSEEN))
         super().__init__(device, object)
-        self._arm = CartesianVelocity(device=device)
+        self._arm = CartesianVelocity(Panda(), self.model, device=device)
+        self._joints = Panda().coordinates(self.model, device)
         self._starts = StartTable(
             x=(PLACE[0] - 0.01, PLACE[0] + 0.01),
             y=(PLACE[1] - 0.04, PLACE[1] - 0.03),
@@ -90,6 +92,8 @@ class Push(Family):
             device=device,
         )
         self._rest = torch.from_numpy(self.model.qpos0).float().to(device)
+        self._object = Coordinates(self.model, ["object"], device)
+        self._goal = Coordinates(self.model, ["target_x", "target_y"], device)
         self._place = torch.tensor(PLACE, device=device)
         low, high = torch.tensor(TARGET, device=device).mT
         self._target = low, high - low
@@ -109,7 +113,7 @@ class Push(Family):
 
     def compile(self) -> mujoco.MjModel:
         """The arm with a finger, an object before it and where that is to be."""
-        spec = panda()
+        spec = Panda().scene()
         spec.geom("paddle").size = np.array([0.008, 0.012, 0.04])
         self._bank.add_to(spec, "object", (*PLACE, 0.0))
         for slot in range(self._bank.slots):
@@ -153,12 +157,13 @@ class Push(Family):
         u = torch.rand(worlds, 4, generator=rng, device=self.device)
         low, extent = self._target
         qpos = self._rest.repeat(worlds, 1)
-        qpos[:, :7] = self._starts(u[:, :2])
-        qpos[:, 7] = PLACE[0]
-        qpos[:, 8] = PLACE[1] + self._half[values["shape"].long()]
-        qpos[:, 9] = bank.RESTING
-        qpos[:, 10] = qpos[:, 13] = math.sqrt(0.5)  # its x axis along the push
-        qpos[:, 14:16] = low + extent * u[:, 2:]
+        qpos[:, self._joints.qpos] = self._starts(u[:, :2])
+        pose = qpos[:, self._object.qpos]
+        pose[:, 0] = PLACE[0]
+        pose[:, 1] = PLACE[1] + self._half[values["shape"].long()]
+        pose[:, 2] = bank.RESTING
+        pose[:, 3] = pose[:, 6] = math.sqrt(0.5)  # its x axis along the push
+        qpos[:, self._goal.qpos] = low + extent * u[:, 2:]
         return qpos, torch.zeros(worlds, self.model.nv, device=self.device)
 
     def control(
@@ -178,7 +183,7 @@ class Push(Family):
             [
                 10 * (r.sensors["tool_pos"][:, :2] - self._place),
                 r.sensors["tool_vel"][:, :2],
-                10 * r.qpos[:, 14:16],
+                10 * self._goal.positions(r),
                 2 * now.progress[:, None] - 1,
                 seen,
             ],
@@ -190,7 +195,7 @@ class Push(Family):
     ) -> Outcome:
         """Closeness to the place all along, to the whole pose at the end."""
         moved, turned = self._moved(now)
-        miss = (moved - now.readings.qpos[:, 14:16]).norm(dim=-1)
+        miss = (moved - self._goal.positions(now.readings)).norm(dim=-1)
         placed = closeness(miss, 0.05) * closeness(turned.abs(), 0.4)
         return Outcome(
             terms={
@@ -206,11 +211,11 @@ class Push(Family):
         self, now: Instant
     ) -> tuple[Float[Tensor, "world 2"], Float[Tensor, "world"]]:
         """How far the object has moved [m], and how far it is turned [rad]."""
-        qpos = now.readings.qpos
-        moved = qpos[:, 7:9] - self._place
+        pose = self._object.positions(now.readings)
+        moved = pose[:, :2] - self._place
         half = self._half[now.values["shape"].long()]
         moved = torch.stack([moved[:, 0], moved[:, 1] - half], dim=-1)
-        yaw = 2 * torch.atan2(qpos[:, 13], qpos[:, 10]) - math.pi / 2
+        yaw = 2 * torch.atan2(pose[:, 6], pose[:, 3]) - math.pi / 2
         return moved, torch.atan2(yaw.sin(), yaw.cos())
 
 

@@ -14,7 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from robots.arms.panda import CartesianVelocity, StartTable, panda
+from robots.arms.panda import CartesianVelocity, Panda, StartTable
+from robots.sim.coordinates import Coordinates
 from tasks.contract import Values
 from tasks.family import Family, Instant, Outcome
 from tasks.manipulation.target import add_target
@@ -77,7 +78,9 @@ class ReachRotated(Family):
         self, device: torch.device | str = "cpu", object: Solid | None = None
     ) -> None:
         super().__init__(device, object)
-        self._arm = CartesianVelocity(device=device)
+        self._arm = CartesianVelocity(Panda(), self.model, device=device)
+        self._joints = Panda().coordinates(self.model, device)
+        self._target = Coordinates(self.model, ["target_x", "target_y"], device)
         self._centre = torch.tensor(CENTRE, device=device)
         lows = [c - HALF for c in CENTRE]
         highs = [c + HALF for c in CENTRE]
@@ -87,7 +90,7 @@ class ReachRotated(Family):
 
     def compile(self) -> mujoco.MjModel:
         """The arm and a goal in the plane of its hand."""
-        spec = panda()
+        spec = Panda().scene()
         add_target(spec, axes="xy", at=(0.0, 0.0, TOOL_Z), radius=SUCCESS)
         return spec.compile()
 
@@ -107,7 +110,9 @@ class ReachRotated(Family):
         worlds = len(values["rotation"])
         u = torch.rand(worlds, 4, generator=rng, device=self.device)
         goals = self._centre + HALF * (2 * u[:, 2:] - 1)
-        qpos = torch.cat([self._starts(u[:, :2]), goals], dim=-1)
+        qpos = torch.zeros(worlds, self.model.nq, device=self.device)
+        qpos[:, self._joints.qpos] = self._starts(u[:, :2])
+        qpos[:, self._target.qpos] = goals
         return qpos, torch.zeros(worlds, self.model.nv, device=self.device)
 
     def control(
@@ -132,7 +137,7 @@ class ReachRotated(Family):
     def observe(self, now: Instant) -> Float[Tensor, "world obs"]:
         """Hand, goal and time; no velocity and no past, which would give it away."""
         tool = now.readings.sensors["tool_pos"][:, :2]
-        goal = now.readings.qpos[:, 7:9]
+        goal = self._target.positions(now.readings)
         return torch.cat(
             [
                 (tool - self._centre) / HALF,
@@ -147,7 +152,7 @@ class ReachRotated(Family):
     ) -> Outcome:
         """Closeness to the goal all along, and at the end."""
         tool = now.readings.sensors["tool_pos"][:, :2]
-        miss = (tool - now.readings.qpos[:, 7:9]).norm(dim=-1)
+        miss = (tool - self._target.positions(now.readings)).norm(dim=-1)
         close = closeness(miss, 0.1)
         return Outcome(
             terms={

@@ -14,7 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from robots.arms.panda import CartesianVelocity, StartTable, panda
+from robots.arms.panda import CartesianVelocity, Panda, StartTable
+from robots.sim.coordinates import Coordinates
 from tasks.contract import Values
 from tasks.family import Family, Instant, Outcome, per_world
 from tasks.manipulation.target import add_target
@@ -89,10 +90,13 @@ class Strike(Family):
         self._bank: Bank | None = None
         self._slots = [f"object_{slot}" for slot in shapes.SLOTS]
         super().__init__(device, object)
-        self._arm = CartesianVelocity(device=device)
+        self._arm = CartesianVelocity(Panda(), self.model, device=device)
+        self._joints = Panda().coordinates(self.model, device)
         self._starts = StartTable(
             x=(0.58, 0.62), y=(-0.08, -0.07), z=TOOL_Z, device=device
         )
+        self._object = Coordinates(self.model, ["object"], device)
+        self._target = Coordinates(self.model, ["target_y"], device)
         self._place = torch.tensor(PLACE, device=device)
         self._rest = torch.from_numpy(self.model.qpos0).float().to(device)
         self._body = self.model.body("object").id
@@ -114,7 +118,7 @@ class Strike(Family):
 
     def compile(self) -> mujoco.MjModel:
         """The arm, an object within its reach and a target beyond it."""
-        spec = panda()
+        spec = Panda().scene()
         # the paddle's broad face looks along the blow
         spec.geom("paddle").size = np.array([0.06, 0.012, 0.04])
         if self._bank:
@@ -177,12 +181,14 @@ class Strike(Family):
         worlds = len(values["mass"])
         u = torch.rand(worlds, 4, generator=rng, device=self.device)
         qpos = self._rest.repeat(worlds, 1)
-        qpos[:, :7] = self._starts(u[:, :2])
-        qpos[:, 7] = PLACE[0] + 0.02 * (u[:, 2] - 0.5)
-        qpos[:, 8] = PLACE[1]
-        qpos[:, 9] = shapes.HALF_HEIGHT
-        qpos[:, 10] = qpos[:, 13] = math.sqrt(0.5)  # its x axis along the blow
-        qpos[:, 14] = TARGET_Y[0] + (TARGET_Y[1] - TARGET_Y[0]) * u[:, 3]
+        qpos[:, self._joints.qpos] = self._starts(u[:, :2])
+        pose = qpos[:, self._object.qpos]
+        pose[:, 0] = PLACE[0] + 0.02 * (u[:, 2] - 0.5)
+        pose[:, 1] = PLACE[1]
+        pose[:, 2] = shapes.HALF_HEIGHT
+        pose[:, 3] = pose[:, 6] = math.sqrt(0.5)  # its x axis along the blow
+        target = TARGET_Y[0] + (TARGET_Y[1] - TARGET_Y[0]) * u[:, 3:]
+        qpos[:, self._target.qpos] = target
         return qpos, torch.zeros(worlds, self.model.nv, device=self.device)
 
     def control(
@@ -202,9 +208,9 @@ class Strike(Family):
     def observe(self, now: Instant) -> Float[Tensor, "world obs"]:
         """Paddle, object and target in the plane, and the time."""
         r = now.readings
-        tool, obj = r.sensors["tool_pos"][:, :2], r.qpos[:, 7:9]
-        yaw = 2 * torch.atan2(r.qpos[:, 13], r.qpos[:, 10])
-        target = r.qpos[:, 14:15]
+        tool, target = r.sensors["tool_pos"][:, :2], self._target.positions(r)
+        pose, velocity = self._object.positions(r), self._object.velocities(r)
+        obj, yaw = pose[:, :2], 2 * torch.atan2(pose[:, 6], pose[:, 3])
         return torch.cat(
             [
                 10 * (tool - self._place),
@@ -212,8 +218,8 @@ class Strike(Family):
                 10 * (obj - tool),
                 5 * (obj[:, :1] - PLACE[0]),
                 2 * (target - obj[:, 1:]),
-                r.qvel[:, 7:9],
-                torch.stack([yaw.cos(), 0.1 * r.qvel[:, 12]], dim=-1),
+                velocity[:, :2],
+                torch.stack([yaw.cos(), 0.1 * velocity[:, 5]], dim=-1),
                 10 * (target - sum(TARGET_Y) / 2),
                 2 * now.progress[:, None] - 1,
             ],
@@ -225,9 +231,10 @@ class Strike(Family):
     ) -> Outcome:
         """Closeness to the target all along, and mostly at the end."""
         r = now.readings
-        miss = torch.hypot(r.qpos[:, 7] - PLACE[0], r.qpos[:, 8] - r.qpos[:, 14])
+        x, y = self._object.positions(r)[:, :2].unbind(-1)
+        miss = torch.hypot(x - PLACE[0], y - self._target.positions(r)[:, 0])
         close = closeness(miss, 0.2)
-        slow = torch.hypot(r.qvel[:, 7], r.qvel[:, 8]) < 0.05
+        slow = torch.hypot(*self._object.velocities(r)[:, :2].unbind(-1)) < 0.05
         return Outcome(
             terms={
                 "near": close,

@@ -14,11 +14,11 @@ from robots.arms.panda import (
     JOINT_SPEED,
     JOINTS,
     CartesianVelocity,
+    Panda,
     StartTable,
     bias_acceleration,
     home,
     jacobian,
-    panda,
 )
 from robots.sim.cpu import CpuSimulator
 from robots.sim.simulator import Readings
@@ -41,7 +41,7 @@ POINT = (0.5, 0.1, 0.2)
 
 @pytest.fixture(scope="module")
 def model() -> mujoco.MjModel:
-    return panda().compile()
+    return Panda().scene().compile()
 
 
 def simulate(model: mujoco.MjModel, worlds: int = 1, substeps: int = 8) -> CpuSimulator:
@@ -174,7 +174,7 @@ def test_arm_at_rest_stays_put(model: mujoco.MjModel) -> None:
 def test_tool_follows_a_commanded_velocity(
     model: mujoco.MjModel, direction: tuple[float, float, float]
 ) -> None:
-    simulator, controller = simulate(model), CartesianVelocity()
+    simulator, controller = simulate(model), CartesianVelocity(Panda(), model)
     wanted = 0.3 * torch.tensor([direction])
     readings = simulator.reset(torch.tensor([home(*POINT)]), torch.zeros(1, 7))
     for step in range(12):
@@ -189,7 +189,7 @@ def test_looking_ahead_straightens_the_path(model: mujoco.MjModel) -> None:
     simulator = simulate(model)
     bend: list[float] = []
     for lookahead in (0.0, 0.04):
-        controller = CartesianVelocity(lookahead=lookahead)
+        controller = CartesianVelocity(Panda(), model, lookahead=lookahead)
         start = torch.tensor([home(0.6, -0.2, 0.1)])
         readings = simulator.reset(start, torch.zeros(1, 7))
         for _ in range(8):  # 40 ms each, 0.3 m in all, across the arm's front
@@ -201,7 +201,7 @@ def test_looking_ahead_straightens_the_path(model: mujoco.MjModel) -> None:
 
 def test_paddle_rights_itself_on_the_spot(model: mujoco.MjModel) -> None:
     torch.manual_seed(0)
-    simulator, controller = simulate(model, worlds=8), CartesianVelocity()
+    simulator, controller = simulate(model, worlds=8), CartesianVelocity(Panda(), model)
     start = torch.tensor([home(*POINT)]) + 0.15 * torch.randn(8, 7)
     readings = simulator.reset(start, torch.zeros(8, 7))
     before = readings.sensors["tool_pos"]
@@ -214,7 +214,7 @@ def test_paddle_rights_itself_on_the_spot(model: mujoco.MjModel) -> None:
 
 def test_command_keeps_the_limits_and_its_direction(model: mujoco.MjModel) -> None:
     simulator, limit = simulate(model), torch.tensor(JOINT_SPEED)
-    controller = CartesianVelocity(damping=1e-3)
+    controller = CartesianVelocity(Panda(), model, damping=1e-3)
     readings = simulator.reset(torch.tensor([home(*POINT)]), torch.zeros(1, 7))
     wanted = torch.tensor([[3.0, -4.0, 2.0]])
     command = controller(readings, wanted)
@@ -231,14 +231,14 @@ def test_command_is_finite_and_legal_anywhere(model: mujoco.MjModel) -> None:
     qpos[0] = 0  # stretched upwards: singular
     simulator, limit = simulate(model, worlds=500), torch.tensor(JOINT_SPEED)
     readings = simulator.reset(qpos, limit * (2 * torch.rand(500, 7) - 1))
-    command = CartesianVelocity()(readings, 2 * torch.randn(500, 3))
+    command = CartesianVelocity(Panda(), model)(readings, 2 * torch.randn(500, 3))
     assert command.isfinite().all()
     assert (command.abs() <= limit + 1e-6).all()
 
 
 @pytest.mark.parametrize("timestep", [0.004, 0.005])
 def test_full_strokes_are_stable_and_within_torque(timestep: float) -> None:
-    spec = panda()
+    spec = Panda().scene()
     spec.option.timestep = timestep
     spec.add_sensor(
         name="torque",
@@ -246,7 +246,8 @@ def test_full_strokes_are_stable_and_within_torque(timestep: float) -> None:
         objtype=mujoco.mjtObj.mjOBJ_JOINT,
         objname="joint2",
     )
-    simulator, controller = simulate(spec.compile()), CartesianVelocity()
+    model = spec.compile()
+    simulator, controller = simulate(model), CartesianVelocity(Panda(), model)
     readings = simulator.reset(torch.tensor([home(0.6, -0.2, 0.1)]), torch.zeros(1, 7))
     for step in range(60):
         wanted = torch.tensor([[0.0, 1.4 if step // 8 % 2 == 0 else -1.4, 0.0]])

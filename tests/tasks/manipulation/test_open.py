@@ -16,7 +16,6 @@ from tasks.manipulation.open import (
     SUCCESS,
     TOOL_Z,
     Open,
-    openness,
 )
 from tasks.task import Task
 
@@ -172,13 +171,14 @@ def test_all_that_is_closed_looks_alike() -> None:
 
 
 def test_who_knows_the_way_opens_and_no_one_way_opens_most() -> None:
-    env = make_env(Open().sample("held-out", 0, 100))
+    family = Open()
+    env = make_env(family.sample("held-out", 0, 100))
 
     def opened(way: Tensor | None) -> float:
         env.reset(torch.Generator().manual_seed(0))
         for _ in range(env.horizon):
             env.step(compass(env) if way is None else way.expand(100, 2))
-        return (openness(env._now) > SUCCESS).float().mean().item()
+        return (family.openness(env._now) > SUCCESS).float().mean().item()
 
     assert opened(None) > 0.85
     ways = torch.tensor([[-1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
