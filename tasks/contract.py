@@ -10,7 +10,6 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from tasks.objects.solids import Solid
 from tasks.parameters import SPLITS, Parameter
 from tasks.task import Task, parse_task, sample_task
 
@@ -74,9 +73,13 @@ class TaskFamily(ABC):
             for p in self.parameters
         }
 
-    def solid(self, task: Task) -> Solid | None:
-        """The object that a task handles, if it is one that `Bank` holds."""
-        return None
+    def coordinates(self, task: Task) -> Mapping[str, float]:
+        """Return where a task lies on the axes that results are reported along.
+
+        Returns:
+            Numbers in [0, 1], by axis; none if the family has no such axes.
+        """
+        return {}
 
     def reveal(self, values: Values) -> Float[Tensor, "world features"]:
         """The hidden parameters as features: what the oracle sees beside the rest."""

@@ -12,8 +12,6 @@ from torch import Tensor
 
 from robots.sim.simulator import Readings
 from tasks.contract import TaskFamily, Values
-from tasks.objects.solids import Solid
-from tasks.task import Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,16 +39,11 @@ class Outcome:
 class Family(TaskFamily):
     """A distribution of tasks on one compiled model.
 
-    Subclasses state the class attributes and the abstract methods, and override
-    nothing else but `adopt` and `solid`. They keep no state that changes with the
-    worlds.
+    Subclasses state the class attributes and the abstract methods. They keep no state
+    that changes with the worlds.
 
     Args:
         device: where the tensors of `start`, `control`, `observe` and `judge` live.
-        object: handled in every task instead of the family's own.
-
-    Raises:
-        ValueError: for an object, if the family handles none.
     """
 
     summary: ClassVar[str]
@@ -63,27 +56,13 @@ class Family(TaskFamily):
     lasting: ClassVar[tuple[str, ...]] = ()
     """Parameters that cannot change while an episode is under way."""
 
-    def __init__(
-        self, device: torch.device | str = "cpu", object: Solid | None = None
-    ) -> None:
+    def __init__(self, device: torch.device | str = "cpu") -> None:
         super().__init__(device)
-        self.object = object
-        if object is not None:
-            self.adopt(object)
         self.model = self.compile()
 
-    def solid(self, task: Task) -> Solid | None:
-        """That which the family was given; a family with a bank overrides this."""
-        return self.object
-
-    def adopt(self, solid: Solid) -> None:
-        """Set this instance's `parameters` and `fields` to those with a given object.
-
-        A family that handles an object overrides this; `compile` follows.
-        """
-        raise ValueError(
-            f"family {self.name!r} handles no object that {solid.name} could replace"
-        )
+    def on(self, device: torch.device | str) -> "Family":
+        """Build the same family on a device."""
+        return type(self)(device)
 
     @abstractmethod
     def compile(self) -> mujoco.MjModel:

@@ -15,6 +15,7 @@ from tasks.external import ExternalEnv, ExternalFamily
 from tasks.family import Family
 from tasks.locomotion.cheetah_direction import CheetahDirection
 from tasks.manipulation.grasp import Grasp
+from tasks.manipulation.handling import HandlingFamily
 from tasks.manipulation.insert import Insert
 from tasks.manipulation.open import Open
 from tasks.manipulation.push import Push
@@ -65,7 +66,7 @@ def find_family(
         ValueError: as `make_family`, or if there is no external family of that name.
     """
     if name in FAMILIES:
-        return FAMILIES[name](check_device(device), object)
+        return _own(FAMILIES[name], check_device(device), object)
     if ":" in name:
         if object is not None:
             raise ValueError(f"family {name} is simulated elsewhere: no object for it")
@@ -88,6 +89,16 @@ def make_env(
     if isinstance(family, Family):
         return Env(family, worlds=worlds, oracle=oracle, threads=threads)
     raise TypeError(f"nobody simulates {type(family).__name__}")
+
+
+def _own(kind: type[Family], device: torch.device, object: Solid | None) -> Family:
+    if object is None:
+        return kind(device)
+    if not issubclass(kind, HandlingFamily):
+        raise ValueError(
+            f"family {kind.name!r} handles no object that {object.name} could replace"
+        )
+    return kind(device, object)
 
 
 def _imported(name: str) -> type[ExternalFamily]:

@@ -42,7 +42,7 @@ def probe_pools(family: Family, *, worlds_per_split: int = 32) -> Pools:
 
     Measured on the CPU, over one episode of tasks of every split.
     """
-    twin = type(family)(object=family.object)
+    twin = family.on("cpu")
     tasks = [t for s in twin.splits for t in twin.sample(s, 0, worlds_per_split)]
     values = twin.values(tasks)
     sim = CpuSimulator(

@@ -45,8 +45,10 @@ from meta.evaluation.statistics import (
 from meta.machine.devices import simulator_threads
 from meta.registry import CEILING, FLOOR
 from meta.training.trained import Trained
+from tasks.contract import TaskFamily
 from tasks.objects.solids import Solid
 from tasks.registry import find_family
+from tasks.task import Task
 
 POLICY, LEVELS = "policy", ("random", FLOOR, CEILING)
 """Key of the method under evaluation, and keys of the references, which do not adapt
@@ -106,14 +108,15 @@ def evaluate(
         ledgers=ledgers,
         policies=sources(groups),
         object=object.name if object else None,
-        **_estimates(found, episodes, [family.solid(t) for t in drawn], seed),
+        **_estimates(found, episodes, family, drawn, seed),
     )
 
 
 def _estimates(
     found: Mapping[str, Mapping[int, Measured]],
     episodes: Sequence[int],
-    solids: Sequence[Solid | None],
+    family: TaskFamily,
+    tasks: Sequence[Task],
     seed: int,
 ) -> dict[str, Any]:
     """Return the fields of an evaluation that are estimated from the scores."""
@@ -130,7 +133,12 @@ def _estimates(
         "admission": estimate(
             [last[n] for n in reversed(LEVELS)], value_of_knowing, rng
         ),
-        "grid": by_object(solids, {n: levels[n] for n in BY_OBJECT}, rng),
+        "grid": by_object(
+            tasks,
+            [family.coordinates(task) for task in tasks],
+            {n: levels[n] for n in BY_OBJECT},
+            rng,
+        ),
     }
 
 

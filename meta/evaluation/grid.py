@@ -1,42 +1,56 @@
 """An evaluation by object: how complex it is, and how hard to grasp."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from meta.evaluation.results import Cell
 from meta.evaluation.statistics import Scores, estimate, mean
-from tasks.objects.complexity import CELLS, grid
-from tasks.objects.solids import Solid
+from tasks.task import Task
+
+CELLS = 7
+"""Cells along a side of the grid, as many as EGAD has (Morrison et al. 2020)."""
+AXES = ("complexity", "difficulty")
+"""The coordinates of a task that the grid sorts by."""
 
 
 def by_object(
-    solids: Sequence[Solid | None],
+    tasks: Sequence[Task],
+    coordinates: Sequence[Mapping[str, float]],
     scores: Mapping[str, Scores],
     rng: np.random.Generator,
 ) -> tuple[Cell, ...]:
     """Mean returns over the tasks of each cell of the grid that has any.
 
     Args:
-        solids: what each task handles; tasks that handle none are left out.
+        tasks: what was measured.
+        coordinates: of each task; tasks without all of `AXES` are left out.
         scores: of each method, on those tasks.
         rng: draws the resamples.
     """
-    names = np.array([solid.name if solid else "" for solid in solids])
-    different = {solid.name: solid for solid in solids if solid}
+    members: defaultdict[tuple[int, ...], list[int]] = defaultdict(list)
+    for i, at in enumerate(coordinates):
+        if all(axis in at for axis in AXES):
+            place = tuple(min(int(CELLS * at[axis]), CELLS - 1) for axis in AXES)
+            members[place].append(i)
     cells: list[Cell] = []
-    for place, members in sorted(grid(list(different.values())).items()):
-        mine = np.isin(names, [solid.name for solid in members])
-        ranges = [(k / CELLS, (k + 1) / CELLS) for k in place]
+    for place, mine in sorted(members.items()):
+        complexity, difficulty = ((k / CELLS, (k + 1) / CELLS) for k in place)
         cells.append(
             Cell(
-                complexity=ranges[0],
-                difficulty=ranges[1],
-                objects=sorted(solid.name for solid in members),
-                tasks=int(mine.sum()),
+                complexity=complexity,
+                difficulty=difficulty,
+                objects=sorted({_object(tasks[i]) for i in mine}),
+                tasks=len(mine),
                 returns={
                     n: estimate([s[:, mine]], mean, rng) for n, s in scores.items()
                 },
             )
         )
     return tuple(cells)
+
+
+def _object(task: Task) -> str:
+    """Return what a task is about: those of its parameters that are names."""
+    return ", ".join(v for v in task.parameters.values() if isinstance(v, str))

@@ -4,15 +4,12 @@ The model is `assets/robots/panda`; its README names the source of every figure.
 arm stands at the origin of its frame, on z = 0; x points away from it, over the table.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 import mujoco
-import numpy as np
 import torch
 from jaxtyping import Float
-from numpy.typing import NDArray
 from torch import Tensor
 
 import assets
@@ -24,13 +21,6 @@ JOINTS = tuple(f"joint{i}" for i in range(1, 8))
 """Names of the joints, and of the actuators that drive them, base to flange."""
 JOINT_SPEED = (2.175, 2.175, 2.175, 2.175, 2.61, 2.61, 2.61)
 """Joint speed limits [rad/s] (Franka Control Interface documentation)."""
-REACH = 0.855
-"""Maximum reach of the arm [m] (Franka Emika Panda datasheet)."""
-NEUTRAL = (0.0, -math.pi / 4, 0.0, -3 * math.pi / 4, 0.0, math.pi / 2, 0.0)
-"""Joint angles [rad] the inverse kinematics starts from: elbow up, tool down."""
-
-_UPRIGHT = np.diag([1.0, -1.0, -1.0])
-"""Tool frame in the world: x, the paddle's face, along +x; z, the approach, down."""
 
 
 class CartesianVelocity:
@@ -171,129 +161,6 @@ class Panda(Robot):
         table along +x. Timestep 0.005 s, `implicitfast`.
         """
         return _load("scene.xml")
-
-
-def home(x: float, y: float, z: float) -> tuple[float, ...]:
-    """Find joint angles that hold the tool upright at a point, facing +x.
-
-    Args:
-        x: tool centre in the world frame [m].
-        y: as x [m].
-        z: as x [m].
-
-    Returns:
-        The seven joint angles [rad]; the same for the same point, always.
-
-    Raises:
-        ValueError: if the arm cannot hold the tool there.
-    """
-    angles = _Kinematics().solve(np.array([x, y, z]), np.array(NEUTRAL))
-    return tuple(float(angle) for angle in angles)
-
-
-class StartTable:
-    """Joint angles for any point of a horizontal rectangle, as `home` would find them.
-
-    A grid of inverse-kinematics solutions, at most 2 cm apart, interpolated linearly:
-    the tool is within 0.3 mm and 0.1 degrees of where it was asked to be.
-
-    Args:
-        x: extent of the rectangle in the world frame, least and greatest [m].
-        y: as x [m].
-        z: height of the tool's centre [m].
-        device: where the places and the angles live.
-
-    Raises:
-        ValueError: if an extent is reversed or the arm cannot hold the tool there.
-    """
-
-    _PITCH = 0.02
-
-    def __init__(
-        self,
-        *,
-        x: tuple[float, float],
-        y: tuple[float, float],
-        z: float,
-        device: torch.device | str = "cpu",
-    ) -> None:
-        if x[1] < x[0] or y[1] < y[0]:
-            raise ValueError(f"extents run from least to greatest, got x={x}, y={y}")
-        nx, ny = (math.ceil((b - a) / self._PITCH) + 2 for a, b in (x, y))
-        arm = _Kinematics()
-        grid = np.empty((nx, ny, 7))
-        for i, px in enumerate(np.linspace(*x, nx)):
-            for j, py in enumerate(np.linspace(*y, ny)):
-                grid[i, j] = arm.solve(np.array([px, py, z]), np.array(NEUTRAL))
-        self._grid = torch.from_numpy(grid).float().to(device)
-        self._cells = torch.tensor([nx - 1.0, ny - 1.0], device=device)
-
-    def __call__(self, u: Float[Tensor, "world 2"]) -> Float[Tensor, "world 7"]:
-        """Look up joint angles.
-
-        Args:
-            u: places in the rectangle, (0, 0) at the least x and y, (1, 1) at the
-                greatest.
-
-        Returns:
-            Joint angles [rad].
-        """
-        scaled = u.clamp(0, 1) * self._cells
-        cell = scaled.floor().minimum(self._cells - 1)
-        i, j = cell.long().unbind(-1)
-        fx, fy = (scaled - cell)[..., None].unbind(-2)
-        near = (1 - fy) * self._grid[i, j] + fy * self._grid[i, j + 1]
-        far = (1 - fy) * self._grid[i + 1, j] + fy * self._grid[i + 1, j + 1]
-        return (1 - fx) * near + fx * far
-
-
-class _Kinematics:
-    """Inverse kinematics on the compiled arm alone."""
-
-    def __init__(self) -> None:
-        self._model = Panda().spec().compile()
-        self._data = mujoco.MjData(self._model)
-        self._site = self._model.site("tool").id
-
-    def solve(
-        self, point: NDArray[np.float64], start: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Damped least squares from `start`, with a pull towards it in the null space.
-
-        Raises:
-            ValueError: if no joint angles within range reach the point.
-        """
-        low, high = self._model.jnt_range.T
-        angles = start.copy()
-        jac = np.zeros((6, 7))
-        for _ in range(200):
-            error = self._error(angles, point)
-            mujoco.mj_jacSite(self._model, self._data, jac[:3], jac[3:], self._site)
-            inverse = jac.T @ np.linalg.inv(jac @ jac.T + 1e-9 * np.eye(6))
-            pull = (np.eye(7) - inverse @ jac) @ (start - angles)
-            step = inverse @ error + 0.5 * pull
-            step *= min(1.0, 0.5 / float(np.abs(step).max() + 1e-12))
-            angles = np.clip(angles + step, low, high)
-            if np.abs(step).max() < 1e-10:
-                break
-        if np.abs(self._error(angles, point)).max() > 1e-6:
-            x, y, z = point
-            raise ValueError(
-                f"the arm cannot hold its tool upright at x={x:.3f}, y={y:.3f}, "
-                f"z={z:.3f} m; it reaches {REACH} m from (0, 0, 0.333)"
-            )
-        return angles
-
-    def _error(
-        self, angles: NDArray[np.float64], point: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Translation [m] and rotation vector [rad] from the pose at `angles`."""
-        self._data.qpos[:] = angles
-        mujoco.mj_kinematics(self._model, self._data)
-        mujoco.mj_comPos(self._model, self._data)
-        frame = self._data.site_xmat[self._site]
-        turn = 0.5 * np.cross(frame.reshape(3, 3), _UPRIGHT, axis=0).sum(axis=1)
-        return np.concatenate([point - self._data.site_xpos[self._site], turn])
 
 
 def _load(file: str) -> mujoco.MjSpec:

@@ -17,7 +17,6 @@ from robots.legged.half_cheetah import HalfCheetah
 from robots.sim.coordinates import Coordinates
 from tasks.contract import Values
 from tasks.family import Family, Instant, Outcome
-from tasks.objects.solids import Solid
 from tasks.parameters import Choice, Scalar
 
 _DT = 0.05  # [s], five physics steps of 10 ms
@@ -41,10 +40,8 @@ class CheetahDirection(Family):
     fields = ("body_mass", "body_inertia")
     weights: ClassVar[Mapping[str, float]] = {"velocity": 1.0, "control": -0.05}
 
-    def __init__(
-        self, device: torch.device | str = "cpu", object: Solid | None = None
-    ) -> None:
-        super().__init__(device, object)
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        super().__init__(device)
         distance, *body = HalfCheetah.joints
         self._distance = Coordinates(self.model, [distance], device)
         self._body = Coordinates(self.model, body, device)

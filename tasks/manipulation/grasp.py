@@ -15,16 +15,15 @@ from jaxtyping import Float, Num
 from torch import Tensor
 
 from robots.arms.gripper import FINGERS, FORCE, OPEN, PandaGripper
-from robots.arms.panda import CartesianVelocity, Panda, StartTable
 from robots.sim.coordinates import Coordinates
 from tasks.contract import Values
 from tasks.family import Family, Instant, Outcome, per_world
+from tasks.manipulation.arm_family import HOLD_GAIN, around
+from tasks.manipulation.handling import BankFamily
 from tasks.objects import bank, generator
-from tasks.objects.bank import Bank
 from tasks.objects.solids import Solid
 from tasks.parameters import Scalar
 from tasks.rewards import closeness
-from tasks.task import Task
 
 PLACE = (0.50, 0.0)  # [m], of the object, whose length lies along x
 TOOL_Z = 0.02  # [m], height at which the fingers start, open, around the object
@@ -38,7 +37,7 @@ SOLIDS = generator.make_solids(generator.TRAIN, flat=False)
 UNSEEN = generator.make_solids(generator.UNSEEN, flat=False)
 
 
-class Grasp(Family):
+class Grasp(BankFamily):
     """Lift and hold objects of hidden mass, friction, centre of mass and shape."""
 
     name = "grasp"
@@ -47,6 +46,9 @@ class Grasp(Family):
     substeps = 20
     obs_dim = 9
     action_dim = 3
+    robot = PandaGripper()
+    start_x, start_y, tool_z = around(PLACE[0], 0.01), around(0.0, 0.005), TOOL_Z
+    solids, insert_share = (*SOLIDS, *UNSEEN), INSERT_SHARE
     splits = (*Family.splits, "unseen-shapes")
     lasting = ("shape",)
     parameters = (
@@ -79,23 +81,10 @@ class Grasp(Family):
     def __init__(
         self, device: torch.device | str = "cpu", object: Solid | None = None
     ) -> None:
-        self._bank = Bank((*SOLIDS, *UNSEEN))
         super().__init__(device, object)
-        self._arm = CartesianVelocity(Panda(), self.model, device=device)
-        self._joints = Panda().coordinates(self.model, device)
         self._fingers = Coordinates(self.model, FINGERS, device)
-        self._object = Coordinates(self.model, ["object"], device)
-        self._starts = StartTable(
-            x=(PLACE[0] - 0.01, PLACE[0] + 0.01),
-            y=(-0.005, 0.005),
-            z=TOOL_Z,
-            device=device,
-        )
-        self._rest = torch.from_numpy(self.model.qpos0).float().to(device)
-        halves = [np.ptp(s.vertices[:, 0]) / 2 for s in self._bank.solids]
-        self._half = torch.tensor(halves, dtype=torch.float32)
 
-    def adopt(self, solid: Solid) -> None:
+    def use_object(self, solid: Solid) -> None:
         """A bank of the one object, which must fit between the fingers."""
         width = float(np.ptp(solid.vertices[:, 1]))
         if width > 2 * OPEN - 0.005:
@@ -103,45 +92,24 @@ class Grasp(Family):
                 f"{solid.name} is {100 * width:.1f} cm wide along y; the fingers open "
                 f"to {200 * OPEN - 0.5:.1f} cm"
             )
-        self._bank = Bank([solid])
-        self.parameters = (*self.parameters[:-1], bank.shape_among([solid]))
-
-    def solid(self, task: Task) -> Solid:
-        """The one of the bank that the task's shape names."""
-        return self._bank.by_name[str(task.parameters["shape"])]
+        super().use_object(solid)
 
     def compile(self) -> mujoco.MjModel:
         """The arm with its fingers around an object on the table."""
-        spec = PandaGripper().scene()
-        self._bank.add_to(spec, "object", (*PLACE, 0.0))
-        for slot in range(self._bank.slots):
-            geom = spec.geom(f"object_{slot}")
-            # the object's own friction decides at the fingers and on the table
-            geom.priority, geom.condim = 1, 3
+        spec = self.robot.scene()
+        self.add_object(spec, PLACE, condim=3)
         spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
         spec.option.impratio = 100  # friction that creeps would let a held object turn
         return spec.compile()
 
     def model_fields(self, values: Values) -> Mapping[str, Num[Tensor, "world ..."]]:
         """Shape, mass properties and friction of the object."""
-        shape, model = values["shape"], self.model
+        shape = values["shape"].long()
         insert = torch.zeros(len(shape), 3)
-        insert[:, 0] = values["insert_x"] * self._half[shape.long()]
+        insert[:, 0] = values["insert_x"] * self._half[shape]
         insert[:, 2] = TOOL_Z
-        sliding = values["friction"].double()[:, None].expand(-1, self._bank.slots)
-        friction = torch.nn.functional.pad(sliding[..., None], (0, 2))
         return per_world(
-            model,
-            **self._bank.fields(model, "object", shape),
-            **self._bank.inertia(
-                model,
-                "object",
-                shape,
-                mass=values["mass"],
-                insert=insert,
-                insert_share=INSERT_SHARE,
-            ),
-            geom_friction=(self._bank.geoms(model, "object"), friction),
+            self.model, **self.object_fields(values, insert, torsional=0.0)
         )
 
     def start(
@@ -150,23 +118,22 @@ class Grasp(Family):
         """Open fingers around the object's middle, a little off."""
         worlds = len(values["mass"])
         u = torch.rand(worlds, 3, generator=rng, device=self.device)
-        qpos = self._rest.repeat(worlds, 1)
-        qpos[:, self._joints.qpos] = self._starts(u[:, :2])
+        qpos, qvel = self.begin(u[:, :2])
         qpos[:, self._fingers.qpos] = OPEN
         pose = qpos[:, self._object.qpos]
         pose[:, 0] = PLACE[0] + 0.01 * (2 * u[:, 2] - 1)
         pose[:, 1], pose[:, 2] = 0.0, bank.RESTING
-        return qpos, torch.zeros(worlds, self.model.nv, device=self.device)
+        return qpos, qvel
 
     def control(
         self, now: Instant, action: Float[Tensor, "world action"]
     ) -> Float[Tensor, "world nu"]:
         """Velocity of the hand along x and up, and the force of the fingers."""
         along, up, grip = action.unbind(-1)
-        across = -8.0 * now.readings.sensors["tool_pos"][:, 1]
+        across = -HOLD_GAIN * now.readings.sensors["tool_pos"][:, 1]
         velocity = torch.stack([SPEED[0] * along, across, SPEED[1] * up], -1)
         force = OPENING - (OPENING + FORCE) * (grip[:, None] + 1) / 2
-        return torch.cat([self._arm(now.readings, velocity), force], dim=-1)
+        return torch.cat([self.move(now, velocity), force], dim=-1)
 
     def observe(self, now: Instant) -> Float[Tensor, "world obs"]:
         """Hand, fingers, the object's place and tilt, and the time."""

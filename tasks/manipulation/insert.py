@@ -14,11 +14,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from robots.arms.panda import CartesianVelocity, Panda, StartTable
 from tasks.contract import Values
 from tasks.family import Family, Instant, Outcome, per_world
 from tasks.manipulation import plate
-from tasks.objects.solids import Solid
+from tasks.manipulation.arm_family import ArmFamily, around
 from tasks.parameters import Choice, Scalar
 from tasks.rewards import closeness
 
@@ -32,7 +31,7 @@ SPEED = (0.3, 0.3, 0.2)  # [m/s], of a full command along x, y and z
 SUCCESS = 0.03  # [m], depth of the peg's end below the plate's top
 
 
-class Insert(Family):
+class Insert(ArmFamily):
     """Insert a peg into a hole of hidden place, clearance, friction and outline."""
 
     name = "insert"
@@ -41,6 +40,8 @@ class Insert(Family):
     substeps = 10
     obs_dim = 7
     action_dim = 3
+    start_x, start_y = around(SEEN[0], START_HALF), around(SEEN[1], START_HALF)
+    tool_z = START_Z
     splits = (*Family.splits, "unseen-shapes")
     # a hole that moved with the peg in it would be in its way
     lasting = ("offset_x", "offset_y", "clearance", "hole")
@@ -90,15 +91,8 @@ class Insert(Family):
         "effort": -0.1 / horizon,
     }
 
-    def __init__(
-        self, device: torch.device | str = "cpu", object: Solid | None = None
-    ) -> None:
-        super().__init__(device, object)
-        self._arm = CartesianVelocity(Panda(), self.model, device=device)
-        lows, highs = ([c + s * START_HALF for c in SEEN] for s in (-1, 1))
-        self._starts = StartTable(
-            x=(lows[0], highs[0]), y=(lows[1], highs[1]), z=START_Z, device=device
-        )
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        super().__init__(device)
         self._speed = torch.tensor(SPEED, device=device)
         self._seen = torch.tensor([*SEEN, plate.HEIGHT + NOSE], device=device)
         self._boxes = [self.model.geom(n).id for n in plate.FRAME + plate.WALLS]
@@ -106,7 +100,7 @@ class Insert(Family):
 
     def compile(self) -> mujoco.MjModel:
         """The arm with a peg, a plate with a hole, a mark where the hole is seen."""
-        spec = Panda().scene()
+        spec = self.robot.scene()
         peg = spec.geom("paddle")
         peg.name, peg.type = "peg", mujoco.mjtGeom.mjGEOM_CAPSULE
         # from the holder, 3 cm behind the tool's centre, to the nose
@@ -148,13 +142,13 @@ class Insert(Family):
         """The peg above the hole that is seen, a little off."""
         worlds = len(values["clearance"])
         u = torch.rand(worlds, 2, generator=rng, device=self.device)
-        return self._starts(u), torch.zeros(worlds, self.model.nv, device=self.device)
+        return self.begin(u)
 
     def control(
         self, now: Instant, action: Float[Tensor, "world action"]
     ) -> Float[Tensor, "world nu"]:
         """A velocity of the tool."""
-        return self._arm(now.readings, self._speed * action)
+        return self.move(now, self._speed * action)
 
     def observe(self, now: Instant) -> Float[Tensor, "world obs"]:
         """The peg's nose from the hole that is seen, its velocity, and the time."""

@@ -13,18 +13,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from robots.arms.panda import CartesianVelocity, Panda, StartTable
 from robots.sim.coordinates import Coordinates
 from tasks.contract import Values
 from tasks.family import Family, Instant, Outcome, per_world
-from tasks.objects.solids import Solid
+from tasks.manipulation.arm_family import ArmFamily, around
 from tasks.parameters import Choice, Scalar
 from tasks.rewards import closeness
 
 CENTRE = (0.50, 0.0)  # [m], of the square in which closed handles are
 HALF = 0.06  # [m], half the side of that square
 TOOL_Z = 0.20  # [m], height of the handle
-HEIGHT_GAIN = 8.0  # [1/s]
 SPEED = 0.4  # [m/s], of a full command
 ANGLE = 1.4  # [rad], by which a door opens
 SUCCESS = 0.9  # of the way
@@ -50,7 +48,7 @@ along a line, 1 counterclockwise, -1 clockwise, seen from above."""
 _UNSEEN = 2  # the last of them
 
 
-class Open(Family):
+class Open(ArmFamily):
     """Open a drawer or a door of hidden mechanism, latch, damping and travel."""
 
     name = "open"
@@ -59,6 +57,7 @@ class Open(Family):
     substeps = 12
     obs_dim = 3
     action_dim = 2
+    start_x, start_y, tool_z = around(CENTRE[0], HALF), around(CENTRE[1], HALF), TOOL_Z
     splits = (*Family.splits, "unseen-shapes")
     lasting = ("mechanism", "travel")
     parameters = (
@@ -105,24 +104,15 @@ class Open(Family):
         "strain": -0.1 / horizon,
     }
 
-    def __init__(
-        self, device: torch.device | str = "cpu", object: Solid | None = None
-    ) -> None:
-        super().__init__(device, object)
-        self._arm = CartesianVelocity(Panda(), self.model, device=device)
-        self._joints = Panda().coordinates(self.model, device)
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        super().__init__(device)
         self._chest = Coordinates(self.model, ["chest_x", "chest_y"], device)
         self._opening = Coordinates(self.model, ["slide", "hinge"], device)
         self._centre = torch.tensor(CENTRE, device=device)
-        lows = [c - HALF for c in CENTRE]
-        highs = [c + HALF for c in CENTRE]
-        self._starts = StartTable(
-            x=(lows[0], highs[0]), y=(lows[1], highs[1]), z=TOOL_Z, device=device
-        )
 
     def compile(self) -> mujoco.MjModel:
         """The arm, and furniture whose handle it holds."""
-        spec = Panda().scene()
+        spec = self.robot.scene()
         _shape_hand(spec)
         _add_furniture(spec)
         # soft enough for steps of 5 ms, and free to turn about the handle
@@ -170,18 +160,15 @@ class Open(Family):
         """The furniture anywhere in the square, closed, with the hand on its handle."""
         worlds = len(values["travel"])
         u = torch.rand(worlds, 2, generator=rng, device=self.device)
-        qpos = torch.zeros(worlds, self.model.nq, device=self.device)
-        qpos[:, self._joints.qpos] = self._starts(u)
+        qpos, qvel = self.begin(u)
         qpos[:, self._chest.qpos] = HALF * (2 * u - 1)
-        return qpos, torch.zeros(worlds, self.model.nv, device=self.device)
+        return qpos, qvel
 
     def control(
         self, now: Instant, action: Float[Tensor, "world action"]
     ) -> Float[Tensor, "world nu"]:
         """A planar velocity of the hand at constant height, of at most `SPEED`."""
-        height = HEIGHT_GAIN * (TOOL_Z - now.readings.sensors["tool_pos"][:, 2:])
-        velocity = torch.cat([SPEED * _bounded(action), height], dim=-1)
-        return self._arm(now.readings, velocity)
+        return self.move_level(now, SPEED * _bounded(action))
 
     def observe(self, now: Instant) -> Float[Tensor, "world obs"]:
         """Hand and time; neither velocity nor handle, which would give it away."""

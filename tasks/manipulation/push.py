@@ -15,22 +15,20 @@ import torch
 from jaxtyping import Float, Num
 from torch import Tensor
 
-from robots.arms.panda import CartesianVelocity, Panda, StartTable
 from robots.sim.coordinates import Coordinates
 from tasks.contract import Values
 from tasks.family import Family, Instant, Outcome, per_world
+from tasks.manipulation.arm_family import around
+from tasks.manipulation.handling import PATCH, BankFamily, yaw
 from tasks.manipulation.target import add_target
 from tasks.objects import bank, generator
-from tasks.objects.bank import Bank
 from tasks.objects.solids import Solid
 from tasks.parameters import Scalar
 from tasks.rewards import closeness
-from tasks.task import Task
 
 PLACE = (0.55, -0.10)  # [m], the side of the object that is pushed; along y
 TARGET = ((-0.02, 0.02), (0.12, 0.20))  # [m], across and along the push
 TOOL_Z = 0.045  # [m], height of the finger's centre
-HEIGHT_GAIN = 8.0  # [1/s]
 SPEED = 0.35  # [m/s], of a full command
 PUSHING = 8  # steps that the push may take; the hand rests in those that are left
 INSERT_SHARE = 0.6  # of the object's mass sits in the insert that shifts its centre
@@ -40,7 +38,7 @@ SOLIDS = generator.make_solids(generator.TRAIN, flat=True)
 UNSEEN = generator.make_solids(generator.UNSEEN, flat=True)
 
 
-class Push(Family):
+class Push(BankFamily):
     """Push an object of hidden centre of mass, friction, mass and shape to a pose."""
 
     name = "push"
@@ -49,6 +47,9 @@ class Push(Family):
     substeps = 20
     obs_dim = 10
     action_dim = 2
+    start_x, start_y = around(PLACE[0], 0.01), (PLACE[1] - 0.04, PLACE[1] - 0.03)
+    tool_z = TOOL_Z
+    solids, insert_share = (*SOLIDS, *UNSEEN), INSERT_SHARE
     splits = (*Family.splits, "unseen-shapes")
     lasting = ("shape",)
     parameters = (
@@ -81,72 +82,34 @@ class Push(Family):
     def __init__(
         self, device: torch.device | str = "cpu", object: Solid | None = None
     ) -> None:
-        self._bank = Bank((*SOLIDS, *UNSEEN))
         super().__init__(device, object)
-        self._arm = CartesianVelocity(Panda(), self.model, device=device)
-        self._joints = Panda().coordinates(self.model, device)
-        self._starts = StartTable(
-            x=(PLACE[0] - 0.01, PLACE[0] + 0.01),
-            y=(PLACE[1] - 0.04, PLACE[1] - 0.03),
-            z=TOOL_Z,
-            device=device,
-        )
-        self._rest = torch.from_numpy(self.model.qpos0).float().to(device)
-        self._object = Coordinates(self.model, ["object"], device)
         self._goal = Coordinates(self.model, ["target_x", "target_y"], device)
         self._place = torch.tensor(PLACE, device=device)
         low, high = torch.tensor(TARGET, device=device).mT
         self._target = low, high - low
         # the pushed side of every object is at the same place, its middle is not
-        halves = [np.ptp(s.vertices[:, 0]) / 2 for s in self._bank.solids]
-        self._halves = torch.tensor(halves, dtype=torch.float32)  # for `model_fields`
-        self._half = self._halves.to(device)
-
-    def adopt(self, solid: Solid) -> None:
-        """A bank of the one object."""
-        self._bank = Bank([solid])
-        self.parameters = (*self.parameters[:-1], bank.shape_among([solid]))
-
-    def solid(self, task: Task) -> Solid:
-        """The one of the bank that the task's shape names."""
-        return self._bank.by_name[str(task.parameters["shape"])]
+        self._half_here = self._half.to(device)
 
     def compile(self) -> mujoco.MjModel:
         """The arm with a finger, an object before it and where that is to be."""
-        spec = Panda().scene()
+        spec = self.robot.scene()
         spec.geom("paddle").size = np.array([0.008, 0.012, 0.04])
-        self._bank.add_to(spec, "object", (*PLACE, 0.0))
-        for slot in range(self._bank.slots):
-            geom = spec.geom(f"object_{slot}")
-            # the object's own friction decides on the table and at the finger
-            geom.priority, geom.condim = 1, 4
+        self.add_object(spec, PLACE, condim=4)
         add_target(spec, axes="xy", at=(*PLACE, 0.001), radius=SUCCESS[0])
         spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
         return spec.compile()
 
     def model_fields(self, values: Values) -> Mapping[str, Num[Tensor, "world ..."]]:
         """Shape, mass properties and friction of the object, and the target's place."""
-        shape, model = values["shape"], self.model
-        insert = torch.zeros(len(shape), 3)
+        insert = torch.zeros(len(values["shape"]), 3)
         insert[:, 1] = values["insert_y"]
-        sliding = values["friction"].double()[:, None].expand(-1, self._bank.slots)
-        # torsional friction of a patch about 3 cm wide; none against rolling
-        friction = torch.stack([sliding, 0.02 * sliding, torch.zeros_like(sliding)], -1)
-        target = torch.from_numpy(model.body("target").pos).repeat(len(shape), 1)
-        target[:, 1] += self._halves[shape.long()]
+        body = self.model.body("target")
+        target = torch.from_numpy(body.pos).repeat(len(insert), 1)
+        target[:, 1] += self._half[values["shape"].long()]
         return per_world(
-            model,
-            **self._bank.fields(model, "object", shape),
-            **self._bank.inertia(
-                model,
-                "object",
-                shape,
-                mass=values["mass"],
-                insert=insert,
-                insert_share=INSERT_SHARE,
-            ),
-            geom_friction=(self._bank.geoms(model, "object"), friction),
-            body_pos=(model.body("target").id, target),
+            self.model,
+            **self.object_fields(values, insert, torsional=PATCH),
+            body_pos=(body.id, target),
         )
 
     def start(
@@ -156,23 +119,21 @@ class Push(Family):
         worlds = len(values["mass"])
         u = torch.rand(worlds, 4, generator=rng, device=self.device)
         low, extent = self._target
-        qpos = self._rest.repeat(worlds, 1)
-        qpos[:, self._joints.qpos] = self._starts(u[:, :2])
+        qpos, qvel = self.begin(u[:, :2])
         pose = qpos[:, self._object.qpos]
         pose[:, 0] = PLACE[0]
-        pose[:, 1] = PLACE[1] + self._half[values["shape"].long()]
+        pose[:, 1] = PLACE[1] + self._half_here[values["shape"].long()]
         pose[:, 2] = bank.RESTING
         pose[:, 3] = pose[:, 6] = math.sqrt(0.5)  # its x axis along the push
         qpos[:, self._goal.qpos] = low + extent * u[:, 2:]
-        return qpos, torch.zeros(worlds, self.model.nv, device=self.device)
+        return qpos, qvel
 
     def control(
         self, now: Instant, action: Float[Tensor, "world action"]
     ) -> Float[Tensor, "world nu"]:
         """A planar velocity of the finger, at constant height, while it may push."""
-        height = HEIGHT_GAIN * (TOOL_Z - now.readings.sensors["tool_pos"][:, 2])
         plane = SPEED * action.flip(-1) * ~_over(now)[:, None]
-        return self._arm(now.readings, torch.cat([plane, height[:, None]], dim=-1))
+        return self.move_level(now, plane)
 
     def observe(self, now: Instant) -> Float[Tensor, "world obs"]:
         """Finger, target and time; how the object has moved once the push is over."""
@@ -213,10 +174,10 @@ class Push(Family):
         """How far the object has moved [m], and how far it is turned [rad]."""
         pose = self._object.positions(now.readings)
         moved = pose[:, :2] - self._place
-        half = self._half[now.values["shape"].long()]
+        half = self._half_here[now.values["shape"].long()]
         moved = torch.stack([moved[:, 0], moved[:, 1] - half], dim=-1)
-        yaw = 2 * torch.atan2(pose[:, 6], pose[:, 3]) - math.pi / 2
-        return moved, torch.atan2(yaw.sin(), yaw.cos())
+        turned = yaw(pose) - math.pi / 2
+        return moved, torch.atan2(turned.sin(), turned.cos())
 
 
 def _over(now: Instant) -> Tensor:

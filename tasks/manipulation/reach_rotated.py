@@ -14,26 +14,24 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from robots.arms.panda import CartesianVelocity, Panda, StartTable
 from robots.sim.coordinates import Coordinates
 from tasks.contract import Values
-from tasks.family import Family, Instant, Outcome
+from tasks.family import Instant, Outcome
+from tasks.manipulation.arm_family import ArmFamily, around
 from tasks.manipulation.target import add_target
-from tasks.objects.solids import Solid
 from tasks.parameters import Choice, Scalar
 from tasks.rewards import closeness
 
 CENTRE = (0.50, 0.0)  # [m], of the square in which hand and goals start
 HALF = 0.12  # [m], half the side of that square
 TOOL_Z = 0.20  # [m]
-HEIGHT_GAIN = 8.0  # [1/s]
 SPEED = 0.5  # [m/s], of a full command
 SUCCESS = 0.03  # [m]
 SHOULDER = (0, 1, 2)  # actuators of joints 1 to 3
 ELBOW = (3, 4, 5, 6)
 
 
-class ReachRotated(Family):
+class ReachRotated(ArmFamily):
     """Reach goals with rotated, mirrored and weakened commands."""
 
     name = "reach-rotated"
@@ -42,6 +40,7 @@ class ReachRotated(Family):
     substeps = 8
     obs_dim = 5
     action_dim = 2
+    start_x, start_y, tool_z = around(CENTRE[0], HALF), around(CENTRE[1], HALF), TOOL_Z
     parameters = (
         Scalar(
             name="rotation",
@@ -74,23 +73,14 @@ class ReachRotated(Family):
         "effort": -0.1 / horizon,
     }
 
-    def __init__(
-        self, device: torch.device | str = "cpu", object: Solid | None = None
-    ) -> None:
-        super().__init__(device, object)
-        self._arm = CartesianVelocity(Panda(), self.model, device=device)
-        self._joints = Panda().coordinates(self.model, device)
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        super().__init__(device)
         self._target = Coordinates(self.model, ["target_x", "target_y"], device)
         self._centre = torch.tensor(CENTRE, device=device)
-        lows = [c - HALF for c in CENTRE]
-        highs = [c + HALF for c in CENTRE]
-        self._starts = StartTable(
-            x=(lows[0], highs[0]), y=(lows[1], highs[1]), z=TOOL_Z, device=device
-        )
 
     def compile(self) -> mujoco.MjModel:
         """The arm and a goal in the plane of its hand."""
-        spec = Panda().scene()
+        spec = self.robot.scene()
         add_target(spec, axes="xy", at=(0.0, 0.0, TOOL_Z), radius=SUCCESS)
         return spec.compile()
 
@@ -110,10 +100,9 @@ class ReachRotated(Family):
         worlds = len(values["rotation"])
         u = torch.rand(worlds, 4, generator=rng, device=self.device)
         goals = self._centre + HALF * (2 * u[:, 2:] - 1)
-        qpos = torch.zeros(worlds, self.model.nq, device=self.device)
-        qpos[:, self._joints.qpos] = self._starts(u[:, :2])
+        qpos, qvel = self.begin(u[:, :2])
         qpos[:, self._target.qpos] = goals
-        return qpos, torch.zeros(worlds, self.model.nv, device=self.device)
+        return qpos, qvel
 
     def control(
         self, now: Instant, action: Float[Tensor, "world action"]
@@ -123,16 +112,8 @@ class ReachRotated(Family):
         x, y = action.unbind(-1)
         y = torch.where(now.values["mirrored"] > 0, -y, y)
         cos, sin = angle.cos(), angle.sin()
-        tool = now.readings.sensors["tool_pos"]
-        velocity = torch.stack(
-            [
-                SPEED * (cos * x - sin * y),
-                SPEED * (sin * x + cos * y),
-                HEIGHT_GAIN * (TOOL_Z - tool[:, 2]),
-            ],
-            dim=-1,
-        )
-        return self._arm(now.readings, velocity)
+        turned = [SPEED * (cos * x - sin * y), SPEED * (sin * x + cos * y)]
+        return self.move_level(now, torch.stack(turned, dim=-1))
 
     def observe(self, now: Instant) -> Float[Tensor, "world obs"]:
         """Hand, goal and time; no velocity and no past, which would give it away."""

@@ -14,10 +14,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from robots.arms.panda import CartesianVelocity, Panda, StartTable
 from robots.sim.coordinates import Coordinates
 from tasks.contract import Values
 from tasks.family import Family, Instant, Outcome, per_world
+from tasks.manipulation.handling import (
+    PATCH,
+    HandlingFamily,
+    decide_friction,
+    slot_friction,
+    yaw,
+)
 from tasks.manipulation.target import add_target
 from tasks.objects import shapes
 from tasks.objects.bank import BODY_FIELDS, Bank
@@ -30,13 +36,12 @@ from tasks.rewards import closeness
 PLACE = (0.60, -0.05)  # [m], middle of the face that the object shows to the paddle
 TARGET_Y = (0.52, 0.66)  # [m]; at x = 0.6 m that is beyond the arm's reach
 TOOL_Z = 0.045  # [m], height of the paddle's centre
-HEIGHT_GAIN = 8.0  # [1/s]
 SPEED = (1.4, 0.5)  # [m/s], of a full command along and across the blow
 INSERT_SHARE = 0.4  # of the object's mass sits in the insert that shifts its centre
 SUCCESS = 0.06  # [m]
 
 
-class Strike(Family):
+class Strike(HandlingFamily):
     """Strike an object of hidden friction, mass, centre of mass and shape."""
 
     name = "strike"
@@ -45,6 +50,7 @@ class Strike(Family):
     substeps = 20
     obs_dim = 14
     action_dim = 2
+    start_x, start_y, tool_z = (0.58, 0.62), (-0.08, -0.07), TOOL_Z
     splits = (*Family.splits, "unseen-shapes")
     lasting = ("shape", "size")
     parameters = (
@@ -90,19 +96,12 @@ class Strike(Family):
         self._bank: Bank | None = None
         self._slots = [f"object_{slot}" for slot in shapes.SLOTS]
         super().__init__(device, object)
-        self._arm = CartesianVelocity(Panda(), self.model, device=device)
-        self._joints = Panda().coordinates(self.model, device)
-        self._starts = StartTable(
-            x=(0.58, 0.62), y=(-0.08, -0.07), z=TOOL_Z, device=device
-        )
-        self._object = Coordinates(self.model, ["object"], device)
         self._target = Coordinates(self.model, ["target_y"], device)
         self._place = torch.tensor(PLACE, device=device)
-        self._rest = torch.from_numpy(self.model.qpos0).float().to(device)
         self._body = self.model.body("object").id
         self._geoms = [self.model.geom(name).id for name in self._slots]
 
-    def adopt(self, solid: Solid) -> None:
+    def use_object(self, solid: Solid) -> None:
         """An object's parts instead of the slots; shape and size are its own."""
         solid = shapes.struck(solid)
         self._bank = Bank([solid])
@@ -118,36 +117,32 @@ class Strike(Family):
 
     def compile(self) -> mujoco.MjModel:
         """The arm, an object within its reach and a target beyond it."""
-        spec = Panda().scene()
+        spec = self.robot.scene()
         # the paddle's broad face looks along the blow
         spec.geom("paddle").size = np.array([0.06, 0.012, 0.04])
         if self._bank:
             self._bank.add_to(spec, "object", (0.5, 0.0, shapes.HALF_HEIGHT))
         else:
             shapes.add_object(spec, "object")
+        decide_friction(spec, self._slots, condim=4)
         for name in self._slots:
-            geom = spec.geom(name)
-            # the object's own friction decides on the table; contype/conaffinity as is
-            geom.priority, geom.condim = 1, 4
             # softer than the default 0.02 s, at which flat objects rattle as they slide
-            geom.solref = np.array([0.03, 1.0])
+            spec.geom(name).solref = np.array([0.03, 1.0])
         add_target(spec, axes="y", at=(PLACE[0], 0.0, 0.001), radius=SUCCESS)
         spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
         return spec.compile()
 
     def model_fields(self, values: Values) -> Mapping[str, Float[Tensor, "world ..."]]:
         """Shape, mass properties and friction of the object."""
-        sliding = values["friction"].double()[:, None].expand(-1, len(self._slots))
-        # torsional friction of a patch about 3 cm wide; none against rolling
-        friction = torch.stack([sliding, 0.02 * sliding, torch.zeros_like(sliding)], -1)
+        friction = slot_friction(values, len(self._slots), PATCH)
         body, geoms = self._body, self._geoms
         if self._bank:
-            insert = torch.from_numpy(self._bank.com).repeat(len(sliding), 1)
+            insert = torch.from_numpy(self._bank.com).repeat(len(friction), 1)
             insert[:, 1] += values["insert_y"]
             inertia = self._bank.inertia(
                 self.model,
                 "object",
-                torch.zeros(len(sliding)),
+                torch.zeros(len(friction)),
                 mass=values["mass"],
                 insert=insert,
                 insert_share=INSERT_SHARE,
@@ -180,8 +175,7 @@ class Strike(Family):
         """The paddle behind the object, a little off; the target anew each episode."""
         worlds = len(values["mass"])
         u = torch.rand(worlds, 4, generator=rng, device=self.device)
-        qpos = self._rest.repeat(worlds, 1)
-        qpos[:, self._joints.qpos] = self._starts(u[:, :2])
+        qpos, qvel = self.begin(u[:, :2])
         pose = qpos[:, self._object.qpos]
         pose[:, 0] = PLACE[0] + 0.02 * (u[:, 2] - 0.5)
         pose[:, 1] = PLACE[1]
@@ -189,7 +183,7 @@ class Strike(Family):
         pose[:, 3] = pose[:, 6] = math.sqrt(0.5)  # its x axis along the blow
         target = TARGET_Y[0] + (TARGET_Y[1] - TARGET_Y[0]) * u[:, 3:]
         qpos[:, self._target.qpos] = target
-        return qpos, torch.zeros(worlds, self.model.nv, device=self.device)
+        return qpos, qvel
 
     def control(
         self, now: Instant, action: Float[Tensor, "world action"]
@@ -200,17 +194,16 @@ class Strike(Family):
         With several steps, a robust policy taps the object, watches it slow down, and
         strikes again, knowing the friction.
         """
-        height = HEIGHT_GAIN * (TOOL_Z - now.readings.sensors["tool_pos"][:, 2])
         blow = (now.progress == 0).float()
         along, across = (blow * v * a for v, a in zip(SPEED, action.mT, strict=True))
-        return self._arm(now.readings, torch.stack([across, along, height], dim=-1))
+        return self.move_level(now, torch.stack([across, along], dim=-1))
 
     def observe(self, now: Instant) -> Float[Tensor, "world obs"]:
         """Paddle, object and target in the plane, and the time."""
         r = now.readings
         tool, target = r.sensors["tool_pos"][:, :2], self._target.positions(r)
         pose, velocity = self._object.positions(r), self._object.velocities(r)
-        obj, yaw = pose[:, :2], 2 * torch.atan2(pose[:, 6], pose[:, 3])
+        obj, turned = pose[:, :2], yaw(pose)
         return torch.cat(
             [
                 10 * (tool - self._place),
@@ -219,7 +212,7 @@ class Strike(Family):
                 5 * (obj[:, :1] - PLACE[0]),
                 2 * (target - obj[:, 1:]),
                 velocity[:, :2],
-                torch.stack([yaw.cos(), 0.1 * velocity[:, 5]], dim=-1),
+                torch.stack([turned.cos(), 0.1 * velocity[:, 5]], dim=-1),
                 10 * (target - sum(TARGET_Y) / 2),
                 2 * now.progress[:, None] - 1,
             ],

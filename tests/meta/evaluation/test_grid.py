@@ -1,5 +1,6 @@
 """Results by object: every task counts once, in the cell of what it handles."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,31 +12,44 @@ from meta.evaluation.results import BY_OBJECT, cell_json
 from meta.training.trained import load_trained
 from pliant.views.report import REPORT, grid_table, write_report
 from pliant.views.tables import write_tables
+from tasks.manipulation.handling import BankFamily
 from tasks.objects.complexity import complexity, difficulty
-from tasks.objects.solids import Solid
-from tasks.registry import make_family
+from tasks.objects.generator import make_solid
+from tasks.registry import FAMILIES, make_family
+from tasks.task import Task
+
+Coordinates = Sequence[Mapping[str, float]]
 
 
-def _scores(solids: list[Solid | None]) -> dict[str, np.ndarray]:
+def _worth(at: Mapping[str, float]) -> float:
+    return at["complexity"] + 2 * at["difficulty"] if at else 99.0
+
+
+def _scores(coordinates: Coordinates) -> dict[str, np.ndarray]:
     """Two seeds; what a task earns is decided by its object and the method."""
-    worth = [complexity(s) + 2 * difficulty(s) if s else 99.0 for s in solids]
+    worth = [_worth(at) for at in coordinates]
     return {
         name: np.array([worth, worth]) + level for level, name in enumerate(BY_OBJECT)
     }
 
 
+def _drawn(name: str, count: int) -> tuple[BankFamily, list[Task], Coordinates]:
+    family = make_family(name)
+    assert isinstance(family, BankFamily)
+    tasks = family.sample("unseen-shapes", 3, count)
+    return family, tasks, [family.coordinates(task) for task in tasks]
+
+
 @pytest.mark.parametrize("name", ["push", "grasp"])
 def test_a_cell_has_the_tasks_of_its_objects(name: str) -> None:
-    family = make_family(name)
-    tasks = family.sample("unseen-shapes", 3, 60)
-    solids = [family.solid(task) for task in tasks]
+    family, tasks, coordinates = _drawn(name, 60)
     shown = [task.parameters["shape"] for task in tasks]
-    assert [s.name for s in solids if s] == shown
-    cells = by_object(solids, _scores(solids), np.random.default_rng(0))
+    scores = _scores(coordinates)
+    cells = by_object(tasks, coordinates, scores, np.random.default_rng(0))
     assert sum(cell.tasks for cell in cells) == len(tasks)
     assert sorted(n for cell in cells for n in cell.objects) == sorted(set(shown))
     for cell in cells:
-        mine = [s for s in solids if s and s.name in cell.objects]
+        mine = [s for s in map(family.solid, tasks) if s.name in cell.objects]
         assert len(mine) == cell.tasks
         for solid in mine:
             assert cell.complexity[0] <= complexity(solid) <= cell.complexity[1]
@@ -74,21 +88,33 @@ def test_an_evaluation_has_its_grid_wherever_it_is_written(tmp_path: Path) -> No
     assert table in (tmp_path / "details.md").read_text()
 
 
-def test_tasks_without_an_object_are_in_no_cell() -> None:
-    family = make_family("push")
-    solid = family.solid(family.sample("train", 0, 1)[0])
-    mixed = [None, solid, None]
-    (cell,) = by_object(mixed, _scores(mixed), np.random.default_rng(0))
-    assert (cell.tasks, cell.objects) == (1, [solid.name if solid else ""])
+def test_tasks_without_coordinates_are_in_no_cell() -> None:
+    _, [task], [at] = _drawn("push", 1)
+    mixed = [{}, at, {"complexity": 0.5}]
+    scores = _scores([{}, at, {}])
+    (cell,) = by_object([task] * 3, mixed, scores, np.random.default_rng(0))
+    assert (cell.tasks, cell.objects) == (1, [task.parameters["shape"]])
     assert cell.returns["dr"].value < 4
-    assert by_object([None], _scores([None]), np.random.default_rng(0)) == ()
+    assert by_object([task], [{}], _scores([{}]), np.random.default_rng(0)) == ()
+
+
+def test_only_families_with_solids_have_coordinates() -> None:
+    mug = make_solid("mug", 1, flat=True)
+    for name in FAMILIES:
+        family = make_family(name)
+        [task] = family.sample("train", 0, 1)
+        axes = {"complexity", "difficulty"} if name in ("push", "grasp") else set()
+        assert set(family.coordinates(task)) == axes, name
+    brought = make_family("strike", object=mug)
+    [task] = brought.sample("train", 0, 1)
+    expected = {"complexity": complexity(mug), "difficulty": difficulty(mug)}
+    assert brought.coordinates(task) == pytest.approx(expected)
 
 
 def test_the_table_says_what_an_object_is_worth() -> None:
-    family = make_family("push")
-    tasks = family.sample("unseen-shapes", 3, 8)
-    solids = [family.solid(task) for task in tasks]
-    cells = by_object(solids, _scores(solids), np.random.default_rng(0))
+    _, tasks, coordinates = _drawn("push", 8)
+    scores = _scores(coordinates)
+    cells = by_object(tasks, coordinates, scores, np.random.default_rng(0))
     header, _, *rows = grid_table(map(cell_json, cells), 10).splitlines()
     assert "| DR | not adapted | after 10 episodes | oracle |" in header
     assert len(rows) == len(cells)

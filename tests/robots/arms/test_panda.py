@@ -10,14 +10,13 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
+from robots.arms.inverse_kinematics import StartTable, home
 from robots.arms.panda import (
     JOINT_SPEED,
     JOINTS,
     CartesianVelocity,
     Panda,
-    StartTable,
     bias_acceleration,
-    home,
     jacobian,
 )
 from robots.sim.cpu import CpuSimulator

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from robots.arms.gripper import OPEN, PandaGripper
-from robots.arms.panda import CartesianVelocity, Panda, home
+from robots.arms.inverse_kinematics import home
+from robots.arms.panda import CartesianVelocity, Panda
 from robots.sim.cpu import CpuSimulator
 
 STEPS = 15

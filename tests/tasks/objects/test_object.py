@@ -134,6 +134,12 @@ def test_families_without_an_object_refuse_one() -> None:
         ValueError, match="'reach-rotated' handles no object that box-0 could replace"
     ):
         make_family("reach-rotated", object=make_solid("box", 0))
+    for name in ("insert", "open", "cheetah-direction"):
+        assert not hasattr(make_family(name), "object")
+        with pytest.raises(ValueError, match=f"'{name}' handles no object"):
+            make_family(name, object=make_solid("box", 0))
+    with pytest.raises(ValueError, match="unknown family 'juggle'"):
+        make_family("juggle", object=make_solid("box", 0))
 
 
 def test_a_policy_is_measured_on_the_object() -> None:
