@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from tasks.parameters import SPLITS, Parameter
+from tasks.parameters import SPLITS, Parameter, current_split
 from tasks.task import Task, parse_task, sample_task
 
 Values = Mapping[str, Float[Tensor, "world"]]
@@ -51,7 +51,8 @@ class TaskFamily(ABC):
         Raises:
             ValueError: for a split the family does not have, or a negative seed.
         """
-        if split not in self.splits:
+        split = current_split(split)
+        if split not in map(current_split, self.splits):
             raise ValueError(
                 f"family {self.name!r} has no split {split!r}; "
                 f"splits: {', '.join(self.splits)}"

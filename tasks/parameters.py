@@ -10,11 +10,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-SPLITS = ("train", "held-out", "interpolation", "extrapolation", "unseen-shapes")
-"""`held-out` draws new tasks from the training ranges; the next two leave them."""
+SPLITS = ("train", "held-out", "interpolation", "extrapolation", "unseen")
+"""`held-out` draws new tasks from the training ranges, which the next two leave; `unseen`
+draws shapes, mechanisms or outlines that are kept out of training."""
+_FORMER = {"unseen-shapes": "unseen"}
 
 Value = float | str
 Interval = tuple[float, float]
+
+
+def current_split(name: str) -> str:
+    """Return a split's name, also of one that is given by its former name."""
+    return _FORMER.get(name, name)
 
 
 @runtime_checkable
@@ -182,7 +189,7 @@ class Choice:
     name: str
     options: tuple[str, ...]
     unseen: tuple[str, ...] = ()
-    """Options kept for the split `unseen-shapes`."""
+    """Options kept for the split `unseen`."""
     traits: Mapping[str, tuple[float, ...]] | None = None
     """What the oracle is told of each option; one-hot if not given. Options that are
     not trained on need traits: their own one-hot feature would never have been seen."""
@@ -210,7 +217,7 @@ class Choice:
 
     def sample(self, split: str, rng: np.random.Generator) -> str:
         """Draw one option."""
-        pool = self.unseen if split == "unseen-shapes" and self.unseen else self.options
+        pool = self.unseen if split == "unseen" and self.unseen else self.options
         return pool[int(rng.integers(len(pool)))]
 
     def check(self, value: object) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.parameters import SPLITS, Parameter, Value
+from tasks.parameters import SPLITS, Parameter, Value, current_split
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +40,7 @@ def sample_task(
     Raises:
         ValueError: for an unknown split.
     """
+    split = current_split(split)
     if split not in SPLITS:
         raise ValueError(f"unknown split {split!r}; splits: {', '.join(SPLITS)}")
     # the family and split are part of the entropy: no two splits share a stream
@@ -60,7 +61,7 @@ def parse_task(text: str, family: str, parameters: Sequence[Parameter]) -> Task:
     try:
         raw: dict[str, Any] = json.loads(text)
         split, seed, values = (
-            str(raw["split"]),
+            current_split(str(raw["split"])),
             int(raw["seed"]),
             dict(raw["parameters"]),
         )

@@ -47,6 +47,7 @@ from meta.registry import CEILING, FLOOR
 from meta.training.trained import Trained
 from tasks.contract import TaskFamily
 from tasks.objects.solids import Solid
+from tasks.parameters import current_split
 from tasks.registry import find_family
 from tasks.task import Task
 
@@ -100,7 +101,7 @@ def evaluate(
     found, ledgers = _measured(bench, groups, episodes)
     return Evaluation(
         family=family.name,
-        split=split,
+        split=current_split(split),
         seed=seed,
         tasks=tasks,
         measure_episodes=measure_episodes,

@@ -42,6 +42,7 @@ from policies.acting import Act
 from policies.gaussian import Gaussian
 from tasks.env import Env
 from tasks.family import Family
+from tasks.parameters import current_split
 from tasks.registry import make_family
 from tasks.task import Task
 
@@ -130,7 +131,7 @@ def recoveries(
         found[name] = _recovery(points, family.horizon, np.random.default_rng(seed))
     return Changed(
         family=family.name,
-        split=split,
+        split=current_split(split),
         seed=seed,
         tasks=tasks,
         horizon=family.horizon,

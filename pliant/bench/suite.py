@@ -29,6 +29,7 @@ from meta.training.trained import (
     locate,
     shipped_policies,
 )
+from tasks.parameters import current_split
 from tasks.registry import make_family
 
 CHANGE = "change"
@@ -47,7 +48,7 @@ class SuiteCfg:
     methods: tuple[str, ...] = tuple(METHODS)
     seeds: tuple[int, ...] = (0, 1, 2)
     """Training seeds."""
-    splits: tuple[str, ...] = ("held-out", "extrapolation", "unseen-shapes")
+    splits: tuple[str, ...] = ("held-out", "extrapolation", "unseen")
     """Those that a family has."""
     tasks: int = 100
     """Per evaluation."""
@@ -117,7 +118,8 @@ def run_suite(
     for family in cfg.families:
         mine = [spec for run, spec in specs.items() if run.family == family]
         has = make_family(family).splits
-        for split in (*(s for s in cfg.splits if s in has), CHANGE):
+        asked = [s for s in map(current_split, cfg.splits) if s in has]
+        for split in (*asked, CHANGE):
             path = folder / f"{family}-{split}.json"
             if not _evaluated(path, mine, cfg.tasks):
                 jobs.append(_evaluation(mine, family, split, cfg, path))

@@ -80,7 +80,7 @@ def _parameter(parameter: "Parameter", splits: tuple[str, ...]) -> dict[str, Any
             row["ranges"] = {
                 s: list(
                     parameter.unseen
-                    if s == "unseen-shapes" and parameter.unseen
+                    if s == "unseen" and parameter.unseen
                     else parameter.options
                 )
                 for s in splits

@@ -31,7 +31,7 @@ class Evaluate:
     tasks, and every other method that ships for the family. A policy is a run folder, a
     .safetensors file or shipped:NAME; several count as the seeds of one method.
 
-    Example: pliant evaluate shipped:strike --split unseen-shapes --report results
+    Example: pliant evaluate shipped:strike --split unseen --report results
     """
 
     policies: tuple[str, ...]
@@ -143,7 +143,7 @@ class Evaluate:
 class Record:
     """Run a policy on one task, before and after adapting, and keep the trajectory.
 
-    Example: pliant record shipped:strike --split unseen-shapes --out blow.npz
+    Example: pliant record shipped:strike --split unseen --out blow.npz
     """
 
     policy: str
@@ -173,7 +173,7 @@ class Record:
             object=own_object(self.object),
         )
         family = recording.task.family
-        out = self.out or Path(f"{family}-{self.split}-{self.seed}.npz")
+        out = self.out or Path(f"{family}-{recording.task.split}-{self.seed}.npz")
         recording.save(out)
         print(f"recorded {out}: return {_returns(recording)}")
         return 0

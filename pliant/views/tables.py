@@ -12,6 +12,7 @@ from meta.evaluation.mid_episode import NEAR, WINDOW, Changed
 from meta.machine.files import write_atomically
 from meta.registry import METHODS
 from pliant.views.report import NAMES, grid_table, interval, markdown
+from tasks.parameters import current_split
 
 SHOWN = 5
 """Episodes of adaptation in the one table."""
@@ -36,6 +37,7 @@ def write_tables(
         ValueError: for a document without such a place.
     """
     read = [json.loads(path.read_text()) for path in results.values()]
+    read = [r | {"split": current_split(r["split"])} for r in read]
     adapted = [r for r in read if "curve" in r]
     texts = {
         TABLE: _table(adapted),
@@ -137,7 +139,7 @@ def _details(r: Mapping[str, Any]) -> str:
     ]
     title = f"### {r['family']}, {r['split']}: {r['tasks']} tasks"
     texts = [title, markdown(header, rows), *facts]
-    if r["grid"] and r["split"] == "unseen-shapes":
+    if r["grid"] and r["split"] == "unseen":
         texts.append(grid_table(r["grid"], ks[-1]))
     return "\n\n".join(texts)
 

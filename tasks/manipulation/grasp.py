@@ -49,7 +49,7 @@ class Grasp(BankFamily):
     robot = PandaGripper()
     start_x, start_y, tool_z = around(PLACE[0], 0.01), around(0.0, 0.005), TOOL_Z
     solids, insert_share = (*SOLIDS, *UNSEEN), INSERT_SHARE
-    splits = (*Family.splits, "unseen-shapes")
+    splits = (*Family.splits, "unseen")
     lasting = ("shape",)
     parameters = (
         Scalar(

@@ -74,7 +74,7 @@ class BankFamily(HandlingFamily):
     """
 
     solids: ClassVar[Sequence[Solid]]
-    """The family's own, for training and for the split `unseen-shapes`."""
+    """The family's own, for training and for the split `unseen`."""
     insert_share: ClassVar[float]
     """Share of the object's mass in the insert that shifts its centre."""
 

@@ -42,7 +42,7 @@ class Insert(ArmFamily):
     action_dim = 3
     start_x, start_y = around(SEEN[0], START_HALF), around(SEEN[1], START_HALF)
     tool_z = START_Z
-    splits = (*Family.splits, "unseen-shapes")
+    splits = (*Family.splits, "unseen")
     # a hole that moved with the peg in it would be in its way
     lasting = ("offset_x", "offset_y", "clearance", "hole")
     parameters = (

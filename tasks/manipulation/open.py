@@ -58,7 +58,7 @@ class Open(ArmFamily):
     obs_dim = 3
     action_dim = 2
     start_x, start_y, tool_z = around(CENTRE[0], HALF), around(CENTRE[1], HALF), TOOL_Z
-    splits = (*Family.splits, "unseen-shapes")
+    splits = (*Family.splits, "unseen")
     lasting = ("mechanism", "travel")
     parameters = (
         Choice(

@@ -50,7 +50,7 @@ class Push(BankFamily):
     start_x, start_y = around(PLACE[0], 0.01), (PLACE[1] - 0.04, PLACE[1] - 0.03)
     tool_z = TOOL_Z
     solids, insert_share = (*SOLIDS, *UNSEEN), INSERT_SHARE
-    splits = (*Family.splits, "unseen-shapes")
+    splits = (*Family.splits, "unseen")
     lasting = ("shape",)
     parameters = (
         Scalar(

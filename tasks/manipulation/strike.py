@@ -51,7 +51,7 @@ class Strike(HandlingFamily):
     obs_dim = 14
     action_dim = 2
     start_x, start_y, tool_z = (0.58, 0.62), (-0.08, -0.07), TOOL_Z
-    splits = (*Family.splits, "unseen-shapes")
+    splits = (*Family.splits, "unseen")
     lasting = ("shape", "size")
     parameters = (
         Scalar(

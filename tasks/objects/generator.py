@@ -275,7 +275,7 @@ TRAIN = {
 }
 """How many solids of which kinds families train on."""
 UNSEEN = {"tee": 2, "cross": 2, "dumbbell": 2, "mug": 2, "zed": 1, "arch": 1}
-"""Those kept for the split `unseen-shapes`."""
+"""Those kept for the split `unseen`."""
 
 
 def make_solids(counts: Mapping[str, int], *, flat: bool) -> tuple[Solid, ...]:

@@ -31,9 +31,9 @@ def test_the_checkers_of_gymnasium_and_stable_baselines_pass(name: str) -> None:
 
 
 def test_one_world_is_the_batch_of_one() -> None:
-    env = TaskEnv("strike", split="unseen-shapes")
+    env = TaskEnv("strike", split="unseen")
     obs, info = env.reset(seed=3)
-    assert env.task.split == "unseen-shapes"
+    assert env.task.split == "unseen"
     twin = Env(make_family("strike"), worlds=1, threads=1)
     twin.assign([twin.family.parse(info["task"])])
     # only the task is shared: the state is drawn anew
@@ -66,7 +66,7 @@ def test_each_reset_draws_another_task_and_a_seed_decides_all() -> None:
 def test_a_picture_shows_the_world_of_the_task() -> None:
     env = TaskEnv("strike", render_mode="rgb_array")
     pictures: list[np.ndarray] = []
-    for split in ("train", "unseen-shapes"):
+    for split in ("train", "unseen"):
         [task] = make_family("strike").sample(split, 1, 1)
         env.reset(seed=0, options={"task": task})
         picture = env.render()

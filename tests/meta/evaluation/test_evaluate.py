@@ -454,7 +454,7 @@ def test_return_success_and_their_middle_half_are_told_apart() -> None:
         ({"tasks": 0}, "at least 1, got 0 and 2"),
         ({"measure_episodes": 0}, "at least 1, got 3 and 0"),
         ({"seed": -1}, "seed must be >= 0, got -1"),
-        ({"split": "unseen-shapes"}, "has no split 'unseen-shapes'"),
+        ({"split": "unseen"}, "has no split 'unseen'"),
         ({"split": "heldout"}, "splits: train, held-out"),
         ({"dr": [tiny("maml")]}, "not as the dr baseline"),
         ({"oracle": [tiny("dr")]}, "not as the oracle baseline"),

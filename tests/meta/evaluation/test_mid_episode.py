@@ -54,7 +54,7 @@ def test_the_task_changes_at_the_step_and_the_episode_goes_on() -> None:
 
 def test_what_lasts_stays_as_it_was() -> None:
     family = make_family("strike")
-    a, b = family.sample("unseen-shapes", 0, 2)
+    a, b = family.sample("unseen", 0, 2)
     mixed = changed(family, a, b)
     for name, value in mixed.parameters.items():
         source = a if name in ("shape", "size") else b

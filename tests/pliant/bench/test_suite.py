@@ -21,7 +21,7 @@ TINY = SuiteCfg(
     families=(FAMILY,),
     methods=("maml", "dr", "oracle", "rma"),
     seeds=(0,),
-    splits=("held-out", "unseen-shapes"),
+    splits=("held-out", "unseen"),
     tasks=2,
     iterations=2,
 )

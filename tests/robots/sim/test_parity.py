@@ -191,7 +191,7 @@ def test_policies_are_worth_the_same_on_either_backend(
                 device=device,
             )
         env = Env(family, worlds=WORLDS, oracle=True, threads=1, simulator=sim)
-        env.assign(family.sample("unseen-shapes", 0, WORLDS))
+        env.assign(family.sample("unseen", 0, WORLDS))
         trained = load_trained("shipped:strike-oracle", device)
         act = trained.learner.act(
             trained.theta, trained.learner.begin(trained.theta, 1)
