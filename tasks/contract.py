@@ -142,6 +142,12 @@ class Worlds(Protocol):
         ...
 
 
+def observation_size(family: TaskFamily, *, oracle: bool) -> int:
+    """Return the size of observations, with the hidden parameters for an oracle."""
+    revealed = sum(p.width for p in family.hidden) if oracle else 0
+    return family.obs_dim + revealed
+
+
 def check_tasks(
     env: Worlds, tasks: Sequence[Task], worlds: Int[Tensor, "n"] | None
 ) -> None:

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from robots.sim.simulator import Readings, Simulator
-from tasks.contract import Step, check_tasks
+from tasks.contract import Step, check_tasks, observation_size
 from tasks.family import Family, Instant
 from tasks.simulators import make_simulator
 from tasks.task import Task
@@ -41,8 +41,7 @@ class Env:
         self.family = family
         self.worlds = worlds
         self.oracle = oracle
-        revealed = sum(p.width for p in family.hidden) if oracle else 0
-        self.obs_dim = family.obs_dim + revealed
+        self.obs_dim = observation_size(family, oracle=oracle)
         self.action_dim = family.action_dim
         self.horizon = family.horizon
         self.device = family.device

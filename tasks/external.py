@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tasks.contract import Step, TaskFamily, check_tasks
+from tasks.contract import Step, TaskFamily, check_tasks, observation_size
 from tasks.parameters import SPLITS, Value
 from tasks.task import Task
 
@@ -79,8 +79,8 @@ class ExternalFamily(TaskFamily):
         """
 
 
-class _Seen(NamedTuple):
-    """What the vector environment answered, of the episode that was under way."""
+class _Transition(NamedTuple):
+    """The vector environment's answer to a step, within the episode under way."""
 
     obs: Float[Tensor, "world obs"]
     reward: Float[Tensor, "world"]
@@ -113,15 +113,14 @@ class ExternalEnv:
         self.family = family
         self.worlds = worlds
         self.oracle = oracle
-        revealed = sum(p.width for p in family.hidden) if oracle else 0
-        self.obs_dim = family.obs_dim + revealed
+        self.obs_dim = observation_size(family, oracle=oracle)
         self.action_dim = family.action_dim
         self.horizon = family.horizon
         self.device = family.device
         self.tasks: tuple[Task, ...] = ()
         self.envs = family.make(worlds)
         self._mode = _check(family, self.envs, worlds)
-        self._revealed = torch.zeros(worlds, revealed)
+        self._revealed = torch.zeros(worlds, self.obs_dim - family.obs_dim)
         self._obs = torch.zeros(worlds, family.obs_dim)
         self._steps = torch.zeros(worlds)
         self._terminated, self._truncated, self._fault, self._success = (
@@ -214,7 +213,7 @@ class ExternalEnv:
             terms={},
         )
 
-    def _advance(self, action: Float[Tensor, "world action"]) -> _Seen:
+    def _advance(self, action: Float[Tensor, "world action"]) -> _Transition:
         """Step the vector environment, whatever it does where an episode ends."""
         disabled = self._mode is AutoresetMode.DISABLED
         if disabled and self._due.any():
@@ -236,7 +235,7 @@ class ExternalEnv:
             rows[ended] = torch.from_numpy(last).float().reshape(len(ended), -1)
             final = self._succeeded(info.get("final_info", info))
             success[ended] = final[ended]
-        return _Seen(
+        return _Transition(
             obs=rows,
             reward=torch.from_numpy(np.array(reward)).float(),
             terminated=torch.from_numpy(np.array(terminated, np.bool_)),

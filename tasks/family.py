@@ -53,7 +53,7 @@ class Family(TaskFamily):
     """MjModel fields that differ between tasks."""
     weights: ClassVar[Mapping[str, float]]
     """Weight of each reward term."""
-    lasting: ClassVar[tuple[str, ...]] = ()
+    fixed_within_episode: ClassVar[tuple[str, ...]] = ()
     """Parameters that cannot change while an episode is under way."""
 
     def __init__(self, device: torch.device | str = "cpu") -> None:

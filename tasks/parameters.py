@@ -11,8 +11,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 SPLITS = ("train", "held-out", "interpolation", "extrapolation", "unseen")
-"""`held-out` draws new tasks from the training ranges, which the next two leave; `unseen`
-draws shapes, mechanisms or outlines that are kept out of training."""
+"""`held-out` draws new tasks from the training ranges, which the next two leave; and
+`unseen` draws the shapes, mechanisms or outlines that training never shows."""
 _FORMER = {"unseen-shapes": "unseen"}
 
 Value = float | str

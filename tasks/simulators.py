@@ -52,13 +52,13 @@ def probe_pools(family: Family, *, worlds_per_split: int = 32) -> Pools:
         sim.assign(twin.model_fields(values))
     rng = torch.Generator().manual_seed(0)
     readings = sim.reset(*twin.start(values, rng))
-    met = [sim.crowding()]
+    met = [sim.peak_contacts()]
     for step in range(twin.horizon):
         progress = torch.full((len(tasks),), step / twin.horizon)
         now = Instant(readings=readings, progress=progress, values=values)
         action = 2 * torch.rand(len(tasks), twin.action_dim, generator=rng) - 1
         readings = sim.step(twin.control(now, action))
-        met.append(sim.crowding())
+        met.append(sim.peak_contacts())
     return Pools(
         contacts=2 * max(p.contacts for p in met) + 8,
         constraints=2 * max(p.constraints for p in met) + 8,

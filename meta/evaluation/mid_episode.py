@@ -142,7 +142,7 @@ def recoveries(
 
 def changed(family: Family, before: Task, after: Task) -> Task:
     """`after`, with what cannot change within an episode as it was before."""
-    kept = {name: before.parameters[name] for name in family.lasting}
+    kept = {name: before.parameters[name] for name in family.fixed_within_episode}
     return replace(after, parameters=dict(after.parameters) | kept)
 
 

@@ -149,7 +149,7 @@ class CpuSimulator:
         self._batch.forward(stage=_SENSED)
         return self._read()
 
-    def crowding(self) -> Pools:
+    def peak_contacts(self) -> Pools:
         """The most contacts and constraint rows that any world has now."""
         return Pools(contacts=int(self._ncon.max()), constraints=int(self._nefc.max()))
 

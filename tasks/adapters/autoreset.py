@@ -13,7 +13,7 @@ from tasks.task import Task
 W = TypeVar("W", bound=Worlds)
 
 
-class Stream(Generic[W]):
+class AutoResetWorlds(Generic[W]):
     """What Gymnasium and Stable-Baselines3 call a vectorised environment.
 
     Args:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from robots.sim.cpu import CpuSimulator
 from robots.sim.render import Renderer
-from tasks.adapters.autoreset import Stream
+from tasks.adapters.autoreset import AutoResetWorlds
 from tasks.env import Env
 from tasks.registry import make_family
 from tasks.task import Task
@@ -180,11 +180,11 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
 
 def _stream(
     family: str, split: str, worlds: int, *, oracle: bool, threads: int = 1
-) -> Stream[Env]:
+) -> AutoResetWorlds[Env]:
     made = make_family(family)
     made.sample(split, 0, 1)  # refuses a split that it does not have
     env = Env(made, worlds=worlds, oracle=oracle, threads=threads)
-    return Stream(env, split, 0)
+    return AutoResetWorlds(env, split, 0)
 
 
 def _spaces(env: Env) -> tuple[gymnasium.spaces.Box, gymnasium.spaces.Box]:

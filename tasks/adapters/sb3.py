@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
-from tasks.adapters.autoreset import Stream
+from tasks.adapters.autoreset import AutoResetWorlds
 from tasks.contract import Step, Worlds
 
 Floats = NDArray[np.float32]
@@ -41,7 +41,7 @@ class TaskVecEnv(VecEnv):
     ) -> None:
         self.env = env
         self.finite = finite
-        self._stream = Stream(env, split, seed)
+        self._stream = AutoResetWorlds(env, split, seed)
         self._returns = np.zeros(env.worlds)
         self._lengths = np.zeros(env.worlds, dtype=int)
         self.faults = 0

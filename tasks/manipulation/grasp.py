@@ -50,7 +50,7 @@ class Grasp(BankFamily):
     start_x, start_y, tool_z = around(PLACE[0], 0.01), around(0.0, 0.005), TOOL_Z
     solids, insert_share = (*SOLIDS, *UNSEEN), INSERT_SHARE
     splits = (*Family.splits, "unseen")
-    lasting = ("shape",)
+    fixed_within_episode = ("shape",)
     parameters = (
         Scalar(
             name="insert_x",

@@ -44,7 +44,7 @@ class Insert(ArmFamily):
     tool_z = START_Z
     splits = (*Family.splits, "unseen")
     # a hole that moved with the peg in it would be in its way
-    lasting = ("offset_x", "offset_y", "clearance", "hole")
+    fixed_within_episode = ("offset_x", "offset_y", "clearance", "hole")
     parameters = (
         *(
             Scalar(

@@ -59,7 +59,7 @@ class Open(ArmFamily):
     action_dim = 2
     start_x, start_y, tool_z = around(CENTRE[0], HALF), around(CENTRE[1], HALF), TOOL_Z
     splits = (*Family.splits, "unseen")
-    lasting = ("mechanism", "travel")
+    fixed_within_episode = ("mechanism", "travel")
     parameters = (
         Choice(
             name="mechanism",

@@ -51,7 +51,7 @@ class Push(BankFamily):
     tool_z = TOOL_Z
     solids, insert_share = (*SOLIDS, *UNSEEN), INSERT_SHARE
     splits = (*Family.splits, "unseen")
-    lasting = ("shape",)
+    fixed_within_episode = ("shape",)
     parameters = (
         Scalar(
             name="insert_y",

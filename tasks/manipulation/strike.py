@@ -52,7 +52,7 @@ class Strike(HandlingFamily):
     action_dim = 2
     start_x, start_y, tool_z = (0.58, 0.62), (-0.08, -0.07), TOOL_Z
     splits = (*Family.splits, "unseen")
-    lasting = ("shape", "size")
+    fixed_within_episode = ("shape", "size")
     parameters = (
         Scalar(
             name="friction",
@@ -103,7 +103,7 @@ class Strike(HandlingFamily):
 
     def use_object(self, solid: Solid) -> None:
         """An object's parts instead of the slots; shape and size are its own."""
-        solid = shapes.struck(solid)
+        solid = shapes.in_strike_frame(solid)
         self._bank = Bank([solid])
         self._slots = [f"object_{i}" for i in range(self._bank.slots)]
         traits = {solid.name: shapes.traits_of(solid)}

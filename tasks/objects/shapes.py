@@ -186,7 +186,7 @@ def traits() -> dict[str, tuple[float, ...]]:
     return rows
 
 
-def struck(solid: Solid) -> Solid:
+def in_strike_frame(solid: Solid) -> Solid:
     """A user's object in the frame of the shapes; its own sizes, x along the blow."""
     near = float(solid.vertices[:, 0].min())
     return moved(solid, np.array([-near, 0.0, -HALF_HEIGHT]))

@@ -44,7 +44,7 @@ def as_solid(name: str) -> Solid:
 @pytest.mark.parametrize("name", ["box", "ell", "tee"])
 def test_an_object_like_a_shape_has_its_traits_size_and_inertia(name: str) -> None:
     solid = as_solid(name)
-    struck = shapes.struck(solid)
+    struck = shapes.in_strike_frame(solid)
     assert shapes.size_of(struck) == pytest.approx(SIZE)
     np.testing.assert_allclose(
         shapes.traits_of(struck), shapes.traits()[name], atol=1e-9
