@@ -1,1 +1,1 @@
-"""What moves: robot descriptions and the batched simulator."""
+"""Robots, and the batched simulator that moves them."""

@@ -1,1 +1,1 @@
-"""What is asked of a robot: task families, their parameters and splits."""
+"""Task families for robots, their parameters and splits."""

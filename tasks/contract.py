@@ -1,4 +1,4 @@
-"""The contract of tasks: what learning and measuring ask of families and worlds."""
+"""The contract of tasks: the interface that training and evaluation use."""
 
 from abc import ABC
 from collections.abc import Mapping, Sequence
@@ -18,9 +18,9 @@ Values = Mapping[str, Float[Tensor, "world"]]
 
 
 class TaskFamily(ABC):
-    """A distribution of tasks, whoever simulates them.
+    """A distribution of tasks, whatever the simulator.
 
-    What learning and measuring ask of a family. `Family` has a compiled model, and
+    Training and evaluation ask no more of a family. `Family` has a compiled model, and
     `tasks.external.ExternalFamily` a vector environment of Gymnasium.
 
     Args:
@@ -65,7 +65,7 @@ class TaskFamily(ABC):
         return parse_task(text, self.name, self.parameters)
 
     def values(self, tasks: Sequence[Task]) -> Values:
-        """The parameters of one task a world, as numbers, on the CPU."""
+        """Return the parameters of one task a world, as numbers, on the CPU."""
         return {
             p.name: torch.tensor(
                 [p.number(task.parameters[p.name]) for task in tasks],
@@ -83,13 +83,13 @@ class TaskFamily(ABC):
         return {}
 
     def reveal(self, values: Values) -> Float[Tensor, "world features"]:
-        """The hidden parameters as features: what the oracle sees beside the rest."""
+        """Encode the hidden parameters as the features that the oracle sees."""
         return torch.cat([p.encode(values[p.name]) for p in self.hidden], dim=-1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What one step returned. An episode that ended stays as it is until its reset."""
+    """Result of one step. An episode that ended stays as it is until its reset."""
 
     obs: Float[Tensor, "world obs"]
     """The observation after the step; of an ended episode, its last."""
@@ -105,9 +105,10 @@ class Step:
 
 @runtime_checkable
 class Worlds(Protocol):
-    """W worlds of one family, whoever simulates them: what one learns and measures in.
+    """A batch of W worlds of one family, whatever the simulator.
 
-    `Env` is one of Pliant's own, `tasks.external.ExternalEnv` one of others'.
+    Training and evaluation use this interface only. `Env` holds worlds of Pliant's own,
+    `tasks.external.ExternalEnv` those of other simulators.
     """
 
     worlds: int
@@ -122,7 +123,7 @@ class Worlds(Protocol):
 
     @property
     def family(self) -> TaskFamily:
-        """What the tasks are drawn from."""
+        """The distribution that the tasks are drawn from."""
         ...
 
     def assign(

@@ -68,7 +68,7 @@ class Env:
             RuntimeError: for some worlds before all have had a task.
         """
         check_tasks(self, tasks, worlds)
-        # what a task means is worked out once, however many worlds have it
+        # each task is worked out once, however many worlds have it
         distinct = {id(task): task for task in tasks}
         place = {key: i for i, key in enumerate(distinct)}
         rows = torch.tensor([place[id(task)] for task in tasks])

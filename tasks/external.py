@@ -1,7 +1,7 @@
-"""Families whose worlds somebody else simulates: any vector environment of Gymnasium.
+"""Families in external simulators: any vector environment of Gymnasium.
 
-A family is a class that says how its worlds are made and how they are given their
-tasks, and is named by where it stands: `pliant train mymodule:Point`.
+A family is a class that makes its worlds and gives them their tasks, and is named by
+its module and class: `pliant train mymodule:Point`.
 """
 
 from abc import abstractmethod
@@ -39,7 +39,7 @@ class ExternalFamily(TaskFamily):
     splits: ClassVar[tuple[str, ...]] = SPLITS[:2]
 
     def __init_subclass__(cls) -> None:
-        """Name the family by where it stands, which is how it is found again."""
+        """Name the family by its module and class, by which it is found again."""
         super().__init_subclass__()
         if "name" not in vars(cls):
             cls.name = f"{cls.__module__}:{cls.__qualname__}"
@@ -225,7 +225,7 @@ class ExternalEnv:
         self._due = np.array(terminated, np.bool_) | np.array(truncated, np.bool_)
         ended = self._due.nonzero()[0]
         if self._mode is AutoresetMode.SAME_STEP and len(ended):
-            # what was returned is the next episode's; the last one's is kept apart
+            # the returned observation is the next episode's; the last one is kept apart
             if "final_obs" not in info:
                 raise ValueError(
                     f"family {self.family.name} ended an episode in autoreset mode "
@@ -244,7 +244,7 @@ class ExternalEnv:
         )
 
     def _stretched(self, action: NDArray[np.float64]) -> NDArray[Any]:
-        """Actions from [-1, 1] to their bounds, in the shape that they have there."""
+        """Stretch actions from [-1, 1] to their bounds, in the environment's shape."""
         space: Any = self.envs.single_action_space
         low, high = (np.float64(bound) for bound in (space.low, space.high))
         action = action.reshape(self.worlds, *space.shape)
@@ -264,7 +264,7 @@ class ExternalEnv:
 
 
 def _check(family: ExternalFamily, envs: Vector, worlds: int) -> AutoresetMode:
-    """The autoreset mode of a vector environment that a policy can act in."""
+    """Return the autoreset mode of an environment, if a policy can act in it."""
     obs, action = envs.single_observation_space, envs.single_action_space
     if envs.num_envs != worlds:
         raise ValueError(

@@ -26,7 +26,7 @@ class Instant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What one step was worth."""
+    """The value of one step."""
 
     terms: Mapping[str, Float[Tensor, "world"]]
     """Named reward terms; the reward is their weighted sum."""
@@ -70,7 +70,7 @@ class Family(TaskFamily):
 
     @abstractmethod
     def model_fields(self, values: Values) -> Mapping[str, Num[Tensor, "world ..."]]:
-        """The values of `fields` for each world, SI units; computed on the CPU."""
+        """Compute the values of `fields` for each world, SI units, on the CPU."""
 
     @abstractmethod
     def start(
@@ -86,20 +86,20 @@ class Family(TaskFamily):
 
     @abstractmethod
     def observe(self, now: Instant) -> Float[Tensor, "world obs"]:
-        """What the policy sees; nothing in it may depend on a hidden parameter."""
+        """Return what the policy sees, which must not depend on hidden parameters."""
 
     @abstractmethod
     def judge(
         self, before: Instant, now: Instant, action: Float[Tensor, "world action"]
     ) -> Outcome:
-        """Reward terms, success and termination of one step."""
+        """Compute reward terms, success and termination of one step."""
 
 
 def per_world(
     model: mujoco.MjModel,
     **entries: tuple[int | Sequence[int], Num[Tensor, "world ..."]],
 ) -> dict[str, Num[Tensor, "world ..."]]:
-    """Model fields for each world: the model's values with some rows replaced.
+    """Return model fields for each world: the model's values with some rows replaced.
 
     Args:
         model: the compiled model.

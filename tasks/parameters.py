@@ -69,9 +69,9 @@ class Scalar:
     low: float
     high: float
     hole: Interval | None = None
-    """Left out of training; what `interpolation` draws from."""
+    """Interval left out of training, which `interpolation` draws from."""
     beyond: tuple[Interval, ...] = ()
-    """What `extrapolation` draws from."""
+    """Intervals that `extrapolation` draws from."""
     log: bool = False
     hidden: bool = True
 
@@ -92,7 +92,7 @@ class Scalar:
         return 1
 
     def intervals(self, split: str) -> tuple[Interval, ...]:
-        """Where a split draws from."""
+        """Return the intervals that a split draws from."""
         if split == "extrapolation" and self.beyond:
             return self.beyond
         if self.hole is None:
@@ -122,13 +122,14 @@ class Scalar:
         return float(value)
 
     def number(self, value: Value) -> float:
-        """The value itself."""
+        """Return the value itself."""
         return self.check(value)
 
     def encode(self, numbers: Float[Tensor, "world"]) -> Float[Tensor, "world 1"]:
-        """The position in the training range, -1 at its low end and 1 at its high.
+        """Encode the position in the training range, -1 at its low end, 1 at its high.
 
-        Of what never varied in training nobody could learn: it is 0 everywhere.
+        A parameter that never varies in training carries no information, so it encodes
+        as 0.
         """
         low, high = self.low, self.high
         if low == high:
@@ -141,14 +142,14 @@ class Scalar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fixed:
-    """A parameter at one value in every task; features are as they were."""
+    """Pins a parameter to one value; its encoding does not change."""
 
     of: Parameter
     value: Value
 
     @property
     def name(self) -> str:
-        """That of the parameter."""
+        """The parameter's name."""
         return self.of.name
 
     @property
@@ -162,7 +163,7 @@ class Fixed:
         return self.of.width
 
     def sample(self, split: str, rng: np.random.Generator) -> Value:
-        """The one value."""
+        """Return the one value."""
         return self.value
 
     def check(self, value: object) -> Value:
@@ -191,8 +192,8 @@ class Choice:
     unseen: tuple[str, ...] = ()
     """Options kept for the split `unseen`."""
     traits: Mapping[str, tuple[float, ...]] | None = None
-    """What the oracle is told of each option; one-hot if not given. Options that are
-    not trained on need traits: their own one-hot feature would never have been seen."""
+    """Features of each option for the oracle; one-hot if not given. Options that are
+    not trained on need traits: training would never show their own one-hot feature."""
     hidden: bool = True
 
     def __post_init__(self) -> None:
@@ -230,11 +231,11 @@ class Choice:
         return str(value)
 
     def number(self, value: Value) -> float:
-        """The option's index."""
+        """Return the option's index."""
         return float(self.all.index(self.check(value)))
 
     def encode(self, numbers: Float[Tensor, "world"]) -> Float[Tensor, "world width"]:
-        """The traits of each world's option, or one-hot."""
+        """Return the traits of each world's option, or one-hot features."""
         rows = torch.eye(len(self.options))
         if self.traits is not None:
             rows = torch.tensor([self.traits[name] for name in self.all])

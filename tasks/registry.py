@@ -37,7 +37,7 @@ FAMILIES: dict[str, type[Family]] = {
 def make_family(
     name: str, device: torch.device | str = "cpu", object: Solid | None = None
 ) -> Family:
-    """Build a family whose worlds live on a device: MuJoCo's CPU, or CUDA with Warp.
+    """Build a family whose worlds live on a device: the CPU, or CUDA with Warp.
 
     An object takes the place of what the family's tasks handle.
 
@@ -82,13 +82,13 @@ def make_env(
 ) -> Worlds:
     """Make W worlds of a family of any kind; see `Env`.
 
-    How many threads simulate an external family is its own matter.
+    An external family chooses its own threads.
     """
     if isinstance(family, ExternalFamily):
         return ExternalEnv(family, worlds=worlds, oracle=oracle)
     if isinstance(family, Family):
         return Env(family, worlds=worlds, oracle=oracle, threads=threads)
-    raise TypeError(f"nobody simulates {type(family).__name__}")
+    raise TypeError(f"no simulator for families of type {type(family).__name__}")
 
 
 def _own(kind: type[Family], device: torch.device, object: Solid | None) -> Family:

@@ -6,5 +6,5 @@ from torch import Tensor
 
 
 def closeness(distance: Float[Tensor, "world"], scale: float) -> Float[Tensor, "world"]:
-    """1 at distance 0, falling as exp(-distance / scale); scale in the same unit."""
+    """Return exp(-distance / scale): 1 at distance 0; scale in the same unit."""
     return torch.exp(-distance / scale)

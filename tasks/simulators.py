@@ -1,4 +1,4 @@
-"""Which simulator a family's worlds run on."""
+"""The simulators that families' worlds run on."""
 
 import torch
 
@@ -8,7 +8,7 @@ from tasks.family import Family, Instant
 
 
 def make_simulator(family: Family, worlds: int, threads: int = 0) -> Simulator:
-    """MuJoCo on the CPU, MuJoCo Warp on CUDA.
+    """Make the simulator of a family's worlds: MuJoCo on the CPU, MuJoCo Warp on CUDA.
 
     Raises:
         ValueError: as the simulators do, or on CUDA without MuJoCo Warp.
@@ -38,7 +38,7 @@ def make_simulator(family: Family, worlds: int, threads: int = 0) -> Simulator:
 
 
 def probe_pools(family: Family, *, worlds_per_split: int = 32) -> Pools:
-    """Room for contacts and constraints on the GPU: twice what random actions need.
+    """Size the GPU's room for contacts and constraints: twice what random actions need.
 
     Measured on the CPU, over one episode of tasks of every split.
     """

@@ -14,7 +14,7 @@ from tasks.parameters import SPLITS, Parameter, Value, current_split
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """What one world is: the parameters that say which object, dynamics and goal."""
+    """One task: the parameters that decide its object, dynamics and goal."""
 
     family: str
     split: str
@@ -28,7 +28,7 @@ class Task:
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def to_json(self) -> str:
-        """The task as JSON, with its hash."""
+        """Return the task as JSON, with its hash."""
         return json.dumps(asdict(self) | {"hash": self.hash}, sort_keys=True)
 
 

@@ -105,7 +105,7 @@ class _Kinematics:
     def solve(
         self, point: NDArray[np.float64], start: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Damped least squares from `start`, with a pull towards it in the null space.
+        """Solve by damped least squares from `start`, pulled to it in the null space.
 
         Raises:
             ValueError: if no joint angles within range reach the point.
@@ -134,7 +134,7 @@ class _Kinematics:
     def _error(
         self, angles: NDArray[np.float64], point: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Translation [m] and rotation vector [rad] from the pose at `angles`."""
+        """Return the error [m] and rotation vector [rad] of the pose at `angles`."""
         self._data.qpos[:] = angles
         mujoco.mj_kinematics(self._model, self._data)
         mujoco.mj_comPos(self._model, self._data)

@@ -62,7 +62,7 @@ class CpuSimulator:
         self._sensordata = self._batch.bind("sensordata")
         self._ncon, self._nefc = self._batch.bind("ncon"), self._batch.bind("nefc")
         self._fields = {name: self._batch.expand(name) for name in fields}
-        # what mj_setConst would put back to the model's value although it was assigned
+        # mj_setConst would put these back to the model's values although they were assigned
         only_derived = set(mujoco.MjModel._setconst_outputs)
         only_derived -= set(mujoco.MjModel._setconst_inputs)
         self._kept = [v for n, v in self._fields.items() if n in only_derived]
@@ -129,7 +129,7 @@ class CpuSimulator:
         return self._read()
 
     def state(self) -> Float[np.ndarray, "world size"]:
-        """A copy of all that the next step depends on: rows of mjSTATE_INTEGRATION."""
+        """Copy all that the next step depends on: rows of mjSTATE_INTEGRATION."""
         return self._batch.state.copy()
 
     def set_state(self, state: Float[np.ndarray, "world size"]) -> Readings:
@@ -150,11 +150,11 @@ class CpuSimulator:
         return self._read()
 
     def peak_contacts(self) -> Pools:
-        """The most contacts and constraint rows that any world has now."""
+        """Return the most contacts and constraint rows that any world has now."""
         return Pools(contacts=int(self._ncon.max()), constraints=int(self._nefc.max()))
 
     def model_of(self, world: int) -> mujoco.MjModel:
-        """A copy of the model with the fields of one world, to render or inspect."""
+        """Copy the model with the fields of one world, to render or inspect."""
         return self._batch.get_model(world)
 
     def _freeze(self, raised: NDArray[np.int_]) -> None:

@@ -1,7 +1,7 @@
 """The GPU simulator: MuJoCo Warp behind the contract of `simulator.py`.
 
-It also runs on Warp's CPU device, serially and only
-for tests: there it must agree with `CpuSimulator` to single precision.
+It also runs on Warp's CPU device, serially and only for tests: there it must agree with
+`CpuSimulator` to single precision.
 """
 
 import copy
@@ -38,7 +38,7 @@ _INERTIAL = (
     "tendon_invweight0",
     "actuator_acc0",
 )
-# what is dropped when a pool is too small changes the physics; solvers that stop at
+# contacts dropped when a pool is too small change the physics; solvers that stop at
 # their iteration limit do not count, here as on the CPU
 _DROPPED = int(mjw.OverflowType.ALL) & ~int(
     mjw.OverflowType.ITERATIONS | mjw.OverflowType.LS_ITERATIONS
@@ -212,7 +212,7 @@ class WarpSimulator:
         mjw.step1(self._m, self._d)
 
     def _period(self) -> None:
-        """From sensed worlds to sensed worlds, one control period later."""
+        """Take sensed worlds to sensed worlds, one control period later."""
         m, d = self._m, self._d
         state = [getattr(d, name) for name in _STATE]
         for kept, now in zip(self._kept, state, strict=True):
@@ -231,7 +231,7 @@ class WarpSimulator:
     def _whole(
         self, fields: Mapping[str, Tensor], ids: Tensor | slice
     ) -> dict[str, Tensor]:
-        """All declared fields of some worlds, those not given as they are now."""
+        """Return all declared fields of some worlds, those not given as they are."""
         return {
             name: fields[name].cpu()
             if name in fields
@@ -240,7 +240,7 @@ class WarpSimulator:
         }
 
     def _constants(self, fields: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The derived constants of worlds with these fields, from MuJoCo itself.
+        """Let MuJoCo derive the constants of worlds with these fields.
 
         Neighbours that are alike, the worlds of one task, are worked out once.
         """
@@ -281,7 +281,7 @@ class WarpSimulator:
 
 
 def _derived(model: mujoco.MjModel, fields: Sequence[str]) -> tuple[str, ...]:
-    """The constants that MuJoCo derives from these fields."""
+    """Return the names of the constants that MuJoCo derives from these fields."""
     inputs = set(fields) & set(mujoco.MjModel._setconst_inputs)
     geometric = inputs & {"geom_size", "geom_dataid"}
     inertial = {name for name in inputs if not name.startswith("geom_")}

@@ -20,9 +20,9 @@ from jaxtyping import Bool, Float, UInt8
 OVERVIEW = "overview"
 """Name of the camera that a scene should be looked at through."""
 CLOSE = "table"
-"""Name of a camera that sees what is done, close, and little of who does it."""
+"""Name of a camera close to what is handled, which sees little of the robot."""
 MAX_ZOOM = 1.8
-"""How far `Renderer.zoom` goes in."""
+"""Greatest magnification of `Renderer.zoom`."""
 _MARGIN = 1.15
 _CORNERS = np.array(list(itertools.product((-1, 1), repeat=3)))
 _STATE = mujoco.mjtState.mjSTATE_INTEGRATION.value
@@ -152,7 +152,7 @@ class Renderer:
         camera: int,
         shown: Bool[np.ndarray, "geom"],
     ) -> tuple[Float[np.ndarray, "2"], Float[np.ndarray, "2"], Float[np.ndarray, "2"]]:
-        """Where geoms are, lowest and highest, and half the frame, at distance 1."""
+        """Return where geoms begin and end, and half the frame, at distance 1."""
         boxes = np.array([self._box(state, camera, shown) for state in states])
         half = math.tan(math.radians(self._model.cam_fovy[camera]) / 2)
         whole = np.array([half * self._rect.width / self._rect.height, half])
@@ -192,7 +192,7 @@ class Renderer:
 
 
 def _hand_and_objects(model: mujoco.MjModel) -> Bool[np.ndarray, "geom"]:
-    """Which geoms are not the ground's nor the robot's, but for those at its end.
+    """Select the geoms that are not the ground's nor the robot's, but for its end.
 
     The robot is the tree of bodies that has most joints.
     """
@@ -224,7 +224,7 @@ def _camera(model: mujoco.MjModel, name: str | None) -> mujoco.MjvCamera:
 
 
 def _context(width: int, height: int) -> Any:  # noqa: ANN401  (one of three types)
-    """An OpenGL context: of MUJOCO_GL's backend, or on Linux of EGL."""
+    """Make an OpenGL context with MUJOCO_GL's backend, or on Linux with EGL."""
     backend = os.environ.get("MUJOCO_GL") or ("egl" if sys.platform == "linux" else "")
     try:
         if backend == "egl":

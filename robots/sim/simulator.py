@@ -12,7 +12,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readings:
-    """What the worlds look like after a step or a reset, on the simulator's device.
+    """State and sensors of all worlds, on the simulator's device.
 
     State and sensors describe the same instant: the backend recomputes kinematics and
     velocity-dependent sensors at the new state.
@@ -32,7 +32,7 @@ class Readings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pools:
-    """Contacts and constraints: how many there are, or how many there is room for."""
+    """Contacts and constraints: the number that exists, or that there is room for."""
 
     contacts: int
     """Per world; on the GPU all worlds share the room for them."""
@@ -94,7 +94,7 @@ class Simulator(Protocol):
 
 
 def sensor_columns(model: mujoco.MjModel) -> dict[str, slice]:
-    """Where each named sensor's values lie among all sensor values."""
+    """Return where each named sensor's values lie among all sensor values."""
     return {
         model.sensor(i).name: slice(adr, adr + dim)
         for i, (adr, dim) in enumerate(
@@ -121,7 +121,7 @@ def check_shape(what: str, values: Tensor, shape: tuple[int, ...]) -> None:
 
 
 def check_device(device: torch.device | str) -> torch.device:
-    """A device that worlds can live on.
+    """Return the device, if worlds can live on it.
 
     Raises:
         ValueError: for CUDA where there is none.

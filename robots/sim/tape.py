@@ -43,7 +43,7 @@ class Tape:
 
 
 def cpu_simulator(sim: Simulator) -> CpuSimulator:
-    """The simulator, if it is one whose states can be kept."""
+    """Return the simulator, if it is one whose states can be kept."""
     if not isinstance(sim, CpuSimulator):
         raise TypeError("states are recorded and replayed by the CPU simulator")
     return sim

@@ -1,4 +1,4 @@
-"""What MuJoCo Warp leaves to its user: a device, graphs, and a kernel."""
+"""Helpers that MuJoCo Warp leaves to its user: a device, graphs, and a kernel."""
 
 # kernels are written in Warp's language, which type checkers take for Python
 # pyright: reportAttributeAccessIssue=false, reportIndexIssue=false
@@ -18,7 +18,7 @@ _LIMIT = 1e10  # a state beyond it counts as diverged, as in MuJoCo (mjMAXVAL)
 
 
 def find_device(device: torch.device) -> wp.Device:
-    """Warp's name for a torch device.
+    """Find Warp's name for a torch device.
 
     Raises:
         ValueError: if there is none, or its driver is too old.
@@ -37,7 +37,7 @@ def find_device(device: torch.device) -> wp.Device:
 
 
 def captured(device: wp.Device, call: Callable[[], None]) -> Callable[[], None]:
-    """Something to do on a device, as one graph; done once here, to compile."""
+    """Capture a call on a device as one graph; it runs once here, to compile."""
     collecting = gc.isenabled()
     gc.disable()  # a graph that dies while another is captured would be recorded
     try:
@@ -56,7 +56,7 @@ def captured(device: wp.Device, call: Callable[[], None]) -> Callable[[], None]:
 @wp.func
 @no_type_check
 def _sane(value: float) -> bool:
-    """Whether a number is finite and not beyond the limit; NaN compares as neither."""
+    """Tell whether a number is finite and within the limit; NaN compares as neither."""
     return value < _LIMIT and value > -_LIMIT
 
 

@@ -14,7 +14,7 @@ W = TypeVar("W", bound=Worlds)
 
 
 class AutoResetWorlds(Generic[W]):
-    """What Gymnasium and Stable-Baselines3 call a vectorised environment.
+    """A vectorised environment, as Gymnasium and Stable-Baselines3 understand it.
 
     Args:
         env: the worlds.
@@ -32,7 +32,7 @@ class AutoResetWorlds(Generic[W]):
         self._rng = torch.Generator().manual_seed(seed)
 
     def reset(self, tasks: Sequence[Task] | None = None) -> Float[Tensor, "world obs"]:
-        """A new episode in all worlds, of these tasks or of new ones."""
+        """Begin an episode in all worlds, of these tasks or of new ones."""
         self.env.assign(self._draw(self.env.worlds) if tasks is None else tasks)
         return self.env.reset(self._rng)
 

@@ -20,7 +20,7 @@ from tasks.task import Task
 Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]
 SIZE = (640, 480)
-"""Of a picture [pixels]."""
+"""Size of a picture [pixels]."""
 
 
 class TaskEnv(gymnasium.Env[Any, Any]):
@@ -91,7 +91,7 @@ class TaskEnv(gymnasium.Env[Any, Any]):
         )
 
     def render(self) -> NDArray[np.uint8] | None:
-        """A picture of the world, if the render mode is `rgb_array`."""
+        """Draw the world, if the render mode is `rgb_array`."""
         if self.render_mode is None:
             return None
         sim = self._stream.env.sim

@@ -57,7 +57,7 @@ class TaskVecEnv(VecEnv):
         self._stream.restart(seed)
 
     def reset(self) -> Floats:
-        """New tasks, and a new episode, in all worlds."""
+        """Begin an episode of a new task in all worlds."""
         self._returns[:], self._lengths[:] = 0.0, 0
         return self._stream.reset().numpy()
 
@@ -97,7 +97,7 @@ class TaskVecEnv(VecEnv):
         """Nothing to close."""
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
-        """An attribute of the environment, for each world asked."""
+        """Return an attribute of the environment, for each world asked."""
         holder = self if attr_name == "render_mode" else self.env
         return [getattr(holder, attr_name)] * len(self._indices(indices))
 

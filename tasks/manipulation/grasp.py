@@ -85,7 +85,7 @@ class Grasp(BankFamily):
         self._fingers = Coordinates(self.model, FINGERS, device)
 
     def use_object(self, solid: Solid) -> None:
-        """A bank of the one object, which must fit between the fingers."""
+        """Hold the one object in the bank; it must fit between the fingers."""
         width = float(np.ptp(solid.vertices[:, 1]))
         if width > 2 * OPEN - 0.005:
             raise ValueError(
@@ -157,12 +157,12 @@ class Grasp(BankFamily):
     def judge(
         self, before: Instant, now: Instant, action: Float[Tensor, "world action"]
     ) -> Outcome:
-        """How high and how level the object is, all along and mostly at the end."""
+        """Reward height and level, all along and mostly at the end."""
         pose = self._object.positions(now.readings)
         height = pose[:, 2]
         upright = 1 - 2 * (pose[:, 4].square() + pose[:, 5].square())
         tilt = torch.acos(upright.clamp(-1.0, 1.0))
-        # what hangs down counts a little, or training settles on lifting nothing
+        # a hanging object counts a little, or training settles on lifting nothing
         level = 0.3 + 0.7 * closeness(tilt, 0.3)
         lifted = (height / 0.1).clamp(0.0, 1.0) * level
         return Outcome(

@@ -83,7 +83,7 @@ class Insert(ArmFamily):
         "geom_rgba",
         "geom_friction",
     )
-    # what tells where the hole is must not drown in what tells that it was found
+    # the reward for being near the hole must not drown in that for having found it
     weights: ClassVar[Mapping[str, float]] = {
         "near": 1.0 / horizon,
         "deep": 0.5 / horizon,

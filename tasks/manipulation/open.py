@@ -25,7 +25,7 @@ HALF = 0.06  # [m], half the side of that square
 TOOL_Z = 0.20  # [m], height of the handle
 SPEED = 0.4  # [m/s], of a full command
 ANGLE = 1.4  # [rad], by which a door opens
-SUCCESS = 0.9  # of the way
+SUCCESS = 0.9  # share of the way
 PANEL_MASS = 3.0  # [kg]
 # a joint that a mechanism lacks, and the floor the furniture stands on, give way by
 # less than 0.01 mm in an episode: inertia locks without adding a constraint
@@ -43,8 +43,8 @@ MECHANISMS: Mapping[str, tuple[float, float, float]] = {
     "oblique-left": (-(0.5**0.5), 0.5**0.5, 0.0),
     "oblique-right": (-(0.5**0.5), -(0.5**0.5), 0.0),
 }
-"""By name: the way the handle starts to move (x, y), and which way it then turns: 0
-along a line, 1 counterclockwise, -1 clockwise, seen from above."""
+"""Mechanisms by name: the way the handle starts to move (x, y), and the way it then
+turns: 0 along a line, 1 counterclockwise, -1 clockwise, seen from above."""
 _UNSEEN = 2  # the last of them
 
 
@@ -139,7 +139,7 @@ class Open(ArmFamily):
         pivot = torch.stack([-y, x, zero], -1) * (turn * radius)[:, None]
         upright = torch.stack([zero, zero, torch.where(swings, turn, 1.0)], -1)
         moves = torch.stack([~swings, swings], -1)
-        # of the hinge, about which forces at the handle have the radius as lever
+        # forces at the handle act on the hinge with the radius as lever
         lever = torch.stack([torch.ones_like(x), radius], -1)
         # every joint has one degree of freedom, whose index is the joint's own
         rows = [self.model.joint(name).id for name in ("slide", "hinge")]
@@ -180,7 +180,7 @@ class Open(ArmFamily):
     def judge(
         self, before: Instant, now: Instant, action: Float[Tensor, "world action"]
     ) -> Outcome:
-        """How far it is open, all along and mostly at the end, and vain strain."""
+        """Reward openness, all along and mostly at the end; punish vain strain."""
         share = self.openness(now)
         # the servos pull in proportion to what their command is short of
         short = _bounded(action) - now.readings.sensors["tool_vel"][:, :2] / SPEED
@@ -195,7 +195,7 @@ class Open(ArmFamily):
         )
 
     def openness(self, now: Instant) -> Float[Tensor, "world"]:
-        """The share of its travel that the handle has come; a locked joint adds 0."""
+        """Return the share of its travel that the handle has come; a lock adds 0."""
         slid, turned = self._opening.positions(now.readings).unbind(-1)
         return (slid / now.values["travel"] + turned / ANGLE).clamp(0.0, 1.0)
 

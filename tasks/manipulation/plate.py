@@ -50,7 +50,7 @@ def add_plate(spec: mujoco.MjSpec, x: float, y: float) -> None:
 
 
 def corner_reach(hole: str) -> float:
-    """How far a hole's corners lie beyond its inscribed circle, in radii of that."""
+    """Return how far a hole's corners lie beyond its inscribed circle, in its radii."""
     return 1 / math.cos(math.pi / HOLES[hole]) - 1
 
 
@@ -97,7 +97,7 @@ def geometry(
 def _frame(
     centre: Float[Tensor, "world 2"],
 ) -> tuple[Float[Tensor, "world 4 3"], Float[Tensor, "world 4 3"]]:
-    """Half sizes and places of the four boxes: least and greatest x, then y."""
+    """Return half sizes and places of four boxes: least and greatest x, then y."""
     outer = torch.full_like(centre, HALF)
     low, high = centre - _OPENING, centre + _OPENING
     # left and right of the opening over the whole depth, near and far between them

@@ -2,7 +2,7 @@
 
 The object turns away from a push beside its centre of mass, and how far it slides on
 decides where it stops. The hand hides it from the camera until the push is over, so
-that it cannot be corrected on the way: whoever does not know the object averages.
+that it cannot be corrected on the way: a policy that does not know the object averages.
 """
 
 import math
@@ -171,7 +171,7 @@ class Push(BankFamily):
     def _moved(
         self, now: Instant
     ) -> tuple[Float[Tensor, "world 2"], Float[Tensor, "world"]]:
-        """How far the object has moved [m], and how far it is turned [rad]."""
+        """Return how far the object has moved [m], and how far it is turned [rad]."""
         pose = self._object.positions(now.readings)
         moved = pose[:, :2] - self._place
         half = self._half_here[now.values["shape"].long()]

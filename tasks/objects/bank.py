@@ -27,9 +27,9 @@ GEOM_FIELDS = (
     "geom_margin",
     "geom_rgba",
 )
-"""What `Bank.fields` writes: a family declares them among its own."""
+"""Fields that `Bank.fields` writes: a family declares them among its own."""
 BODY_FIELDS = ("body_mass", "body_ipos", "body_iquat", "body_inertia")
-"""What `Bank.inertia` writes."""
+"""Fields that `Bank.inertia` writes."""
 RESTING = -1e-4
 """Height at which a solid's frame comes to rest on the table [m]: contacts are soft."""
 _OFF = -1e6  # [m], the margin of an unused geom
@@ -94,13 +94,13 @@ class Bank:
         return body
 
     def geoms(self, model: mujoco.MjModel, name: str) -> list[int]:
-        """The ids of a body's geoms."""
+        """Return the ids of a body's geoms."""
         return [model.geom(f"{name}_{slot}").id for slot in range(self.slots)]
 
     def fields(
         self, model: mujoco.MjModel, name: str, index: Num[Tensor, "world"]
     ) -> Entries:
-        """Entries for `tasks.family.per_world`: which solid each world's body is.
+        """Return entries for `tasks.family.per_world` that choose each world's solid.
 
         Args:
             model: compiled from a scene that the bank was added to.
@@ -132,7 +132,7 @@ class Bank:
         insert: Float[Tensor, "world 3"] | None = None,
         insert_share: Float[Tensor, "world"] | float = 0.0,
     ) -> Entries:
-        """Entries for `tasks.family.per_world`: each world's mass properties.
+        """Return entries for `tasks.family.per_world`: each world's mass properties.
 
         Args:
             model: compiled from a scene that the bank was added to.
@@ -164,13 +164,13 @@ class Bank:
             for slot, part in enumerate(solid.parts):
                 # without faces the compiler makes the convex hull of every mesh; of
                 # one with faces only if a geom shows it in the model as compiled, and
-                # what lacks a hull collides by other contacts
+                # meshes that lack a hull collide by other contacts
                 spec.add_mesh(
                     name=_mesh(solid, slot), uservert=part.vertices.flatten().tolist()
                 )
 
     def _rows(self, model: mujoco.MjModel) -> dict[str, Tensor]:
-        """By solid and slot.
+        """Return each geom's mesh, pose, bounds and use, by solid and slot.
 
         The compiler centres and turns meshes, which the pose of a geom undoes; and it
         bounds a geom by its mesh, which `mj_setConst` does not.
@@ -203,7 +203,7 @@ class Bank:
 
 
 def shape_among(solids: Sequence[Solid], unseen: Sequence[Solid] = ()) -> Choice:
-    """The hidden parameter `shape`: which solid an object is."""
+    """Make the hidden parameter `shape`: which solid an object is."""
     return Choice(
         name="shape",
         options=tuple(s.name for s in solids),
@@ -217,7 +217,7 @@ def _mesh(solid: Solid, slot: int) -> str:
 
 
 def _extents(model: mujoco.MjModel) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The corner at least, and at most, of each mesh in its own frame [m]."""
+    """Return the least and the greatest corner of each mesh in its own frame [m]."""
     starts = model.mesh_vertadr
     vertices = model.mesh_vert.astype(np.float64)
     return np.minimum.reduceat(vertices, starts), np.maximum.reduceat(vertices, starts)

@@ -1,4 +1,4 @@
-"""How complex a solid is, and how hard to grasp: two axes to report results along.
+"""Complexity of a solid, and difficulty of grasping it: axes to report results along.
 
 In the manner of EGAD (Morrison, Corke and Leitner 2020, "EGAD! An Evolved Grasping
 Analysis Dataset"), which spreads objects over a grid of the two. Theirs are the entropy
@@ -16,9 +16,9 @@ from jaxtyping import Float, Int
 from tasks.objects.solids import Solid
 
 FRICTION = 0.5
-"""Between finger and solid, where `difficulty` counts grasps."""
+"""Friction between finger and solid, where `difficulty` counts grasps."""
 OPENING = 0.08
-"""Of the gripper [m]."""
+"""Opening of the gripper [m]."""
 CELLS = 7
 """A side of the grid, as EGAD's."""
 _ALONG = (np.arange(8) + 0.5) / 8  # where an edge is looked at
@@ -46,9 +46,9 @@ class _Planes:
     def wedge(
         self, points: Float[np.ndarray, "n 3"], touch: float
     ) -> Float[np.ndarray, "n"]:
-        """How much of a small circle about each point, across an edge, is inside.
+        """Return the angle of a small circle about each point, across an edge, inside.
 
-        That is 0 outside, pi on a face, and 2 pi within.
+        It is 0 outside, pi on a face, and 2 pi within.
         """
         beyond = points @ self.normals.T - self.offsets
         angles = np.where((beyond > touch).any(1), 0.0, 2 * math.pi)
@@ -66,7 +66,7 @@ class _Planes:
         Float[np.ndarray, "n 3"],
         Float[np.ndarray, "n 3"],
     ]:
-        """Where lines enter and leave, infinite where they miss; the faces' normals."""
+        """Return where lines enter and leave, infinite if they miss, and normals."""
         slope = along @ self.normals.T
         gap = self.offsets - origins @ self.normals.T
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -85,7 +85,7 @@ class _Planes:
 
 
 def complexity(solid: Solid) -> float:
-    """How variously the surface turns: 0 for a box, a ball or a cylinder, below 1.
+    """Measure how variously the surface turns: 0 for box, ball and cylinder, below 1.
 
     At an edge the surface turns by an angle, positive where the solid bulges; turns of
     less than 30 degrees are how a polyhedron draws a curve, and do not count. Every
@@ -122,7 +122,7 @@ def complexity(solid: Solid) -> float:
 
 
 def difficulty(solid: Solid) -> float:
-    """The share of two-finger grasps that fail, among those that meet the solid.
+    """Return the share of two-finger grasps that fail, among those that meet the solid.
 
     Two fingers close along a line in a horizontal plane; lines are spread evenly over
     directions, offsets and heights. A grasp holds if the fingers open wide enough and
@@ -148,7 +148,7 @@ def difficulty(solid: Solid) -> float:
 def grid(
     solids: Sequence[Solid], cells: int = CELLS
 ) -> dict[tuple[int, int], list[Solid]]:
-    """Solids by their cell of complexity and of difficulty, each cut into `cells`.
+    """Group solids by their cell of complexity and difficulty, each cut into `cells`.
 
     Raises:
         ValueError: for less than one cell.
@@ -175,7 +175,7 @@ def _planes(solid: Solid, scale: Float[np.ndarray, "3"] | float = 1.0) -> list[_
 def _lines(
     solid: Solid,
 ) -> tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, "n 3"]]:
-    """Points and directions of horizontal lines through the solid's surroundings."""
+    """Return points and directions of horizontal lines about the solid."""
     low, high = solid.vertices.min(0), solid.vertices.max(0)
     radius = float(np.linalg.norm((high - low)[:2])) / 2
     middle = (low + high) / 2

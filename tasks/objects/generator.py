@@ -233,7 +233,7 @@ def _arch(rng: Generator, flat: bool) -> Parts:
 
 
 def _heights(rng: Generator, flat: bool, count: int) -> list[float]:
-    """Of parts that stand side by side; the tallest is 1."""
+    """Draw the heights of parts that stand side by side; the tallest is 1."""
     drawn = np.ones(count) if flat else rng.uniform(0.5, 1.0, count)
     return [float(height) for height in drawn / drawn.max()]
 
@@ -261,7 +261,7 @@ KINDS: Mapping[str, Kind] = {
     "bottle": _bottle,
     "arch": _arch,
 }
-"""How a solid of each kind is drawn."""
+"""Functions that draw a solid, by kind."""
 
 TRAIN = {
     "box": 2,
@@ -273,9 +273,9 @@ TRAIN = {
     "ell": 3,
     "lollipop": 2,
 }
-"""How many solids of which kinds families train on."""
+"""Kinds of solids that families train on, and their numbers."""
 UNSEEN = {"tee": 2, "cross": 2, "dumbbell": 2, "mug": 2, "zed": 1, "arch": 1}
-"""Those kept for the split `unseen`."""
+"""Kinds kept for the split `unseen`, and their numbers."""
 
 
 def make_solids(counts: Mapping[str, int], *, flat: bool) -> tuple[Solid, ...]:

@@ -131,7 +131,7 @@ def superellipse(exponent: float, corners: int) -> Float[np.ndarray, "n 2"]:
 def cut(
     polygon: Float[np.ndarray, "n 2"], normal: tuple[float, float], at: float
 ) -> Float[np.ndarray, "m 2"]:
-    """What of a convex polygon has `normal . p <= at`; corners in order."""
+    """Cut a convex polygon down to `normal . p <= at`; corners in order."""
     kept: list[Float[np.ndarray, 2]] = []
     beyond = polygon @ np.array(normal) - at
     for i, (here, there) in enumerate(zip(beyond, np.roll(beyond, -1), strict=True)):

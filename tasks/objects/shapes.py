@@ -174,7 +174,7 @@ def inertia(
 
 
 def traits() -> dict[str, tuple[float, ...]]:
-    """Shapes in numbers, for whoever may know them: about [-1, 1] each.
+    """Describe shapes in numbers for the oracle, about [-1, 1] each.
 
     Centre of mass along and across the blow, and radius of gyration about the vertical,
     in sizes.
@@ -187,18 +187,18 @@ def traits() -> dict[str, tuple[float, ...]]:
 
 
 def in_strike_frame(solid: Solid) -> Solid:
-    """A user's object in the frame of the shapes; its own sizes, x along the blow."""
+    """Move a user's object into the frame of the shapes, its x along the blow."""
     near = float(solid.vertices[:, 0].min())
     return moved(solid, np.array([-near, 0.0, -HALF_HEIGHT]))
 
 
 def size_of(solid: Solid) -> float:
-    """What a user's object counts as of this size [m]: half its width."""
+    """Return the parameter `size` of a user's object [m]: half its width."""
     return float(np.ptp(solid.vertices[:, 1])) / 2
 
 
 def traits_of(solid: Solid) -> tuple[float, ...]:
-    """As `traits`, of a user's object in the frame of the shapes."""
+    """Describe a user's object in the frame of the shapes, as `traits` does a shape."""
     com, spread = spread_of(solid.uniform)
     gyration = math.sqrt(spread[0, 0] + spread[1, 1])
     return _traits(*(float(v) / size_of(solid) for v in (*com[:2], gyration)))
@@ -220,7 +220,7 @@ def _slots(parts: tuple[Part, ...]) -> list[list[float]]:
 
 
 def _second_moments(parts: tuple[Part, ...]) -> tuple[float, ...]:
-    """Centroid x, y and central second moments xx, yy, xy of a unit-mass solid."""
+    """Return centroid x, y and central moments xx, yy, xy of a unit-mass solid."""
     area = mx = my = xx = yy = xy = 0.0
     for p in parts:
         if "disc" in p.slot:
@@ -243,5 +243,5 @@ def _second_moments(parts: tuple[Part, ...]) -> tuple[float, ...]:
 
 
 def _near(parts: tuple[Part, ...]) -> float:
-    """How far the struck face lies before the origin of the parts' coordinates."""
+    """Return how far the struck face lies before the parts' origin."""
     return max(p.half_x - p.x for p in parts)

@@ -19,7 +19,7 @@ from tasks.objects.polyhedra import Moments, outline, surface_moments, triangula
 
 MAX_PARTS = 4
 MAX_VERTICES = 60
-"""Of a part."""
+"""Most vertices of a part."""
 TRAITS = (
     "com x",
     "com y",
@@ -31,7 +31,7 @@ TRAITS = (
     "half z",
     "fill",
 )
-"""Names of what `traits` returns."""
+"""Names of the numbers that `traits` returns."""
 
 
 Point = Sequence[float] | Float[np.ndarray, "3"]
@@ -47,7 +47,7 @@ class Part(NamedTuple):
 
 
 class MassProperties(NamedTuple):
-    """What a rigid body moves by, in its frame; of one or of many bodies."""
+    """Mass properties of one or of many rigid bodies, each in its own frame."""
 
     mass: Float[np.ndarray, "..."]
     """[kg]"""
@@ -94,23 +94,23 @@ class Solid:
 
     @cached_property
     def moments(self) -> Moments:
-        """Of the solid with its parts' relative densities, or the exact ones."""
+        """Moments of the solid with its parts' densities, or the exact ones."""
         if self.exact is not None:
             return self.exact
         return self._moments([part.density for part in self.parts])
 
     @cached_property
     def uniform(self) -> Moments:
-        """Of the solid at density 1: its mass is the volume [m^3]."""
+        """Moments of the solid at density 1: its mass is the volume [m^3]."""
         return self.exact or self._moments([1.0] * len(self.parts))
 
     @cached_property
     def vertices(self) -> Float[np.ndarray, "n 3"]:
-        """Those of all parts."""
+        """Vertices of all parts."""
         return np.concatenate([part.vertices for part in self.parts])
 
     def to_json(self) -> str:
-        """All of it, as `parse_solid` reads it."""
+        """Write all of it as JSON, as `parse_solid` reads it."""
         return json.dumps(
             {
                 "name": self.name,
@@ -153,13 +153,13 @@ def parse_solid(text: str) -> Solid:
 
 
 def placed(solid: Solid) -> Solid:
-    """The solid moved, not turned, into the frame of solids."""
+    """Move the solid, without turning it, into the frame of solids."""
     low, high = solid.vertices.min(0), solid.vertices.max(0)
     return moved(solid, -np.array([*(low + high)[:2] / 2, low[2]]))
 
 
 def moved(solid: Solid, shift: Float[np.ndarray, "3"]) -> Solid:
-    """The solid elsewhere [m]."""
+    """Move the solid by a shift [m]."""
     exact = solid.exact
     if exact is not None:
         mass, first, second = exact
@@ -171,7 +171,7 @@ def moved(solid: Solid, shift: Float[np.ndarray, "3"]) -> Solid:
 
 
 def volume(solid: Solid) -> float:
-    """[m^3]."""
+    """Return the volume [m^3]."""
     return solid.uniform.mass
 
 
@@ -182,7 +182,7 @@ def mass_properties(
     insert: Point = (0.0, 0.0, 0.0),
     insert_share: float = 0.0,
 ) -> MassProperties:
-    """Mass properties of a solid with a heavy insert of negligible size.
+    """Compute the mass properties of a solid with a heavy insert of negligible size.
 
     Args:
         solid: its parts' densities are scaled to what is left of the mass.
@@ -203,7 +203,7 @@ def mass_properties(
 def spread_of(
     moments: Moments,
 ) -> tuple[Float[np.ndarray, "3"], Float[np.ndarray, "3 3"]]:
-    """Centre of mass [m], and second moments about it per unit of mass [m^2]."""
+    """Return centre of mass [m], and second moments about it per unit of mass [m^2]."""
     com = moments.first / moments.mass
     return com, moments.second / moments.mass - np.outer(com, com)
 
@@ -216,7 +216,7 @@ def with_insert(
     insert: Float[np.ndarray, "... 3"],
     share: Float[np.ndarray, "..."],
 ) -> MassProperties:
-    """Mass properties of bodies whose spread is known, each with a heavy insert.
+    """Compute mass properties of bodies of known spread, each with a heavy insert.
 
     A body of mass (1 - s) m and a point of mass s m that lie d apart spread about their
     common centre by s (1 - s) d d^T more than the body does (parallel axes).
@@ -233,7 +233,7 @@ def with_insert(
 
 
 def traits(solid: Solid) -> tuple[float, ...]:
-    """A solid in numbers about [-1, 1], named in `TRAITS`, of the uniform solid.
+    """Describe the uniform solid in numbers about [-1, 1], named in `TRAITS`.
 
     Centre of mass off the middle of the bounding box, in half extents; radius of
     gyration about the vertical, in half diagonals of the footprint; correlation of x
@@ -254,7 +254,7 @@ def traits(solid: Solid) -> tuple[float, ...]:
 def toppling_angle(
     solid: Solid, com: Point | None = None, *, floor: float = 1e-6
 ) -> float:
-    """By how much the floor may tilt, any way, before the solid topples [rad].
+    """Return by how much the floor may tilt before the solid topples [rad].
 
     Args:
         solid: standing on its lowest vertices.
@@ -262,7 +262,7 @@ def toppling_angle(
         floor: vertices below this height carry it [m].
 
     Returns:
-        Of the worst direction; negative if the solid topples as it stands.
+        The angle in the worst direction; negative if the solid topples as it stands.
     """
     x, y, z = spread_of(solid.moments)[0] if com is None else com
     feet = solid.vertices[solid.vertices[:, 2] < floor, :2]
