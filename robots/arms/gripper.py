@@ -67,20 +67,25 @@ def _with_fingers(spec: mujoco.MjSpec) -> mujoco.MjSpec:
             conaffinity=0,
             material="joint",
         )
-        for i, x in enumerate((-TIP_HALF, TIP_HALF)):
-            finger.add_geom(
-                name=f"{name}_tip{i}",
-                type=mujoco.mjtGeom.mjGEOM_SPHERE,
-                size=[TIP_RADIUS, 0, 0],
-                pos=[x, 0, 0],
-                mass=0.01,
-                contype=1,
-                conaffinity=1,
-                group=0,
-                material="trim",
-            )
+        _add_tip(finger)
     _couple(spec)
     return spec
+
+
+def _add_tip(finger: mujoco.MjsBody) -> None:
+    """Add the round end of a finger, two spheres side by side."""
+    for i, x in enumerate((-TIP_HALF, TIP_HALF)):
+        finger.add_geom(
+            name=f"{finger.name}_tip{i}",
+            type=mujoco.mjtGeom.mjGEOM_SPHERE,
+            size=[TIP_RADIUS, 0, 0],
+            pos=[x, 0, 0],
+            mass=0.01,
+            contype=1,
+            conaffinity=1,
+            group=0,
+            material="trim",
+        )
 
 
 def _couple(spec: mujoco.MjSpec) -> None:

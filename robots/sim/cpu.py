@@ -62,7 +62,7 @@ class CpuSimulator:
         self._sensordata = self._batch.bind("sensordata")
         self._ncon, self._nefc = self._batch.bind("ncon"), self._batch.bind("nefc")
         self._fields = {name: self._batch.expand(name) for name in fields}
-        # mj_setConst would put these back to the model's values although they were assigned
+        # mj_setConst would put these, although assigned, back to the model's values
         only_derived = set(mujoco.MjModel._setconst_outputs)
         only_derived -= set(mujoco.MjModel._setconst_inputs)
         self._kept = [v for n, v in self._fields.items() if n in only_derived]
