@@ -12,6 +12,7 @@ from benchmarks.gpu_session import session
 from benchmarks.gpu_session.plan import GPU, REHEARSAL, machine, plan
 from benchmarks.gpu_session.session import Session, owned, read
 from benchmarks.gpu_session.summary import filled, summary
+from meta.machine.files import write_atomically
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +69,7 @@ def _go(options: Options) -> int:
     if not found:
         raise ValueError(f"no session in {out}")
     for document in options.into:
-        session.replace(document, filled(document, summary(found)))
+        write_atomically(document, filled(document, summary(found)).encode())
     return code
 
 

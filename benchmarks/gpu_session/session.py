@@ -14,6 +14,7 @@ from typing import Any
 from benchmarks.gpu_session.plan import Step
 from benchmarks.gpu_session.process import FIRM, PATIENCE, Asked, Command, Ended, run
 from benchmarks.gpu_session.summary import summary
+from meta.machine.files import write_atomically
 
 ROOT = Path(__file__).resolve().parents[2]
 SESSION, SUMMARY = "session.json", "session.md"
@@ -148,8 +149,9 @@ class Session:
         self._found["steps"].append(row)
         self._found["ended_after"] = time.monotonic() - self._begun
         whole = self._found | {"steps": [*self._found["steps"], *later]}
-        replace(self.out / SESSION, json.dumps(whole, indent=1) + "\n")
-        replace(self.out / SUMMARY, summary(whole) + "\n")
+        text = json.dumps(whole, indent=1) + "\n"
+        write_atomically(self.out / SESSION, text.encode())
+        write_atomically(self.out / SUMMARY, f"{summary(whole)}\n".encode())
 
     def _wrong(self, row: dict[str, Any]) -> int:
         """Record that nothing could be begun."""
@@ -196,16 +198,6 @@ def owned(out: Path) -> Generator[None]:
         except BlockingIOError:
             raise ValueError(f"another session is writing into {out}") from None
         yield
-
-
-def replace(path: Path, text: str) -> None:
-    """Replace a file by a whole new one, or leave it as it was."""
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def _environment() -> dict[str, str]:

@@ -366,19 +366,20 @@ def alive(pid: int) -> bool:
         return False
 
 
-def test_a_file_is_replaced_whole_or_not_at_all(
+def test_a_full_disk_leaves_the_last_whole_session(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "session.json"
-    session.replace(path, "old")
+    steps = few(tmp_path)
+    assert go(tmp_path, steps=steps[:1]) == 0
+    before = (tmp_path / "session.json").read_bytes()
 
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        session.replace(path, "new")
-    assert path.read_text() == "old"
+        go(tmp_path, steps=steps)
+    assert (tmp_path / "session.json").read_bytes() == before
 
 
 def test_figures_that_cannot_be_read_fail_their_step(tmp_path: Path) -> None:
