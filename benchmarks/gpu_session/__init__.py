@@ -18,7 +18,7 @@ from 5 s for a process to start.
 |---|---:|---:|---|
 | machine | 8 | 60 | without a device all else is pointless |
 | kernels | 120 | 200 | all families at once, a process each: as long as the slowest |
-| parity | 45 | 75 | no figure means anything if the physics is wrong |
+| parity | 45 | 90 | no figure means anything if the physics is wrong |
 | bench cheetah-direction | 35 | 75 | 512 worlds first; kept after each size |
 | bench strike | 55 | 75 | |
 | bench push | 55 | 75 | |

@@ -160,7 +160,7 @@ def _parity(scale: Scale, out: Path) -> Step:
         commands={
             "parity": [*command, *(("-k", scale.parity) if scale.parity else ())]
         },
-        limit=75 * scale.slow,
+        limit=90 * scale.slow,
         figures=partial(figures.parity, file),
         files=(file,),
     )

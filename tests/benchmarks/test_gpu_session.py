@@ -191,7 +191,7 @@ def test_a_step_leaves_later_ones_their_time(
     monkeypatch.setattr(session, "run", ran)
     go(tmp_path, 210.0)
     # 200 s and 10 to end in; 20 for the timeline and 45 for cheetah's training
-    kernels, parity, bench = 200 - 65, 75, 75
+    kernels, parity, bench = 200 - 65, 90, 75
     training = [200, 30] * 2
     expected = [60, kernels, parity, *[bench] * 3, 60, 100, *training]
     assert given == pytest.approx(expected, abs=2.0)
@@ -356,6 +356,22 @@ def test_the_stubborn_are_killed_with_their_children(tmp_path: Path) -> None:
     while any(map(alive, pids)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(map(alive, pids))
+
+
+def test_in_the_background_children_still_hear_an_interrupt(tmp_path: Path) -> None:
+    # as a shell without job control starts what is to run in the background
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        ended = run(
+            {tmp_path / "log": ["sleep", "600"]},
+            seconds=0.5,
+            folder=tmp_path,
+            environment=dict(os.environ),
+            asked=Asked(),
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert ended.codes == (-signal.SIGINT,)
 
 
 def alive(pid: int) -> bool:
