@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format bench build
+.PHONY: help setup demo test check format bench gpu-session build
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -15,7 +15,7 @@ TYPED := $(VENV)/.typed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 setup: $(INSTALLED) ## make .venv and install Pliant in it, with every version pinned
 	@echo 'Pliant is installed in $(VENV): next `make demo`, or $(BIN)/pliant --help'
@@ -38,6 +38,9 @@ format: $(INSTALLED) ## put the code into the house's format
 
 bench: $(INSTALLED) ## measure speed, each figure beside its baseline
 	$(BIN)/python -m benchmarks
+
+gpu-session: $(INSTALLED) ## measure on an NVIDIA GPU in eight minutes: runs/gpu-session/
+	$(BIN)/python -m benchmarks.gpu_session --out runs/gpu-session --into docs/performance.md
 
 build: $(INSTALLED) ## build the wheel and the source distribution: dist/
 	$(BIN)/hatchling build --clean

@@ -6,9 +6,10 @@ one captured graph each. The CPU backend runs in the same process on the same ta
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -16,6 +17,7 @@ from rich.table import Table
 
 from meta.experience.rollout import collect
 from meta.machine.devices import simulator_threads
+from meta.machine.files import write_atomically
 from meta.machine.versions import versions
 from meta.recipes.registry import make_config
 from meta.training.build import make_trainer
@@ -25,8 +27,11 @@ from robots.sim.simulator import check_device
 from tasks.env import Env
 from tasks.registry import make_family
 from tasks.simulators import probe_pools
+from tasks.task import Task
 
 CPU_WORLDS = 1024
+DISTINCT = 1024
+"""Tasks at most; each may take several neighbouring worlds, as it does in training."""
 STEPS = 10
 """Steps a measured call takes."""
 
@@ -62,6 +67,7 @@ def bench(
     *,
     seconds: float = 3.0,
     timelines: Path | None = None,
+    file: Path | None = None,
 ) -> str:
     """Measure, print a table, and return everything as JSON.
 
@@ -72,39 +78,50 @@ def bench(
         seconds: for each figure.
         timelines: a folder for the timeline of one full iteration of each family, at
             the last size that fits, of which a summary is printed.
+        file: written after each size, so that what is measured outlives a crash.
 
     Sizes that do not fit are left out, with a line that says so.
 
     Raises:
         ValueError: for a device that is not here.
+        OSError: if the file cannot be written.
     """
     cuda = check_device(device).type == "cuda"
     name = torch.cuda.get_device_name(device) if cuda else "Warp's CPU device"
-    console, speeds = Console(), list[Speed]()
+    console = Console()
+    found: dict[str, Any] = {"device": name, "speeds": [], "versions": versions()}
     for family in families:
-        some = _measured(family, sizes, device, seconds, console)
+        some: list[Speed] = []
+        for speed in _measured(family, sizes, device, seconds, console):
+            some.append(speed)
+            found["speeds"].append(asdict(speed))
+            _keep(found, file)
         console.print(_table(f"{family} on {name}", some))
-        speeds += some
         if timelines and some:
-            file = timelines / f"{family}-{some[-1].worlds}.json.gz"
+            trace = timelines / f"{family}-{some[-1].worlds}.json.gz"
             call = _iterations(family, some[-1].worlds, device)
             call()
-            console.print(record(call, device, file))
-    rows = [asdict(speed) for speed in speeds]
-    return json.dumps({"device": name, "speeds": rows, "versions": versions()})
+            timeline = record(call, device, trace)
+            console.print(timeline.table())
+            found.setdefault("timelines", {})[trace.name] = timeline.to_dict()
+            _keep(found, file)
+    return json.dumps(found)
+
+
+def _keep(found: dict[str, Any], file: Path | None) -> None:
+    if file:
+        write_atomically(file, json.dumps(found).encode())
 
 
 def _measured(
     family: str, sizes: Sequence[int], device: str, seconds: float, console: Console
-) -> list[Speed]:
-    """The sizes that fit."""
-    found: list[Speed] = []
+) -> Iterator[Speed]:
+    """Measure the sizes that fit, one after the other."""
     for worlds in sizes:
         try:
-            found.append(measure(family, worlds, device, seconds))
+            yield measure(family, worlds, device, seconds)
         except (MemoryError, torch.OutOfMemoryError):
             console.print(f"{family}: no memory for {worlds:,} worlds")
-    return found
 
 
 def _table(title: str, speeds: Sequence[Speed]) -> Table:
@@ -143,7 +160,7 @@ def measure(name: str, worlds: int, device: str, seconds: float) -> Speed:
     env = Env(family, worlds=worlds, simulator=sim)
     cpu = Env(make_family(name), worlds=min(worlds, CPU_WORLDS))
     for one in (env, cpu):
-        one.assign(one.family.sample("train", 0, one.worlds))
+        one.assign(_tasks(one))
         one.reset(torch.Generator(one.device).manual_seed(0))
     now = sim.step(torch.zeros(worlds, family.model.nu, device=device))
     alike.reset(now.qpos, now.qvel)
@@ -160,6 +177,12 @@ def measure(name: str, worlds: int, device: str, seconds: float) -> Speed:
         maml=_rate(_iterations(name, worlds, device), device, seconds),
         cpu_env=_rate(_steps(cpu), "cpu", seconds),
     )
+
+
+def _tasks(env: Env) -> list[Task]:
+    """Draw a task for each world; drawing and compiling 32,768 would take a minute."""
+    drawn = env.family.sample("train", 0, min(env.worlds, DISTINCT))
+    return [drawn[world * len(drawn) // env.worlds] for world in range(env.worlds)]
 
 
 def _physics(sim: WarpSimulator) -> Callable[[], int]:

@@ -1,7 +1,9 @@
 """Where a training iteration spends its time: a timeline to look at, and its sum."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.table import Table
@@ -15,7 +17,64 @@ Part = tuple[str, int, float]
 """What ran, how often, and how long it took [us]."""
 
 
-def record(call: Callable[[], object], device: str, file: Path) -> Table:
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Where the time of one call went."""
+
+    parts: tuple[Part, ...]
+    """The longest first."""
+    total: float
+    """[us]; the parts need not fill it."""
+
+    @property
+    def physics(self) -> float:
+        """The share of Warp's kernels."""
+        return sum(part[2] for part in self.parts if _WARP in part[0]) / self.total
+
+    @property
+    def copies(self) -> int:
+        """How often something was copied to the host."""
+        return sum(part[1] for part in self.parts if "DtoH" in part[0])
+
+    def rows(self) -> list[Part]:
+        """The longest parts, the others as one, and what is left of the total."""
+        others = self.parts[_ROWS:]
+        left = self.total - sum(part[2] for part in self.parts)
+        return [
+            *self.parts[:_ROWS],
+            ("others", sum(p[1] for p in others), sum(p[2] for p in others)),
+            ("none of these", 0, left),
+        ]
+
+    def table(self) -> Table:
+        """The rows, for a terminal."""
+        table = Table(
+            caption=f"of {self.total / 1e3:,.1f} ms; Warp {self.physics:.1%}; "
+            f"copied to the host {self.copies} times"
+        )
+        table.add_column("what", max_width=60, overflow="ellipsis", no_wrap=True)
+        for name in ("calls", "ms", "share"):
+            table.add_column(name, justify="right")
+        for what, calls, spent in self.rows():
+            share = f"{spent / self.total:.1%}"
+            table.add_row(what, f"{calls:,}", f"{spent / 1e3:,.1f}", share)
+        return table
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same for JSON; times in milliseconds."""
+        rows = [
+            {"what": what, "calls": calls, "ms": spent / 1e3}
+            for what, calls, spent in self.rows()
+        ]
+        return {
+            "ms": self.total / 1e3,
+            "physics": self.physics,
+            "copies": self.copies,
+            "rows": rows,
+        }
+
+
+def record(call: Callable[[], object], device: str, file: Path) -> Timeline:
     """Run something once, write its timeline, and sum it up.
 
     Args:
@@ -38,28 +97,4 @@ def record(call: Callable[[], object], device: str, file: Path) -> Table:
         for e in found.key_averages()
         if e.device_type.name == where
     ]
-    return summary(parts, total)
-
-
-def summary(parts: list[Part], total: float) -> Table:
-    """The longest parts of a total [us], and what is left."""
-    parts = sorted(parts, key=lambda part: -part[2])
-    physics = sum(part[2] for part in parts if _WARP in part[0])
-    copies = sum(part[1] for part in parts if "DtoH" in part[0])
-    table = Table(
-        caption=f"of {total / 1e3:,.1f} ms; Warp {physics / total:.1%}; "
-        f"copied to the host {copies} times"
-    )
-    table.add_column("what", max_width=60, overflow="ellipsis", no_wrap=True)
-    for name in ("calls", "ms", "share"):
-        table.add_column(name, justify="right")
-    others = parts[_ROWS:]
-    known = sum(part[2] for part in parts)
-    rows = [
-        *parts[:_ROWS],
-        ("others", sum(p[1] for p in others), sum(p[2] for p in others)),
-        ("none of these", 0, total - known),
-    ]
-    for what, calls, spent in rows:
-        table.add_row(what, f"{calls:,}", f"{spent / 1e3:,.1f}", f"{spent / total:.1%}")
-    return table
+    return Timeline(tuple(sorted(parts, key=lambda part: -part[2])), total)

@@ -37,7 +37,6 @@ class Bench:
 
     def run(self) -> int:
         """Measure and print the table."""
-        from meta.machine.files import write_atomically
         from robots.sim.simulator import check_device
         from tasks.registry import FAMILIES
 
@@ -49,15 +48,14 @@ class Bench:
         sizes = numbers(self.worlds, "--worlds")
         if self.timelines:
             self.timelines.mkdir(parents=True, exist_ok=True)
-        text = bench(
+        bench(
             names,
             sizes,
             self.device,
             seconds=self.seconds,
             timelines=self.timelines,
+            file=self.json,
         )
-        if self.json:
-            write_atomically(self.json, text.encode())
         return 0
 
 
