@@ -3,7 +3,7 @@
     import pliant
 
     policy = pliant.load("shipped:strike")
-    env = pliant.make_env("strike", worlds=5, split="unseen-shapes", seed=7)
+    env = pliant.make_env("strike", worlds=5, split="unseen", seed=7)
     adapted = policy.adapt(env)
     print(policy.measure(env).returns.mean(), adapted.measure(env).returns.mean())
 
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from pliant.api import methods as methods
     from pliant.api import policies as policies
     from pliant.api import record as record
+    from pliant.api import robots as robots
     from pliant.api import train as train
+    from robots.registry import make_robot as make_robot
     from tasks.adapters.sb3 import TaskVecEnv as TaskVecEnv
     from tasks.env import Env as Env
     from tasks.external import ExternalFamily as ExternalFamily
@@ -48,8 +50,9 @@ _NAMES = {
     "meta.training.trained": ("Adapted", "Trained"),
     "pliant.api": (
         *("evaluate", "families", "load", "load_object", "make_env", "methods"),
-        *("policies", "record", "train"),
+        *("policies", "record", "robots", "train"),
     ),
+    "robots.registry": ("make_robot",),
     "tasks.adapters.sb3": ("TaskVecEnv",),
     "tasks.env": ("Env",),
     "tasks.external": ("ExternalFamily",),

@@ -16,6 +16,7 @@ from meta.training.config import replaced
 from meta.training.run import default_folder
 from meta.training.run import train as train_run
 from meta.training.trained import Trained, load_trained, shipped_policies
+from robots.registry import ROBOTS
 from tasks.contract import Worlds
 from tasks.objects.mesh_file import load_solid
 from tasks.objects.solids import Solid
@@ -52,6 +53,11 @@ def load_object(path: str | Path) -> Solid:
 def families() -> list[str]:
     """Return the names of the task families."""
     return list(FAMILIES)
+
+
+def robots() -> list[str]:
+    """Return the names of the robots."""
+    return list(ROBOTS)
 
 
 def methods() -> list[str]:

@@ -1,10 +1,6 @@
 """Every task family by name. A new family is one file and one line here."""
 
-import importlib
 import inspect
-import os
-import sys
-from operator import attrgetter
 
 import torch
 
@@ -21,6 +17,7 @@ from tasks.manipulation.open import Open
 from tasks.manipulation.push import Push
 from tasks.manipulation.reach_rotated import ReachRotated
 from tasks.manipulation.strike import Strike
+from tasks.named import imported
 from tasks.objects.solids import Solid
 
 FAMILIES: dict[str, type[Family]] = {
@@ -102,13 +99,7 @@ def _own(kind: type[Family], device: torch.device, object: Solid | None) -> Fami
 
 
 def _imported(name: str) -> type[ExternalFamily]:
-    module, _, attribute = name.partition(":")
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
-    try:
-        found = attrgetter(attribute)(importlib.import_module(module))
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(f"family {name!r} cannot be imported: {error}") from error
+    found = imported(name)
     if not (inspect.isclass(found) and issubclass(found, ExternalFamily)):
         raise ValueError(f"{name!r} is no subclass of tasks.external.ExternalFamily")
     if inspect.isabstract(found):
