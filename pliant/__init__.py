@@ -3,7 +3,7 @@
     import pliant
 
     policy = pliant.load("shipped:strike")
-    env = pliant.make_env("strike", worlds=5, split="unseen-shapes", seed=7)
+    env = pliant.make_env("strike", worlds=5, split="unseen", seed=7)
     adapted = policy.adapt(env)
     print(policy.measure(env).returns.mean(), adapted.measure(env).returns.mean())
 

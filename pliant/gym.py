@@ -1,6 +1,6 @@
 """Every family as an environment of Gymnasium.
 
-    gymnasium.make("pliant.gym:pliant/Strike-v0", split="unseen-shapes")
+    gymnasium.make("pliant.gym:pliant/Strike-v0", split="unseen")
     gymnasium.make_vec("pliant.gym:pliant/Strike-v0", num_envs=64)
 
 After `import pliant.gym` the prefix can be left out.
