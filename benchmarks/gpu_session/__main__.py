@@ -36,7 +36,11 @@ class Options:
 
 def main() -> int:
     """Do what was asked; return the exit code."""
-    options = tyro.cli(Options, config=(conf.FlagCreatePairsOff,), description=__doc__)
+    options = tyro.cli(
+        Options,
+        prog="python -m benchmarks.gpu_session",
+        config=(conf.FlagCreatePairsOff,),
+    )
     try:
         return _go(options)
     except (ValueError, OSError) as error:
