@@ -3,8 +3,7 @@
 The blocks of a page run in order, in one process and an empty folder. In a page
 
 * a block that begins with `# name.py` is a file of that name, which is written there;
-* commands are parsed, and run where the line above the block is `<!-- run -->`;
-* `<!-- pending -->` or `<!-- pending run -->` says that the block cannot run yet.
+* commands are parsed, and run where the line above the block is `<!-- run -->`.
 """
 
 import os
@@ -26,12 +25,6 @@ PAGES = sorted(
         *ROOT.glob("docs/**/*.md"),
     )
 )
-PENDING = 7
-"""Blocks that cannot run yet; a smaller number is better."""
-TO_COME = {"robots/robot.py", "robots/registry.py", "robots/legged/"}
-"""Paths that the documents name ahead of the code."""
-MOVED = {"docs/performance.md": {"tests/test_meta_device.py"}}
-"""Paths of pages that others write, which were right once."""
 INVENTED = {
     "tasks/manipulation/swivel.py",
     "robots/arms/planar.py",
@@ -43,7 +36,7 @@ PATH = re.compile(
     r"/[\w/.-]+)`"
 )
 BLOCK = re.compile(
-    r"^(?:<!-- (?P<mark>run|pending|pending run) -->\n)?"
+    r"^(?:<!-- (?P<mark>run) -->\n)?"
     r"```(?P<kind>python|sh)\n(?P<text>.*?)^```$",
     re.M | re.S,
 )
@@ -110,8 +103,6 @@ def program(page: str) -> str:
     """A page as one program, each block at the line that it has in the page."""
     written = PRELUDE
     for block in blocks(page):
-        if block.mark.startswith("pending"):
-            continue
         if block.kind == "python" and (name := FILE.match(block.text)):
             written += f"open({name[1]!r}, 'w').write({block.text!r})\n"
         elif block.kind == "python":
@@ -139,19 +130,9 @@ def test_blocks_of_a_page_run_in_order(page: str, tmp_path: Path) -> None:
     assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
 
 
-def test_blocks_that_cannot_run_yet_are_counted() -> None:
-    pending = [
-        f"{page}:{b.line}"
-        for page in PAGES
-        for b in blocks(page)
-        if b.mark.startswith("pending")
-    ]
-    assert len(pending) == PENDING, pending
-
-
 @pytest.mark.parametrize("page", PAGES)
 def test_other_commands_of_a_page_exist(page: str) -> None:
-    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.M)
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.M)
     for words in (w for b in blocks(page) if b.kind == "sh" for w in commands(b)):
         if words[0] == "make":
             assert words[1] in targets
@@ -173,4 +154,4 @@ def test_every_block_is_recognised() -> None:
 def test_paths_that_a_page_names_exist(page: str) -> None:
     named = set(PATH.findall((ROOT / page).read_text()))
     missing = {path for path in named if not (ROOT / path).exists()}
-    assert missing - INVENTED - TO_COME - MOVED.get(page, set()) == set()
+    assert missing - INVENTED == set()

@@ -24,7 +24,7 @@ def test_citation_and_changelog_name_the_packages_version_and_date() -> None:
 
 
 def test_hooks_and_ci_run_targets_and_scripts_that_exist() -> None:
-    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.M)
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.M)
     hooks = (ROOT / ".pre-commit-config.yaml").read_text()
     named = re.findall(r"entry: make (\w+)", hooks)
     assert named
