@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format bench gpu-session build
+.PHONY: help setup demo test check format bench gpu-session build docs
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -44,6 +44,10 @@ gpu-session: $(INSTALLED) ## measure on an NVIDIA GPU in eight minutes: runs/gpu
 
 build: $(INSTALLED) ## build the wheel and the source distribution: dist/
 	$(BIN)/hatchling build --clean
+
+docs: $(INSTALLED) ## build the site of the documents, offline, warnings as errors: site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo 'open site/index.html'
 
 $(INSTALLED): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \

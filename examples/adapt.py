@@ -3,7 +3,7 @@
 import pliant
 
 policy = pliant.load("shipped:strike")
-env = pliant.make_env("strike", worlds=5, split="unseen", seed=7)
-adapted = policy.adapt(env)  # one episode in each world, and what they teach
+env = pliant.make_env("strike", worlds=5, split="unseen", seed=7)  # one unseen task
+adapted = policy.adapt(env)  # by one episode in each of its five worlds
 print(f"before adapting: return {policy.measure(env).returns.mean():.3f}")
 print(f"after adapting: return {adapted.measure(env).returns.mean():.3f}")
