@@ -66,7 +66,7 @@ class Suite:
     What is done is left alone, and what ships counts as done; a killed suite, or one of
     its runs, goes on where it was.
 
-    Example: pliant bench suite --families reach-rotated --into README.md
+    Example: pliant bench suite --families reach-rotated --into docs/results.md
     """
 
     families: str = ""
