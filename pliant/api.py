@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from meta.evaluation.baselines import with_shipped
 from meta.evaluation.evaluate import evaluate as evaluate_beside
+from meta.evaluation.evaluation_cfg import EvaluationCfg
 from meta.evaluation.results import Evaluation
 from meta.machine.devices import pick_device
 from meta.recipes.registry import make_config
@@ -188,18 +189,21 @@ def evaluate(
         raise ValueError("need at least one policy to evaluate, got none")
     device = chosen[0].device
     groups = with_shipped(chosen[0], [_loaded(p) for p in beside], device, alone=alone)
-    return evaluate_beside(
-        chosen,
-        dr=groups.pop(FLOOR),
-        oracle=groups.pop(CEILING),
-        rivals=[trained for group in groups.values() for trained in group],
+    cfg = EvaluationCfg(
         split=split,
         tasks=tasks,
-        episodes=episodes,
+        episodes=tuple(episodes),
         seed=seed,
         threads=threads,
         device=device,
         object=_solid(object),
+    )
+    return evaluate_beside(
+        chosen,
+        cfg,
+        dr=groups.pop(FLOOR),
+        oracle=groups.pop(CEILING),
+        rivals=[trained for group in groups.values() for trained in group],
     )
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from meta.evaluation.baselines import sources
+from meta.evaluation.evaluation_cfg import EvaluationCfg
 from meta.evaluation.finetuned import tuned
 from meta.evaluation.grid import by_object
 from meta.evaluation.leak import probe_family
@@ -46,7 +47,6 @@ from meta.machine.devices import simulator_threads
 from meta.registry import CEILING, FLOOR
 from meta.training.trained import Trained
 from tasks.contract import TaskFamily
-from tasks.objects.solids import Solid
 from tasks.parameters import current_split
 from tasks.registry import find_family
 from tasks.task import Task
@@ -58,58 +58,42 @@ and are measured once."""
 
 def evaluate(
     policies: Sequence[Trained],
+    cfg: EvaluationCfg,
     *,
     dr: Sequence[Trained],
     oracle: Sequence[Trained],
     rivals: Sequence[Trained] = (),
-    split: str,
-    tasks: int,
-    episodes: Sequence[int] = (0, 1, 2, 3, 5, 10),
-    seed: int = 0,
-    measure_episodes: int = 5,
-    threads: int = 0,
-    device: torch.device | str = "cpu",
-    object: Solid | None = None,
 ) -> Evaluation:
     """Measure the adaptation curve of a method, its baselines and its rivals.
 
     Args:
         policies: one per training seed.
+        cfg: tasks, episodes and random numbers.
         dr: the robust baseline, one per training seed; fine-tuned too.
         oracle: the ceiling, one per training seed.
         rivals: other methods, one per method and training seed.
-        split: where the tasks come from.
-        tasks: number of tasks.
-        episodes: the k of the curve.
-        seed: decides the tasks and every random number.
-        measure_episodes: episodes measured per task, seed and k.
-        threads: simulator threads; 0 means one per CPU.
-        device: what simulates; that of the policies.
-        object: what all tasks are about, instead of the family's own objects.
 
     Raises:
-        ValueError: for policies of different families or of the wrong method, or
-            numbers that are not allowed.
+        ValueError: for policies of different families or of the wrong method, or an
+            unknown split.
     """
     _check_policies(policies, dr, oracle, rivals)
-    _check_numbers(tasks, episodes, seed, measure_episodes)
-    family = find_family(policies[0].cfg.family, object=object)
-    drawn = family.sample(split, seed, tasks)
-    most = max(episodes)
-    bench = Bench(drawn, seed, measure_episodes, most, threads, device, object)
-    groups = _methods(policies, dr, oracle, rivals, most, device)
-    found, ledgers = _measured(bench, groups, episodes)
+    family = find_family(policies[0].cfg.family, object=cfg.object)
+    drawn = family.sample(cfg.split, cfg.seed, cfg.tasks)
+    bench = Bench(drawn, cfg)
+    groups = _methods(policies, dr, oracle, rivals, max(cfg.episodes), cfg.device)
+    found, ledgers = _measured(bench, groups, cfg.episodes)
     return Evaluation(
         family=family.name,
-        split=current_split(split),
-        seed=seed,
-        tasks=tasks,
-        measure_episodes=measure_episodes,
-        leaks=probe_family(family, split, seed),
+        split=current_split(cfg.split),
+        seed=cfg.seed,
+        tasks=cfg.tasks,
+        measure_episodes=cfg.measure_episodes,
+        leaks=probe_family(family, cfg.split, cfg.seed),
         ledgers=ledgers,
         policies=sources(groups),
-        object=object.name if object else None,
-        **_estimates(found, episodes, family, drawn, seed),
+        object=cfg.object.name if cfg.object else None,
+        **_estimates(found, cfg.episodes, family, drawn, cfg.seed),
     )
 
 
@@ -262,34 +246,17 @@ def _check_policies(
             "policies are pooled as training seeds of one method, got "
             f"{', '.join(sorted(methods))}"
         )
-    taken = methods | {"dr", "oracle"}
+    taken = methods | {FLOOR, CEILING}
     for trained in rivals:
         if trained.cfg.method in taken:
             raise ValueError(
                 f"{trained.source} was trained with method {trained.cfg.method!r}: it "
                 "is no rival of another method"
             )
-    for name, group in (("dr", dr), ("oracle", oracle)):
+    for name, group in ((FLOOR, dr), (CEILING, oracle)):
         for trained in group:
             if trained.cfg.method != name:
                 raise ValueError(
                     f"{trained.source} was trained with method {trained.cfg.method!r}, "
                     f"not as the {name} baseline"
                 )
-
-
-def _check_numbers(
-    tasks: int, episodes: Sequence[int], seed: int, measure_episodes: int
-) -> None:
-    if seed < 0:
-        raise ValueError(f"seed must be >= 0, got {seed}")
-    if tasks < 1 or measure_episodes < 1:
-        raise ValueError(
-            "tasks and measured episodes must be at least 1, got "
-            f"{tasks} and {measure_episodes}"
-        )
-    if not episodes or min(episodes) < 0 or len(set(episodes)) < len(episodes):
-        given = ", ".join(map(str, episodes)) or "none"
-        raise ValueError(
-            f"episodes to adapt on must be different numbers >= 0, got {given}"
-        )

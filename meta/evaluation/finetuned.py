@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import torch
 
+from meta.evaluation.evaluation_cfg import EvaluationCfg
 from meta.evaluation.measure import Bench, Ledger
 from meta.learners.finetune import FineTune
 from meta.learners.maml import Maml
@@ -36,7 +37,8 @@ def tuned(
 def _worth(trained: Trained, episodes: int, device: torch.device | str) -> float:
     """Mean return on training tasks after fine-tuning on some episodes."""
     tasks = find_family(trained.cfg.family).sample("train", _TUNING_SEED, _TUNING_TASKS)
-    bench = Bench(tasks, _TUNING_SEED, 5, episodes, 0, device)
+    cfg = EvaluationCfg(seed=_TUNING_SEED, episodes=(episodes,), device=device)
+    bench = Bench(tasks, cfg)
     [(_, returns, _)] = bench.curve(trained, (episodes,), Ledger())
     return float(returns.mean())
 

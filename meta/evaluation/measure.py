@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from meta.evaluation.evaluation_cfg import EvaluationCfg
 from meta.evaluation.statistics import Scores
 from meta.experience.batch import limit_episodes
 from meta.experience.rollout import Rollout, by_task, collect
@@ -15,7 +16,6 @@ from meta.training.trained import Trained
 from policies.acting import Act
 from policies.gaussian import Gaussian
 from tasks.contract import Worlds
-from tasks.objects.solids import Solid
 from tasks.registry import find_family, make_env
 from tasks.task import Task
 
@@ -65,24 +65,16 @@ class Measured:
 class Bench:
     """Fixed tasks and random numbers on which any policy is measured."""
 
-    def __init__(
-        self,
-        tasks: Sequence[Task],
-        seed: int,
-        measure_episodes: int,
-        adapt_episodes: int,
-        threads: int,
-        device: torch.device | str = "cpu",
-        object: Solid | None = None,
-    ) -> None:
-        self.seed = seed
-        self.device = torch.device(device)
-        self.family = find_family(tasks[0].family, self.device, object)
-        self.measure_episodes = measure_episodes
-        self.threads = threads
+    def __init__(self, tasks: Sequence[Task], cfg: EvaluationCfg) -> None:
+        self.seed = cfg.seed
+        self.device = torch.device(cfg.device)
+        self.family = find_family(tasks[0].family, self.device, cfg.object)
+        self.measure_episodes = cfg.measure_episodes
+        self.threads = cfg.threads
         self._envs: dict[tuple[int, bool], Worlds] = {}
         # the same parts for every method: each part has its own random numbers
-        size = max(1, self.family.max_worlds // max(adapt_episodes, measure_episodes))
+        most = max(*cfg.episodes, cfg.measure_episodes)
+        size = max(1, self.family.max_worlds // most)
         self.parts = [(i, tasks[i : i + size]) for i in range(0, len(tasks), size)]
 
     def curve(

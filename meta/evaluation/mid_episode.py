@@ -24,6 +24,7 @@ import numpy as np
 from jaxtyping import Float
 
 from meta.evaluation.baselines import sources
+from meta.evaluation.evaluation_cfg import EvaluationCfg
 from meta.evaluation.finetuned import tuned
 from meta.evaluation.statistics import Estimate, Scores, estimate, mean
 from meta.experience.rollout import (
@@ -93,47 +94,41 @@ class Changed:
 def recoveries(
     policies: Sequence[Trained],
     groups: Mapping[str, Sequence[Trained]],
-    *,
-    split: str,
-    tasks: int,
-    seed: int = 0,
-    threads: int = 0,
+    cfg: EvaluationCfg,
 ) -> Changed:
     """Measure every method on the same changes.
 
     Args:
         policies: one per training seed.
-        groups: what they are measured beside, by method; DR among them, which is
-            fine-tuned too.
-        split: where A and B come from.
-        tasks: number of changes.
-        seed: decides them and the episodes.
-        threads: simulator threads; 0 means one per CPU.
+        groups: the methods that they are compared with, by name; DR among them, which
+            is fine-tuned too.
+        cfg: the split that A and B come from, the number of changes (`tasks`), seed
+            and threads; the rest is fixed here.
     """
     device = policies[0].device
     family = make_family(policies[0].cfg.family, device)
     tuned_dr, _ = tuned(groups["dr"], WINDOW, device)
     methods = {policies[0].cfg.method: policies, "dr-finetune": tuned_dr, **groups}
-    drawn = family.sample(split, seed, 2 * tasks)
+    drawn = family.sample(cfg.split, cfg.seed, 2 * cfg.tasks)
     before, after = drawn[::2], drawn[1::2]
     changes = _Changes(
         family=family,
         before=before,
         after=[changed(family, a, b) for a, b in zip(before, after, strict=True)],
-        seed=seed,
-        threads=threads,
+        seed=cfg.seed,
+        threads=cfg.threads,
     )
     found: dict[str, Recovery] = {}
     for name, group in methods.items():
         with simulator_threads():
             runs = [changes.points(t) for t in group]
         points = {k: np.stack([run[k] for run in runs]) for k in runs[0]}
-        found[name] = _recovery(points, family.horizon, np.random.default_rng(seed))
+        found[name] = _recovery(points, family.horizon, np.random.default_rng(cfg.seed))
     return Changed(
         family=family.name,
-        split=current_split(split),
-        seed=seed,
-        tasks=tasks,
+        split=current_split(cfg.split),
+        seed=cfg.seed,
+        tasks=cfg.tasks,
         horizon=family.horizon,
         methods=found,
         policies=sources({n: g for n, g in methods.items() if n != "dr-finetune"}),

@@ -17,6 +17,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from meta.evaluation.evaluate import evaluate
+from meta.evaluation.evaluation_cfg import EvaluationCfg
 from meta.evaluation.leak import Leak, probe_family
 from meta.experience.rollout import collect
 from meta.learners.maml_cfg import MamlCfg
@@ -494,15 +495,8 @@ def test_a_policy_adapts_and_is_measured_beside_its_baselines(
     runs: dict[str, Path],
 ) -> None:
     maml, dr, oracle = (load_trained(str(path)) for path in runs.values())
-    result = evaluate(
-        [maml],
-        dr=[dr],
-        oracle=[oracle],
-        split="held-out",
-        tasks=30,
-        episodes=(0, 5),
-        measure_episodes=2,
-    )
+    cfg = EvaluationCfg(tasks=30, episodes=(0, 5), measure_episodes=2)
+    result = evaluate([maml], cfg, dr=[dr], oracle=[oracle])
     before, after = result.curve
     # exp(-distance) from the middle of the square to a goal in it is 0.47 on average
     assert before.returns.value < 5.2

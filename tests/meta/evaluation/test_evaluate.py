@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from meta.evaluation import evaluate as evaluation
 from meta.evaluation.evaluate import Evaluation, _level, evaluate
+from meta.evaluation.evaluation_cfg import EvaluationCfg
 from meta.evaluation.measure import Bench, Measured
 from meta.experience.rollout import Experience
 from meta.learners.maml import Maml
@@ -130,6 +132,14 @@ def planted_worlds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PlantedEnv, "sick", 2.0, raising=False)
 
 
+def evaluated(policies: Sequence[Trained], **settings: Any) -> Evaluation:
+    """Evaluate; `settings` are those of the evaluation, and the groups of policies."""
+    names = {f.name for f in fields(EvaluationCfg)}
+    cfg = EvaluationCfg(**{k: v for k, v in settings.items() if k in names})
+    groups = {k: v for k, v in settings.items() if k not in names}
+    return evaluate(policies, cfg, **groups)
+
+
 def measured(*policies: Trained, **changes: object) -> Evaluation:
     settings = {
         "dr": [planted(0.0, "dr")],
@@ -137,7 +147,7 @@ def measured(*policies: Trained, **changes: object) -> Evaluation:
         "split": "held-out",
         "tasks": 300,
     }
-    return evaluate(policies, **(settings | changes))  # pyright: ignore
+    return evaluated(policies, **(settings | changes))
 
 
 # -- planted truth -------------------------------------------------------------------
@@ -323,7 +333,7 @@ def run(family: str = FAMILY, **changes: object) -> Evaluation:
         "measure_episodes": 2,
         "threads": 1,
     }
-    return evaluate(policies, **(settings | changes))  # pyright: ignore
+    return evaluated(policies, **(settings | changes))
 
 
 def test_the_same_seed_gives_the_same_json_and_it_says_everything() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from meta.evaluation.evaluate import evaluate
+from meta.evaluation.evaluation_cfg import EvaluationCfg
 from meta.evaluation.grid import by_object
 from meta.evaluation.results import BY_OBJECT, cell_json
 from meta.training.trained import load_trained
@@ -62,16 +63,14 @@ def test_a_cell_has_the_tasks_of_its_objects(name: str) -> None:
 def test_an_evaluation_has_its_grid_wherever_it_is_written(tmp_path: Path) -> None:
     names = ("push", "push-dr", "push-oracle")
     policy, dr, oracle = (load_trained(f"shipped:{name}") for name in names)
-    found = evaluate(
-        [policy],
-        dr=[dr],
-        oracle=[oracle],
+    cfg = EvaluationCfg(
         split="unseen-shapes",  # the former name of `unseen`
         tasks=8,
         episodes=(0, 1),
         measure_episodes=1,
         threads=1,
     )
+    found = evaluate([policy], cfg, dr=[dr], oracle=[oracle])
     assert found.split == "unseen"
     assert sum(cell.tasks for cell in found.grid) == 8
     levels = (("dr", found.baselines["dr"]), ("oracle", found.baselines["oracle"]))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from meta.evaluation import mid_episode as change
+from meta.evaluation.evaluation_cfg import EvaluationCfg
 from meta.evaluation.mid_episode import WINDOW, _Changes, _time, changed, recoveries
 from meta.experience.rollout import Change, Experience, collect
 from meta.learners.maml import Maml
@@ -124,7 +125,7 @@ def test_every_method_is_measured_on_the_same_changes(
     monkeypatch.setattr(change, "tuned", tuned)
     policies = [load_trained("shipped:reach-rotated")]
     groups = {m: [load_trained(f"shipped:reach-rotated-{m}")] for m in ("dr", "oracle")}
-    found = recoveries(policies, groups, split="held-out", tasks=12, threads=1)
+    found = recoveries(policies, groups, EvaluationCfg(tasks=12, threads=1))
     maml, dr, oracle = (found.methods[n] for n in ("maml", "dr", "oracle"))
     # who does not adapt is on B what it is; who is told of the change knows at once
     assert {x.value for x in dr.after} == {dr.stale.value}

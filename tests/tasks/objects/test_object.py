@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from meta.evaluation.evaluation_cfg import EvaluationCfg
 from meta.evaluation.measure import Bench, Ledger
 from meta.recording.replay import verify
 from meta.recording.trajectory import load_recording, record
@@ -145,7 +146,8 @@ def test_families_without_an_object_refuse_one() -> None:
 def test_a_policy_is_measured_on_the_object() -> None:
     solid = make_solid("mug", 1, flat=True)
     drawn = make_family("strike", object=solid).sample("held-out", 0, 6)
-    bench = Bench(drawn, 0, 2, 0, 1, object=solid)
+    cfg = EvaluationCfg(measure_episodes=2, episodes=(0,), threads=1, object=solid)
+    bench = Bench(drawn, cfg)
     trained = load_trained("shipped:strike-oracle")
     [(_, returns, _)] = bench.curve(trained, (0,), Ledger())
     assert returns.std() > 0
