@@ -47,6 +47,8 @@ class Family(TaskFamily):
     """
 
     summary: ClassVar[str]
+    success: ClassVar[str]
+    """When a task counts as done, in one sentence."""
     substeps: ClassVar[int]
     """Physics steps per step."""
     fields: tuple[str, ...]

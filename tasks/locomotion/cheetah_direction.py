@@ -27,6 +27,7 @@ class CheetahDirection(Family):
 
     name = "cheetah-direction"
     summary = "run forwards or backwards, whichever is rewarded (ProMP's protocol)"
+    success = "the cheetah ends more than 5 m away in the rewarded direction"
     horizon = 100
     substeps = 5
     obs_dim = 17

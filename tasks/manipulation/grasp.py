@@ -42,6 +42,7 @@ class Grasp(BankFamily):
 
     name = "grasp"
     summary = "lift an unknown object level, with no more force than it needs"
+    success = "the object ends more than 8 cm up, tilted by less than 14 degrees"
     horizon = 12
     substeps = 20
     obs_dim = 9

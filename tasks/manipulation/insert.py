@@ -36,6 +36,7 @@ class Insert(ArmFamily):
 
     name = "insert"
     summary = "insert a peg into a hole that is not quite where it is seen"
+    success = "the peg ends more than 3 cm deep in the hole"
     horizon = 12
     substeps = 10
     obs_dim = 7

@@ -53,6 +53,7 @@ class Open(ArmFamily):
 
     name = "open"
     summary = "open furniture that may want to be pulled, pushed, slid or swung"
+    success = "the furniture ends open by more than 90 % of its travel"
     horizon = 12
     substeps = 12
     obs_dim = 3

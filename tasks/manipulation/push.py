@@ -43,6 +43,7 @@ class Push(BankFamily):
 
     name = "push"
     summary = "push an unknown object to a pose, unseen while it is pushed"
+    success = "the object ends within 3 cm and 15 degrees of the pose"
     horizon = 12
     substeps = 20
     obs_dim = 10

@@ -36,6 +36,7 @@ class ReachRotated(ArmFamily):
 
     name = "reach-rotated"
     summary = "reach visible goals through a rotated or mirrored command frame"
+    success = "the hand ends within 3 cm of the goal"
     horizon = 25
     substeps = 8
     obs_dim = 5

@@ -46,6 +46,7 @@ class Strike(HandlingFamily):
 
     name = "strike"
     summary = "strike an unknown object so that it slides to a target out of reach"
+    success = "the object ends within 6 cm of the target, slower than 5 cm/s"
     horizon = 20
     substeps = 20
     obs_dim = 14
