@@ -9,6 +9,7 @@ import itertools
 import math
 import os
 import sys
+import warnings
 from copy import copy
 from types import TracebackType
 from typing import Any
@@ -69,10 +70,7 @@ class Renderer:
         self._rect = mujoco.MjrRect(0, 0, width, height)
         self._scene = mujoco.MjvScene(self._model, maxgeom=2000)
         self._option = mujoco.MjvOption()
-        self._gl = _context(width, height)
-        self._gl.make_current()
-        font = mujoco.mjtFontScale.mjFONTSCALE_100.value
-        self._context = mujoco.MjrContext(self._model, font)
+        self._gl, self._context = _contexts(self._model, width, height)
         buffer = mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value
         mujoco.mjr_setBuffer(buffer, self._context)
 
@@ -223,9 +221,31 @@ def _camera(model: mujoco.MjModel, name: str | None) -> mujoco.MjvCamera:
     return camera
 
 
+def _backend() -> str:
+    """Return the OpenGL backend that MUJOCO_GL names, or on Linux EGL."""
+    return os.environ.get("MUJOCO_GL") or ("egl" if sys.platform == "linux" else "")
+
+
+def _contexts(
+    model: mujoco.MjModel, width: int, height: int
+) -> tuple[Any, mujoco.MjrContext]:
+    """Return an OpenGL context, made current, and MuJoCo's in it."""
+    with warnings.catch_warnings():
+        # without a display GLFW warns of every call; what fails then is one line
+        warnings.simplefilter("ignore")
+        gl = _context(width, height)
+        gl.make_current()
+        try:
+            font = mujoco.mjtFontScale.mjFONTSCALE_100.value
+            return gl, mujoco.MjrContext(model, font)
+        except mujoco.FatalError as error:
+            gl.free()
+            raise _no_opengl(error) from error
+
+
 def _context(width: int, height: int) -> Any:  # noqa: ANN401  (one of three types)
-    """Make an OpenGL context with MUJOCO_GL's backend, or on Linux with EGL."""
-    backend = os.environ.get("MUJOCO_GL") or ("egl" if sys.platform == "linux" else "")
+    """Make an OpenGL context with the backend."""
+    backend = _backend()
     try:
         if backend == "egl":
             from mujoco.egl import GLContext
@@ -236,8 +256,20 @@ def _context(width: int, height: int) -> Any:  # noqa: ANN401  (one of three typ
         return GLContext(width, height)
     # a missing library shows as any of these, depending on which one it is
     except (ImportError, AttributeError, RuntimeError, TypeError, OSError) as error:
-        raise OSError(
-            f"no OpenGL to draw with (MUJOCO_GL={backend}): {error}; install EGL "
-            "(Debian and Ubuntu: apt install libegl1 libgl1), or libosmesa6 and set "
-            "MUJOCO_GL=osmesa"
-        ) from error
+        raise _no_opengl(error) from error
+
+
+def _no_opengl(error: Exception) -> OSError:
+    """Return the error for a user, with the cure for the backend at hand."""
+    backend = _backend()
+    egl = "install EGL (Debian and Ubuntu: apt install libegl1 libgl1)"
+    osmesa = "install OSMesa (Debian and Ubuntu: apt install libosmesa6)"
+    match backend:
+        case "egl":
+            cure = f"{egl}, or {osmesa} and set MUJOCO_GL=osmesa"
+        case "osmesa":
+            cure = f"{osmesa}, or unset MUJOCO_GL to draw with EGL"
+        case _:
+            cure = "it needs a display; without one, unset MUJOCO_GL to draw with EGL"
+    said = " ".join(str(error).split())
+    return OSError(f"no OpenGL to draw with (MUJOCO_GL={backend}): {said}; {cure}")
