@@ -9,7 +9,7 @@ episodes acting by its mean. The k episodes are the first k of one collection, a
 methods and all k are measured from the same initial states.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,10 +17,10 @@ import torch
 
 from meta.evaluation.baselines import sources
 from meta.evaluation.evaluation_cfg import EvaluationCfg
-from meta.evaluation.finetuned import tuned
+from meta.evaluation.finetuned import TRIALS, tuned
 from meta.evaluation.grid import by_object
 from meta.evaluation.leak import probe_family
-from meta.evaluation.measure import Bench, Ledger, Measured, stack
+from meta.evaluation.measure import Bench, Ledger, Measured, Steps, stack
 from meta.evaluation.results import (
     BY_OBJECT,
     THRESHOLDS,
@@ -63,6 +63,7 @@ def evaluate(
     dr: Sequence[Trained],
     oracle: Sequence[Trained],
     rivals: Sequence[Trained] = (),
+    progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Measure the adaptation curve of a method, its baselines and its rivals.
 
@@ -72,6 +73,8 @@ def evaluate(
         dr: the robust baseline, one per training seed; fine-tuned too.
         oracle: the ceiling, one per training seed.
         rivals: other methods, one per method and training seed.
+        progress: told how many policies are measured, and of how many; those tried to
+            tune the baselines count too.
 
     Raises:
         ValueError: for policies of different families or of the wrong method, or an
@@ -81,8 +84,11 @@ def evaluate(
     family = find_family(policies[0].cfg.family, object=cfg.object)
     drawn = family.sample(cfg.split, cfg.seed, cfg.tasks)
     bench = Bench(drawn, cfg)
-    groups = _methods(policies, dr, oracle, rivals, max(cfg.episodes), cfg.device)
-    found, ledgers = _measured(bench, groups, cfg.episodes)
+    most = max(cfg.episodes)
+    made = 2 * len(dr) + TRIALS if most else 0
+    done = Steps(len((*policies, *dr, *oracle, *rivals)) + made + 1, progress)
+    groups = _methods(policies, dr, oracle, rivals, most, cfg.device, done)
+    found, ledgers = _measured(bench, groups, cfg.episodes, done)
     return Evaluation(
         family=family.name,
         split=current_split(cfg.split),
@@ -151,7 +157,10 @@ def _improvement(
 
 
 def _measured(
-    bench: Bench, groups: Mapping[str, Sequence[Trained]], episodes: Sequence[int]
+    bench: Bench,
+    groups: Mapping[str, Sequence[Trained]],
+    episodes: Sequence[int],
+    done: Steps,
 ) -> tuple[dict[str, dict[int, Measured]], dict[str, Ledger]]:
     """Every method's scores by episodes of adaptation, and what they took."""
     ledgers = {name: Ledger() for name in ("random", *groups)}
@@ -161,8 +170,10 @@ def _measured(
     with simulator_threads():
         for name, group in groups.items():
             ks = (0,) if name in LEVELS else adapting
-            found[name] = stack([bench.curve(p, ks, ledgers[name]) for p in group])
+            curves = done.after(bench.curve(p, ks, ledgers[name]) for p in group)
+            found[name] = stack(list(curves))
         found["random"] = stack([[bench.random(ledgers["random"])]])
+        done.step()
     return found, ledgers
 
 
@@ -173,11 +184,12 @@ def _methods(
     rivals: Sequence[Trained],
     episodes: int,
     device: torch.device | str,
+    done: Steps,
 ) -> Mapping[str, Sequence[Trained]]:
     """Everything that is measured, by method."""
     groups: dict[str, list[Trained]] = {POLICY: list(policies), FLOOR: list(dr)}
     if episodes:
-        groups["dr-finetune"], groups["scratch"] = tuned(dr, episodes, device)
+        groups["dr-finetune"], groups["scratch"] = tuned(dr, episodes, device, done)
     for trained in rivals:
         groups.setdefault(trained.cfg.method, []).append(trained)
     return groups | {CEILING: list(oracle)}

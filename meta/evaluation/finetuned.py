@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 
 from meta.evaluation.evaluation_cfg import EvaluationCfg
-from meta.evaluation.measure import Bench, Ledger
+from meta.evaluation.measure import Bench, Ledger, Steps
 from meta.learners.finetune import FineTune
 from meta.learners.maml import Maml
 from meta.theta import on_device
@@ -16,20 +16,28 @@ from tasks.registry import find_family
 
 RATES = (3e-4, 1e-3, 3e-3, 1e-2)
 """Step sizes of Adam; which one serves is decided on training tasks."""
+TRIALS = 2 * len(RATES)
+"""Times that `tuned` measures a policy."""
 _TUNING_SEED, _TUNING_TASKS = 2**31, 20
 
 
 def tuned(
-    dr: Sequence[Trained], episodes: int, device: torch.device | str
+    dr: Sequence[Trained],
+    episodes: int,
+    device: torch.device | str,
+    done: Steps | None = None,
 ) -> tuple[list[Trained], list[Trained]]:
     """Robust policies that are fine-tuned, and PPO from scratch on the same episodes.
 
     Of the step sizes, each takes the one that does best with the first policy and
     that many episodes of training tasks, so that no baseline is held back by it.
+    After each of the `TRIALS` that this takes, `done` makes a step.
     """
     made: list[list[Trained]] = []
+    done = done or Steps(TRIALS)
     for make in (fine_tuned, from_scratch):
-        tried = [(_worth(make(dr[0], r), episodes, device), r) for r in RATES]
+        worth = done.after(_worth(make(dr[0], r), episodes, device) for r in RATES)
+        tried = list(zip(worth, RATES, strict=True))
         made.append([make(trained, max(tried)[1]) for trained in dr])
     return made[0], made[1]
 

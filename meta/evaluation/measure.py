@@ -1,7 +1,8 @@
 """Policies measured on fixed tasks, from the same initial states."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -60,6 +61,37 @@ class Measured:
 
     returns: Scores
     success: Scores
+
+
+T = TypeVar("T")
+
+
+class Steps:
+    """A count of what is done, which tells of every step.
+
+    Args:
+        total: number of steps in all.
+        tell: told how many are done, and of how many.
+    """
+
+    def __init__(
+        self, total: int, tell: Callable[[int, int], None] | None = None
+    ) -> None:
+        self.total = total
+        self.done = 0
+        self._tell = tell
+
+    def step(self) -> None:
+        """Count one more."""
+        self.done += 1
+        if self._tell:
+            self._tell(self.done, self.total)
+
+    def after(self, results: Iterable[T]) -> Iterator[T]:
+        """Yield results, with a step after each."""
+        for result in results:
+            self.step()
+            yield result
 
 
 class Bench:

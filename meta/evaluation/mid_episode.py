@@ -16,7 +16,7 @@ it took the env steps of those episodes, counted from the change.
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -25,7 +25,8 @@ from jaxtyping import Float
 
 from meta.evaluation.baselines import sources
 from meta.evaluation.evaluation_cfg import EvaluationCfg
-from meta.evaluation.finetuned import tuned
+from meta.evaluation.finetuned import TRIALS, tuned
+from meta.evaluation.measure import Steps
 from meta.evaluation.statistics import Estimate, Scores, estimate, mean
 from meta.experience.rollout import (
     Change,
@@ -95,6 +96,8 @@ def recoveries(
     policies: Sequence[Trained],
     groups: Mapping[str, Sequence[Trained]],
     cfg: EvaluationCfg,
+    *,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Changed:
     """Measure every method on the same changes.
 
@@ -104,10 +107,14 @@ def recoveries(
             is fine-tuned too.
         cfg: the split that A and B come from, the number of changes (`tasks`), seed
             and threads; the rest is fixed here.
+        progress: told how many policies are measured, and of how many; those tried to
+            tune the baselines count too.
     """
+    count = len(policies) + len(groups["dr"]) + sum(map(len, groups.values()))
+    done = Steps(count + TRIALS, progress)
     device = policies[0].device
     family = make_family(policies[0].cfg.family, device)
-    tuned_dr, _ = tuned(groups["dr"], WINDOW, device)
+    tuned_dr, _ = tuned(groups["dr"], WINDOW, device, done)
     methods = {policies[0].cfg.method: policies, "dr-finetune": tuned_dr, **groups}
     drawn = family.sample(cfg.split, cfg.seed, 2 * cfg.tasks)
     before, after = drawn[::2], drawn[1::2]
@@ -121,7 +128,7 @@ def recoveries(
     found: dict[str, Recovery] = {}
     for name, group in methods.items():
         with simulator_threads():
-            runs = [changes.points(t) for t in group]
+            runs = list(done.after(changes.points(t) for t in group))
         points = {k: np.stack([run[k] for run in runs]) for k in runs[0]}
         found[name] = _recovery(points, family.horizon, np.random.default_rng(cfg.seed))
     return Changed(

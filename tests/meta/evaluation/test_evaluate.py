@@ -25,7 +25,8 @@ from meta.recipes.registry import make_config
 from meta.theta import Params, Theta
 from meta.training.build import make_trainer
 from meta.training.trained import Trained
-from pliant.views.report import _number, plot, print_table, write_report
+from pliant.views.markdown import _number
+from pliant.views.report import plot, print_table, write_report
 from policies.acting import Act
 from policies.gaussian import Gaussian
 from tasks.contract import Step
