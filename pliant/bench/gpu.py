@@ -1,4 +1,4 @@
-"""How fast a device simulates and learns, each figure beside what bounds it.
+"""Speed of a device, simulating and learning, each figure beside its bound.
 
 The bound is the bare simulator: control periods of physics and nothing else, on CUDA
 one captured graph each. The CPU backend runs in the same process on the same tasks.
@@ -15,6 +15,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from meta.evaluation.measure import Steps
 from meta.experience.rollout import collect
 from meta.machine.devices import simulator_threads
 from meta.machine.files import write_atomically
@@ -31,9 +32,9 @@ from tasks.task import Task
 
 CPU_WORLDS = 1024
 DISTINCT = 1024
-"""Tasks at most; each may take several neighbouring worlds, as it does in training."""
+"""Largest number of tasks; a task may take several neighbouring worlds."""
 STEPS = 10
-"""Steps a measured call takes."""
+"""Number of steps in a measured call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,31 +69,36 @@ def bench(
     seconds: float = 3.0,
     timelines: Path | None = None,
     file: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> str:
     """Measure, print a table, and return everything as JSON.
 
     Args:
-        families: names.
-        sizes: numbers of worlds.
+        families: names of families.
+        sizes: numbers of worlds. Sizes that do not fit are left out, with a line that
+            says so.
         device: a CUDA device, or "cpu" for Warp's serial CPU device.
-        seconds: for each figure.
+        seconds: time to spend on each figure.
         timelines: a folder for the timeline of one full iteration of each family, at
-            the last size that fits, of which a summary is printed.
-        file: written after each size, so that what is measured outlives a crash.
-
-    Sizes that do not fit are left out, with a line that says so.
+            the last size that fits; a summary is printed.
+        file: written after each size, so that the figures so far outlive a crash.
+        progress: told how many sizes are measured, and of how many.
 
     Raises:
-        ValueError: for a device that is not here.
+        ValueError: for a device that this machine does not have.
         OSError: if the file cannot be written.
     """
     cuda = check_device(device).type == "cuda"
     name = torch.cuda.get_device_name(device) if cuda else "Warp's CPU device"
     console = Console()
     found: dict[str, Any] = {"device": name, "speeds": [], "versions": versions()}
+    steps = Steps(len(families) * len(sizes), progress)
     for family in families:
         some: list[Speed] = []
-        for speed in _measured(family, sizes, device, seconds, console):
+        measured = _measured(family, sizes, device, seconds, console)
+        for speed in steps.after(measured):
+            if speed is None:
+                continue
             some.append(speed)
             found["speeds"].append(asdict(speed))
             _keep(found, file)
@@ -115,17 +121,18 @@ def _keep(found: dict[str, Any], file: Path | None) -> None:
 
 def _measured(
     family: str, sizes: Sequence[int], device: str, seconds: float, console: Console
-) -> Iterator[Speed]:
-    """Measure the sizes that fit, one after the other."""
+) -> Iterator[Speed | None]:
+    """Measure one size after the other; yield None for one that does not fit."""
     for worlds in sizes:
         try:
             yield measure(family, worlds, device, seconds)
         except (MemoryError, torch.OutOfMemoryError):
             console.print(f"{family}: no memory for {worlds:,} worlds")
+            yield None
 
 
 def _table(title: str, speeds: Sequence[Speed]) -> Table:
-    """A column for each number of worlds."""
+    """Return a table with a column for each number of worlds."""
     table = Table(title=title, caption="rates in env steps/s")
     table.add_column("worlds")
     for speed in speeds:

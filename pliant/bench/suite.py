@@ -1,9 +1,9 @@
-"""The suite: train and evaluate families, methods and seeds, and draw the one table.
+"""The suite: train and evaluate families, methods and seeds.
 
-Whatever is done already is left alone: a finished run in the suite's folder, a shipped
-policy that was trained by the very same configuration, an evaluation of the very same
-policies. The rest is run in processes of one thread each, as many at once as there are
-cores; one that is killed is started again and resumes.
+Finished work is left alone: a finished run in the suite's folder, a shipped policy that
+was trained by the very same configuration, an evaluation of the very same policies. The
+rest is run in processes of one thread each, as many at once as there are cores; one
+that is killed is started again and resumes.
 """
 
 import json
@@ -33,7 +33,7 @@ from tasks.parameters import current_split
 from tasks.registry import make_family
 
 CHANGE = "change"
-"""The evaluation of tasks that change in mid-episode."""
+"""Name of the evaluation of tasks that change in mid-episode."""
 NEEDED = frozenset(ALWAYS_BESIDE)
 """Methods that every table needs."""
 _TRIES = 3
@@ -42,29 +42,29 @@ _POLL = 0.2  # [s]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuiteCfg:
-    """What the suite holds."""
+    """Settings of the suite."""
 
     families: tuple[str, ...]
     methods: tuple[str, ...] = tuple(METHODS)
     seeds: tuple[int, ...] = (0, 1, 2)
     """Training seeds."""
     splits: tuple[str, ...] = ("held-out", "extrapolation", "unseen")
-    """Those that a family has."""
+    """Splits to evaluate on, where a family has them."""
     tasks: int = 100
-    """Per evaluation."""
+    """Number of tasks in each evaluation."""
     iterations: int | None = None
-    """Instead of each configuration's own; to try the suite out."""
+    """Iterations of every run, to try the suite out; by default the configuration's."""
     workers: int = 0
     """Processes at once; 0 means one per CPU."""
     device: str = "cpu"
-    """What simulates and learns; Stable-Baselines3's runs stay on the CPU."""
+    """Device that simulates and learns; Stable-Baselines3's runs stay on the CPU."""
     retrain: bool = False
-    """Train what ships, too."""
+    """Train the policies that ship, too."""
     as_is: bool = False
-    """Train nothing: evaluate what there is."""
+    """Train nothing: evaluate the policies that there are."""
 
     def __post_init__(self) -> None:
-        """Refuse what no evaluation could be made of."""
+        """Refuse settings that no evaluation could be made of."""
         if not set(self.methods) >= NEEDED:
             raise ValueError(
                 f"no table without {', '.join(sorted(NEEDED))}; got "
@@ -91,10 +91,18 @@ class Job:
 def run_suite(
     cfg: SuiteCfg, folder: Path, console: Console | None = None
 ) -> dict[str, Path]:
-    """Train and evaluate what is not done yet; return the results by name.
+    """Train and evaluate all that is not done yet.
+
+    Args:
+        cfg: the settings.
+        folder: where runs, logs and results are kept.
+        console: where progress is printed; standard error by default.
+
+    Returns:
+        The files of results, by family and split.
 
     Raises:
-        ValueError: for what cannot be trained or evaluated.
+        ValueError: for settings that cannot be trained or evaluated.
         OSError: if a process fails, naming its log.
     """
     say = console or Console(stderr=True)
@@ -132,7 +140,7 @@ def run_suite(
 def _complete(
     cfg: SuiteCfg, runs: Mapping[TrainCfg, str | None], say: Console
 ) -> tuple[str, ...]:
-    """The families that can be evaluated as they are; the others are named."""
+    """Return the families that can be evaluated as they are, and name the others."""
     whole: list[str] = []
     for family in cfg.families:
         there = {r.method for r, spec in runs.items() if spec and r.family == family}
@@ -159,7 +167,7 @@ def _folder(run: TrainCfg, folder: Path) -> Path:
 
 
 def _done(run: TrainCfg, folder: Path, cfg: SuiteCfg) -> str | None:
-    """Where the finished run is, if it is."""
+    """Return the place of the finished run, if there is one."""
     own = _folder(run, folder)
     path = own / CHECKPOINT
     if path.exists() and _same(run, path) and _iterations(own) >= run.iterations:
@@ -172,7 +180,7 @@ def _done(run: TrainCfg, folder: Path, cfg: SuiteCfg) -> str | None:
 
 
 def _same(run: TrainCfg, path: Path, *, finished: bool = False) -> bool:
-    """Whether a checkpoint was trained by this configuration."""
+    """Return whether a checkpoint was trained by this configuration."""
     stored = checkpoint_config(path)
     free = set(RESUMABLE) - ({"iterations"} if finished else set())
     names = [f.name for f in fields(TrainCfg) if f.name not in free]
@@ -217,7 +225,7 @@ def _method(spec: str) -> str:
 
 
 def _evaluated(path: Path, specs: Sequence[str], tasks: int) -> bool:
-    """Whether the results are of these very policies, on as many tasks."""
+    """Return whether the results are of these very policies, on as many tasks."""
     if not path.exists():
         return False
     result = json.loads(path.read_text())
@@ -258,7 +266,7 @@ def _run(jobs: Sequence[Job], workers: int, say: Console) -> None:
 def _start(job: Job, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
     with job.log.open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "pliant.cli.main", *job.command],
+            [sys.executable, "-P", "-m", "pliant", *job.command],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -267,7 +275,7 @@ def _start(job: Job, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
 
 
 def _again(job: Job, code: int) -> Job:
-    """A job that was killed, to go on from its checkpoint.
+    """Return a job that was killed, ready to go on from its checkpoint.
 
     Raises:
         OSError: if it failed by itself, or was killed too often.

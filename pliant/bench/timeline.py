@@ -1,4 +1,4 @@
-"""Where a training iteration spends its time: a timeline to look at, and its sum."""
+"""Timelines of a training iteration, and a summary of where its time went."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from torch.profiler import ProfilerActivity, profile
 
 _ROWS = 15
 _WARP = "_cuda_kernel_forward"
-"""In the names of Warp's kernels: the physics."""
+"""Part of the names of Warp's kernels, which are the physics."""
 
 Part = tuple[str, int, float]
-"""What ran, how often, and how long it took [us]."""
+"""Name of a kernel or call, number of calls, and time in all [us]."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Where the time of one call went."""
+    """The time of one call, by what took it."""
 
     parts: tuple[Part, ...]
     """The longest first."""
@@ -28,16 +28,16 @@ class Timeline:
 
     @property
     def physics(self) -> float:
-        """The share of Warp's kernels."""
+        """Share of the time that Warp's kernels took."""
         return sum(part[2] for part in self.parts if _WARP in part[0]) / self.total
 
     @property
     def copies(self) -> int:
-        """How often something was copied to the host."""
+        """Number of copies to the host."""
         return sum(part[1] for part in self.parts if "DtoH" in part[0])
 
     def rows(self) -> list[Part]:
-        """The longest parts, the others as one, and what is left of the total."""
+        """Return the longest parts, the others as one, and the rest of the total."""
         others = self.parts[_ROWS:]
         left = self.total - sum(part[2] for part in self.parts)
         return [
@@ -47,7 +47,7 @@ class Timeline:
         ]
 
     def table(self) -> Table:
-        """The rows, for a terminal."""
+        """Return the rows as a table for a terminal."""
         table = Table(
             caption=f"of {self.total / 1e3:,.1f} ms; Warp {self.physics:.1%}; "
             f"copied to the host {self.copies} times"
@@ -61,7 +61,7 @@ class Timeline:
         return table
 
     def to_dict(self) -> dict[str, Any]:
-        """The same for JSON; times in milliseconds."""
+        """Return the rows for JSON, with times in milliseconds."""
         rows = [
             {"what": what, "calls": calls, "ms": spent / 1e3}
             for what, calls, spent in self.rows()
@@ -78,7 +78,7 @@ def record(call: Callable[[], object], device: str, file: Path) -> Timeline:
     """Run something once, write its timeline, and sum it up.
 
     Args:
-        call: what to run; it should have run before.
+        call: the iteration; it should have run before, to be compiled.
         device: "cuda" sums up the GPU's kernels, "cpu" torch's calls.
         file: a trace that Perfetto and Chrome open; its name ends in .json or .json.gz.
     """

@@ -1,17 +1,31 @@
-"""The commands `pliant bench gpu` and `pliant bench suite`: options, and what they do.
-
-Each imports what it needs when it runs, so that `--help` stays fast.
-"""
+"""The commands `pliant bench gpu` and `pliant bench suite`."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
+from tyro import conf
+
+from pliant.cli.names import check_family, check_method
 from pliant.cli.options import Device, check_can_be_written, numbers
+from pliant.cli.parsing import File, Files, Folder, Names, Numbers
+from pliant.cli.progress import progress_bar
+
+BENCH = """\
+usage: pliant bench gpu|suite [options]
+
+  gpu      measure how fast a GPU simulates and learns, beside the CPU
+  suite    train and evaluate every method on every family, and write the tables
+
+  pliant bench gpu --help
+  pliant bench suite --help
+
+Example: pliant bench gpu --families strike
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bench:
+class Gpu:
     """Measure how fast a GPU simulates and learns, beside the CPU and the bare physics.
 
     The first build compiles kernels, which takes a minute or two; Warp keeps them.
@@ -19,20 +33,19 @@ class Bench:
     Example: pliant bench gpu --families strike --worlds 512,4096 --json speed.json
     """
 
-    what: Literal["gpu"]
-    """What to measure."""
-    families: str = ""
-    """Names, with commas between; all by default."""
-    worlds: str = "512,2048,8192,32768"
-    """Numbers of worlds."""
+    families: Names = ""
+    """Families to measure, with commas between; all by default."""
+    worlds: Numbers = "512,2048,8192,32768"
+    """Numbers of worlds to measure with."""
     seconds: float = 3.0
-    """For each figure."""
+    """Time to spend on each figure."""
     device: Literal["cuda", "cpu"] = "cuda"
-    """Where Warp runs; its CPU device is serial, and only there to try the command."""
-    json: Path | None = None
-    """Write the figures here."""
-    timelines: Path | None = None
-    """Write a timeline of one full iteration of each family into this folder, for
+    """Device that Warp runs on; its CPU device is serial, and only there to try the
+    command."""
+    json: File = None
+    """Write the figures to this file."""
+    timelines: Folder = None
+    """Write a timeline of one full iteration of each family to this folder, for
     Perfetto, and print where its time went."""
 
     def run(self) -> int:
@@ -40,71 +53,79 @@ class Bench:
         from robots.sim.simulator import check_device
         from tasks.registry import FAMILIES
 
-        check_device(self.device)
         check_can_be_written(self.json)
         from pliant.bench.gpu import bench
 
         names = self.families.split(",") if self.families else sorted(FAMILIES)
+        for name in names:
+            check_family(name)
+        check_device(self.device)
         sizes = numbers(self.worlds, "--worlds")
         if self.timelines:
             self.timelines.mkdir(parents=True, exist_ok=True)
-        bench(
-            names,
-            sizes,
-            self.device,
-            seconds=self.seconds,
-            timelines=self.timelines,
-            file=self.json,
-        )
+        with progress_bar("measuring") as progress:
+            bench(
+                names,
+                sizes,
+                self.device,
+                seconds=self.seconds,
+                timelines=self.timelines,
+                file=self.json,
+                progress=progress,
+            )
         return 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Suite:
-    """Train and evaluate every family, method and seed, and write the one table.
+    """Train and evaluate every family, method and seed, and write the tables.
 
-    What is done is left alone, and what ships counts as done; a killed suite, or one of
-    its runs, goes on where it was.
+    Finished runs are left alone, and shipped policies count as finished. Start the
+    command again after it was killed: it goes on where it was.
 
     Example: pliant bench suite --families reach-rotated --into docs/results.md
     """
 
-    families: str = ""
-    """Names, with commas between; all by default."""
-    methods: str = ""
-    """Names, with commas between; all by default."""
-    seeds: str = "0,1,2"
+    families: Names = ""
+    """Families, with commas between; all by default."""
+    methods: Names = ""
+    """Methods, with commas between; all by default."""
+    seeds: Numbers = "0,1,2"
     """Training seeds."""
     tasks: int = 100
-    """In each evaluation."""
+    """Number of tasks in each evaluation."""
     iterations: int | None = None
     """Train no longer than this, to try the suite out."""
     retrain: bool = False
-    """Train what ships, too."""
+    """Train the policies that ship, too."""
     as_is: bool = False
     """Train nothing: evaluate and show what there is."""
     workers: int = 0
     """Processes at once, of one thread each; 0 means one per CPU."""
     device: Device = "cpu"
-    """What simulates and learns, cpu, cuda, or auto; one worker a GPU is best."""
-    out: Path = Path("runs/suite")
-    """Run folders, logs, results, and the tables: table.md and details.md."""
-    into: tuple[Path, ...] = ()
+    """Device that simulates and learns; on a GPU, one worker is best."""
+    out: Annotated[Path, conf.arg(metavar="FOLDER")] = Path("runs/suite")
+    """Folder of runs, logs, results and the tables, table.md and details.md."""
+    into: Files = ()
     """Also fill the marked places of these documents with the tables."""
 
     def run(self) -> int:
-        """Train, evaluate, draw."""
+        """Train, evaluate and write the tables."""
         from meta.machine.devices import pick_device
-        from meta.registry import METHODS, find_method
+        from meta.registry import METHODS
         from pliant.bench.suite import SuiteCfg, run_suite
         from pliant.views.tables import write_tables
         from tasks.registry import FAMILIES
 
         names = self.families.split(",") if self.families else list(FAMILIES)
         chosen = self.methods.split(",") if self.methods else METHODS
+        for name in names:
+            check_family(name)
+        for name in chosen:
+            check_method(name)
         cfg = SuiteCfg(
             families=tuple(names),
-            methods=tuple(find_method(name).name for name in chosen),
+            methods=tuple(chosen),
             seeds=numbers(self.seeds, "--seeds"),
             tasks=self.tasks,
             iterations=self.iterations,

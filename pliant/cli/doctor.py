@@ -1,4 +1,4 @@
-"""Checks of the machine: what works, what does not, and the cure."""
+"""The command `pliant doctor`: checks of the machine, each with a cure."""
 
 import os
 import platform
@@ -6,26 +6,48 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from meta.machine.versions import PACKAGES, package_version
+from pliant.cli.progress import Report, progress_bar
 
 FAMILY = "cheetah-direction"
 WORLDS = 64
 SLOW = 5_000  # env steps/s; training the smallest family then takes hours
 _RENDER = """
+from pliant.cli.options import import_mujoco
+import_mujoco()
 import mujoco
+import numpy as np
+from robots.sim.render import Renderer
 spec = "<mujoco><worldbody><light pos='0 0 2'/><geom size='.2'/></worldbody></mujoco>"
 model = mujoco.MjModel.from_xml_string(spec)
-data = mujoco.MjData(model)
-mujoco.mj_forward(model, data)
-with mujoco.Renderer(model, 48, 64) as renderer:
-    renderer.update_scene(data)
-    assert renderer.render().std() > 0, "the picture is empty"
+state = np.zeros(mujoco.mj_stateSize(model, mujoco.mjtState.mjSTATE_INTEGRATION))
+try:
+    with Renderer(model, width=64, height=48) as renderer:
+        assert renderer.draw(state).std() > 0, "the picture is empty"
+except OSError as error:
+    raise SystemExit(str(error))
 """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doctor:
+    """Check versions, devices, rendering, the runs folder and the speed.
+
+    Every finding is a line, with the cure where something is wrong; the exit code is 0
+    if nothing fails.
+
+    Example: pliant doctor
+    """
+
+    def run(self) -> int:
+        """Examine this machine."""
+        with progress_bar("checking") as progress:
+            return examine(progress=progress)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,36 +57,41 @@ class Finding:
     status: Literal["ok", "warn", "fail"]
     text: str
     cure: str = ""
-    """What to do, unless all is well."""
+    """Advice, unless all is well."""
 
     def __str__(self) -> str:
-        """One line."""
+        """Return the line to print."""
         return f"{self.status:<5}{self.text}" + (f": {self.cure}" if self.cure else "")
 
 
-def examine(*, seconds: float = 5.0) -> int:
+def examine(*, seconds: float = 5.0, progress: Report | None = None) -> int:
     """Print one line a finding.
 
     Args:
         seconds: time spent on measuring the speed.
+        progress: told after each check how many are done, and of how many.
 
     Returns:
         0 if nothing fails, else 2.
     """
     failed = False
-    for finding in _findings(seconds):
-        print(finding, flush=True)
-        failed = failed or finding.status == "fail"
+    checks = _checks(seconds)
+    for done, check in enumerate(checks, 1):
+        for finding in check():
+            print(finding, flush=True)
+            failed = failed or finding.status == "fail"
+        if progress:
+            progress(done, len(checks))
     return 2 if failed else 0
 
 
 def check_python() -> Finding:
-    """The interpreter; its version is enforced by the installer."""
+    """Report the interpreter; the installer has enforced its version."""
     return Finding(status="ok", text=f"python {platform.python_version()}")
 
 
 def check_package(name: str) -> Finding:
-    """One distribution that everything rests on."""
+    """Check one distribution that everything rests on."""
     version = package_version(name)
     if version is not None:
         return Finding(status="ok", text=f"{name} {version}")
@@ -77,7 +104,7 @@ def check_package(name: str) -> Finding:
 
 
 def check_devices() -> Finding:
-    """CPUs, and a GPU if torch sees one."""
+    """Count the CPUs, and name the GPU if torch sees one."""
     import torch
 
     cuda = torch.cuda.is_available()
@@ -91,29 +118,31 @@ def check_devices() -> Finding:
 
 
 def check_rendering() -> Finding:
-    """Pictures without a display, which videos need."""
-    backend = os.environ.get("MUJOCO_GL") or "egl"
-    text = f"headless rendering with MUJOCO_GL={backend}"
+    """Draw a picture without a display, as videos need it."""
+    text = f"headless rendering with MUJOCO_GL={os.environ.get('MUJOCO_GL') or 'egl'}"
     try:
         # a process of its own: a broken driver may not raise but crash
         subprocess.run(
-            [sys.executable, "-c", _RENDER],
-            env=os.environ | {"MUJOCO_GL": backend},
+            [sys.executable, "-P", "-c", _RENDER],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             capture_output=True,
             check=True,
+            text=True,
             timeout=60,
         )
-    except (OSError, subprocess.SubprocessError):
-        cure = (
-            "videos need it, training does not; install EGL (Debian and Ubuntu: apt "
-            "install libegl1 libgl1), or libosmesa6 and set MUJOCO_GL=osmesa"
-        )
-        return Finding(status="warn", text=f"no {text}", cure=cure)
-    return Finding(status="ok", text=text)
+    except subprocess.CalledProcessError as error:
+        said = [x for x in error.stderr.splitlines() if x.startswith("no OpenGL")]
+        reason = said[-1] if said else "the OpenGL driver crashes"
+    except (OSError, subprocess.SubprocessError) as error:
+        reason = str(error)
+    else:
+        return Finding(status="ok", text=text)
+    cure = f"videos need it, training does not; {reason}"
+    return Finding(status="warn", text=f"no {text}", cure=cure)
 
 
 def check_folder(folder: Path) -> Finding:
-    """Whether runs can be written where `train` puts them."""
+    """Check that runs can be written where `train` puts them."""
     inside = folder
     while not inside.exists():
         inside = inside.parent
@@ -129,7 +158,7 @@ def check_folder(folder: Path) -> Finding:
 
 
 def check_speed(seconds: float) -> Finding:
-    """Env steps per second of the smallest family, with random actions."""
+    """Measure env steps per second of the smallest family, with random actions."""
     import torch
 
     from tasks.env import Env
@@ -153,19 +182,28 @@ def check_speed(seconds: float) -> Finding:
     return Finding(status="ok", text=text)
 
 
-def _findings(seconds: float) -> Iterator[Finding]:
-    yield check_python()
-    packages = [check_package(name) for name in PACKAGES]
-    yield from packages
-    yield check_folder(Path("runs"))
-    if any(finding.status == "fail" for finding in packages):
-        return
-    yield check_devices()
-    yield check_rendering()
+def _checks(seconds: float) -> list[Callable[[], list[Finding]]]:
+    """Return the checks; those that need the packages find nothing without them."""
+    missing = [n for n in PACKAGES if check_package(n).status == "fail"]
+
+    def given(check: Callable[[], Finding]) -> Callable[[], list[Finding]]:
+        return lambda: [] if missing else [check()]
+
+    return [
+        lambda: [check_python(), *map(check_package, PACKAGES)],
+        lambda: [check_folder(Path("runs"))],
+        given(check_devices),
+        given(check_rendering),
+        given(lambda: _survived(lambda: check_speed(seconds))),
+    ]
+
+
+def _survived(check: Callable[[], Finding]) -> Finding:
+    """Return what a check finds, or that it failed."""
     try:
-        yield check_speed(seconds)
+        return check()
     except Exception as error:  # a diagnosis must not die of the disease
-        yield Finding(
+        return Finding(
             status="fail",
             text=f"cannot simulate: {type(error).__name__}: {error}",
             cure="reinstall with pip install -e .",

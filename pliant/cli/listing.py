@@ -1,63 +1,76 @@
 """The command `pliant list`: families with what they hide, and shipped policies."""
 
 import json
-from collections.abc import Sequence
+import re
+import shutil
+import textwrap
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pliant.cli.names import check_family
+from pliant.cli.options import check_can_be_written
+from pliant.cli.parsing import File, Name
 
 if TYPE_CHECKING:
     from tasks.family import Family
     from tasks.parameters import Parameter
 
+_SUMMARY = 36
+"""Column in which a family's summary begins."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class List:
-    """Show the task families, their parameters and ranges, and the shipped policies.
+    """Show the task families, or one in full, and the policies that ship.
 
-    Example: pliant list --family push --pictures push.png
+    With --family: the parameters and their ranges, what counts as success, the splits
+    and the shipped policies of that family.
+
+    Example: pliant list --family push
     """
 
     json: bool = False
-    """Print JSON."""
-    family: str | None = None
-    """Only this family."""
-    pictures: Path | None = None
-    """With --family: draw how tasks of each of its splits begin, into this file."""
+    """Print everything as JSON."""
+    family: Name = None
+    """Show this family in full."""
+    pictures: File = None
+    """With --family: draw how tasks of each split begin, to this file."""
 
     def run(self) -> int:
         """Print the list."""
         from meta.training.trained import SHIPPED, shipped_policies
         from tasks.registry import FAMILIES, make_family
 
+        if self.pictures is not None and self.family is None:
+            raise ValueError("--pictures draws one family: name it with --family")
+        check_can_be_written(self.pictures)
+        if self.family is not None:
+            check_family(self.family)
         names = list(FAMILIES) if self.family is None else [self.family]
         made = [make_family(name) for name in names]
         if self.pictures is not None:
-            self._draw(made, self.pictures)
+            from pliant.views.task_sheet import draw_tasks
+
+            draw_tasks(made[0], self.pictures)
+            print(self.pictures)
             return 0
         families = [_describe(family) for family in made]
         policies = [f"{SHIPPED}{name}" for name in shipped_policies()]
         if self.json:
             print(json.dumps({"families": families, "policies": policies}, indent=1))
             return 0
-        for family in families:
-            _show(family)
-        print(f"shipped policies: {', '.join(policies) or 'none'}")
+        lines = _overview(families, policies) if self.family is None else _page(made[0])
+        print("\n".join(lines))
         return 0
-
-    def _draw(self, families: "Sequence[Family]", path: Path) -> None:
-        from pliant.views.task_sheet import draw_tasks
-
-        if self.family is None:
-            raise ValueError("--pictures draws one family: name it with --family")
-        draw_tasks(families[0], path)
-        print(path)
 
 
 def _describe(family: "Family") -> dict[str, Any]:
     return {
         "name": family.name,
+        "group": _group(family),
         "summary": family.summary,
+        "success": family.success,
         "splits": list(family.splits),
         "horizon": family.horizon,
         "observation": family.obs_dim,
@@ -66,8 +79,13 @@ def _describe(family: "Family") -> dict[str, Any]:
     }
 
 
+def _group(family: "Family") -> str:
+    """Return the kind of a family: the folder that its module is in."""
+    return type(family).__module__.split(".")[-2]
+
+
 def _parameter(parameter: "Parameter", splits: tuple[str, ...]) -> dict[str, Any]:
-    """A parameter's own fields, and what it is drawn from in each split."""
+    """Return a parameter's own fields, and what each split draws it from."""
     from tasks.parameters import Choice, Scalar
 
     row: dict[str, Any] = {"name": parameter.name, "hidden": parameter.hidden}
@@ -90,22 +108,103 @@ def _parameter(parameter: "Parameter", splits: tuple[str, ...]) -> dict[str, Any
     return row
 
 
-def _show(family: dict[str, Any]) -> None:
-    print(f"{family['name']}: {family['summary']}")
-    for row in family["parameters"]:
-        ranges: dict[str, list[Any]] = row.get("ranges", {})
-        train = ranges.get("train", [])
-        other = [
-            f"{split} {_range(values)}"
-            for split, values in ranges.items()
-            if values != train and split != "held-out"
-        ]
-        unit = f" [{row['unit']}]" if row.get("unit") else ""
-        seen = "hidden" if row["hidden"] else "observed"
-        print(f"  {row['name']}{unit}, {seen}: {'; '.join([_range(train), *other])}")
-    print(f"  splits: {', '.join(family['splits'])}\n")
+def _overview(
+    families: Sequence[dict[str, Any]], policies: Sequence[str]
+) -> Iterator[str]:
+    """Yield a line for each family, by group, and how to see more."""
+    width = shutil.get_terminal_size().columns
+    yield f"{'family':<20}{'hidden':>6}{'splits':>8}"
+    for group in dict.fromkeys(f["group"] for f in families):
+        yield f"{group}:"
+        for family in (f for f in families if f["group"] == group):
+            hidden = sum(p["hidden"] for p in family["parameters"])
+            counts = f"{hidden:>6}{len(family['splits']):>8}"
+            room = max(20, width - _SUMMARY)
+            summary = textwrap.shorten(family["summary"], room, placeholder=" ...")
+            yield f"  {family['name']:<18}{counts}  {summary}"
+    splits = list(dict.fromkeys(s for f in families for s in f["splits"]))
+    yield ""
+    yield from _wrap(
+        "hidden: parameters of a task that a policy must adapt to. splits: where tasks "
+        f"are drawn from; {len(splits)} are {', '.join(splits)}.",
+        width,
+    )
+    yield f"{len(policies)} trained policies ship; --family names those of a family."
+    yield ""
+    name = families[0]["name"]
+    yield f"pliant list --family {name:<10} parameters, success, splits, policies"
+    yield f"pliant evaluate shipped:{name:<7} measure how it adapts"
+
+
+def _page(family: "Family") -> Iterator[str]:
+    """Yield everything about one family."""
+    width, about = shutil.get_terminal_size().columns, _describe(family)
+    yield from _wrap(f"{family.name}: {family.summary}", width)
+    yield from _wrap(f"success: {family.success}", width, hang=9)
+    yield (
+        f"episode: {family.horizon} steps, {family.obs_dim} numbers observed, "
+        f"{family.action_dim} in an action"
+    )
+    for seen, title in ((True, "hidden parameters"), (False, "observed parameters")):
+        rows = [p for p in about["parameters"] if p["hidden"] is seen]
+        if rows:
+            yield f"\n{title}:"
+        for row in rows:
+            yield from _ranges(row, width)
+    splits = f"splits: {', '.join(family.splits)}"
+    yield ""
+    yield from _wrap(splits, width, hang=8)
+    yield "\nshipped policies:"
+    yield from _policies(family.name, width)
+
+
+def _ranges(row: dict[str, Any], width: int) -> Iterator[str]:
+    """Yield a parameter with its range in training, and where another split differs."""
+    ranges: dict[str, list[Any]] = row.get("ranges", {})
+    train = ranges.get("train", [])
+    unit = f" [{row['unit']}]" if row.get("unit") not in (None, "1") else ""
+    texts = [f"{row['name']}{unit}: {_range(train)}"]
+    texts += [
+        f"{split} {_range(values)}"
+        for split, values in ranges.items()
+        if values != train and split != "held-out"
+    ]
+    yield from _wrap("; ".join(texts), width, hang=6, indent=2)
+
+
+def _wrap(text: str, width: int, hang: int = 0, indent: int = 0) -> list[str]:
+    """Break text between words only, for names have hyphens in them.
+
+    Args:
+        text: one paragraph.
+        width: columns of a line.
+        hang: columns to leave free before all lines but the first.
+        indent: columns to leave free before the first line.
+    """
+    return textwrap.wrap(
+        text,
+        width,
+        initial_indent=" " * indent,
+        subsequent_indent=" " * hang,
+        break_on_hyphens=False,
+    )
 
 
 def _range(values: list[Any]) -> str:
     texts = [v if isinstance(v, str) else f"{v[0]:g} to {v[1]:g}" for v in values]
     return ", ".join(texts)
+
+
+def _policies(family: str, width: int) -> Iterator[str]:
+    """Yield a line for each method, with the names of its training seeds."""
+    from meta.registry import METHODS
+    from meta.training.trained import SHIPPED, shipped_policies
+
+    for method in METHODS:
+        names = shipped_policies(family, method)
+        if not names:
+            continue
+        first, *others = sorted(names, key=len)
+        more = [re.sub(rf"^{re.escape(first)}", "...", name) for name in others]
+        text = f"{method:<12}{', '.join([f'{SHIPPED}{first}', *more])}"
+        yield from _wrap(text, width, hang=14, indent=2)

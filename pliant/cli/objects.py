@@ -1,32 +1,41 @@
-"""The command `pliant objects`: what solids look like, and how hard they are."""
+"""The command `pliant objects`."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
+from tyro import conf
+
+from pliant.cli.names import check_known
 from pliant.cli.options import check_can_be_written, own_object
+from pliant.cli.parsing import Files
+from pliant.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from tasks.objects.solids import Solid
 
 
 @dataclass(frozen=True, kw_only=True)
 class Objects:
     """Draw the objects that the generator makes, or your own, with their convex parts.
 
-    Below each: its name, size and volume, its complexity and its difficulty; and last
-    where all of them lie on the grid of the two.
+    Below each: its name, size and volume, its complexity and its difficulty; at the
+    bottom, where all of them lie on the grid of the two.
 
     Example: pliant objects --kinds mug hull --count 4 --object my.stl --out objects.png
     """
 
-    kinds: tuple[str, ...] = ()
+    kinds: Annotated[tuple[str, ...], conf.arg(metavar="KIND...")] = ()
     """Kinds of the generator to draw; all by default, none if --object is given."""
     seed: int = 0
-    """Of the first object of each kind."""
+    """Seed of the first object of each kind."""
     count: int = 6
-    """Objects of each kind."""
+    """Number of objects of each kind."""
     flat: bool = False
     """Draw the flat ones, for pushing on a table, instead of the graspable."""
-    object: tuple[Path, ...] = ()
+    object: Files = ()
     """Your own: closed meshes in metres (.obj, .stl) or MJCF bodies (.xml)."""
-    out: Path = Path("objects.png")
+    out: Annotated[Path, conf.arg(metavar="FILE")] = Path("objects.png")
     """The picture."""
 
     def run(self) -> int:
@@ -35,18 +44,28 @@ class Objects:
         from pliant.views.solid_sheet import draw_sheet
         from tasks.objects.generator import KINDS, make_solid
 
-        if self.out.suffix != ".png":
-            raise ValueError(f"--out takes a file name ending in .png, got {self.out}")
         if self.count < 1:
             raise ValueError(f"--count must be at least 1, got {self.count}")
-        check_can_be_written(self.out)
+        check_can_be_written(self.out, ".png")
         kinds = self.kinds or (() if self.object else tuple(KINDS))
-        solids = [solid for path in self.object if (solid := own_object(path))]
-        solids += [
-            make_solid(kind, seed, flat=self.flat)
+        for kind in kinds:
+            check_known("kind", kind, KINDS, f"kinds: {', '.join(KINDS)}")
+        wanted = [
+            (kind, seed)
             for kind in kinds
             for seed in range(self.seed, self.seed + self.count)
         ]
-        write_atomically(self.out, draw_sheet(solids, columns=self.count))
+        total = len(self.object) + len(wanted) + 1
+        with progress_bar("objects") as progress:
+            solids: list[Solid] = []
+            for path in self.object:
+                progress(len(solids), total)
+                if solid := own_object(path):
+                    solids.append(solid)
+            for kind, seed in wanted:
+                progress(len(solids), total)
+                solids.append(make_solid(kind, seed, flat=self.flat))
+            progress(len(solids), total)
+            write_atomically(self.out, draw_sheet(solids, columns=self.count))
         print(f"wrote {self.out}: {len(solids)} objects")
         return 0

@@ -1,42 +1,41 @@
-"""How a recording looks on paper: captions, hidden parameters, returns, outcomes."""
+"""Pages that show a recording: captions, hidden parameters, returns, outcomes."""
 
 from collections.abc import Sequence
-from functools import cache
 from itertools import accumulate
-from pathlib import Path
 
-import matplotlib
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from meta.recording.trajectory import Recording
+from pliant.views.style import (
+    EPISODES,
+    FAILURE,
+    FAINT,
+    INK,
+    PAPER,
+    RULE,
+    SUCCESS,
+    Colour,
+    typeface,
+)
 from tasks.family import Family
 from tasks.parameters import Fixed, Parameter, Scalar, Value
 
 Picture = UInt8[np.ndarray, "y x 3"]
-Colour = tuple[int, int, int]
 
-PAPER: Colour = (24, 27, 33)
-INK: Colour = (238, 241, 245)
-FAINT: Colour = (150, 158, 170)
-RULE: Colour = (66, 73, 84)
-EPISODES: tuple[Colour, Colour] = ((244, 170, 74), (92, 200, 242))
-"""Before adaptation, after it."""
-SUCCESS: Colour = (38, 140, 82)
-FAILURE: Colour = (168, 58, 58)
 _SMOOTH = 3  # a curve is drawn this much larger: Pillow's lines are jagged
 
 
 class Sheet:
-    """Lays the pictures of a recording's two episodes out.
+    """Layout of the pictures of a recording's two episodes.
 
     Args:
-        recording: what is shown.
-        family: of its task.
+        recording: the recording to show.
+        family: the family of its task.
         dt: length of a step [s].
-        width: of one picture [pixels], whose height is three quarters of it.
-        remark: follows the name of the split.
+        width: width of one picture [pixels]; its height is three quarters of it.
+        remark: words after the name of the split.
     """
 
     def __init__(
@@ -60,7 +59,7 @@ class Sheet:
         self._low, self._high = min(flat), max(flat)
 
     def frame(self, pictures: Sequence[Picture], instant: int) -> Image.Image:
-        """One moment of both episodes, side by side, with the returns so far."""
+        """Draw one moment of both episodes, side by side, with the returns so far."""
         scale = self.width / 640
         top = _even(68 * scale)
         # a multiple of 16: the last rows of a video are smeared otherwise
@@ -81,7 +80,7 @@ class Sheet:
     def strip(
         self, rows: Sequence[Sequence[Picture]], instants: Sequence[int]
     ) -> Image.Image:
-        """Moments of both episodes, one row each."""
+        """Draw moments of both episodes, one row each."""
         scale, gap = self.width / 400, max(2, self.width // 80)
         count = len(instants)
         top = _even(68 * scale)
@@ -107,7 +106,7 @@ class Sheet:
         return page
 
     def _header(self, page: Image.Image, height: int, scale: float) -> None:
-        """Family and split, and below them what the policy is not told."""
+        """Draw family and split, and below them the hidden parameters."""
         draw, margin = ImageDraw.Draw(page), 18 * scale
         y = 0.32 * height
         title = typeface(21 * scale, bold=True)
@@ -153,7 +152,7 @@ class Sheet:
         instant: int,
         scale: float,
     ) -> None:
-        """The return so far, as a number and a curve; the other episode's faintly."""
+        """Draw the return so far, as a number and a curve, beside the other curve."""
         draw, (x, y) = ImageDraw.Draw(page), corner
         height = page.height - y
         returns = self._returns[i]
@@ -190,7 +189,7 @@ class Sheet:
 
 
 def hidden_parameters(recording: Recording, family: Family) -> list[str]:
-    """Names, values and units of what the policy was not told about the task."""
+    """Return names, values and units of the task's hidden parameters."""
     values = recording.task.parameters
     return [
         f"{p.name.replace('_', ' ')} {_quantity(p, values[p.name])}"
@@ -199,11 +198,17 @@ def hidden_parameters(recording: Recording, family: Family) -> list[str]:
 
 
 def captions(recording: Recording) -> tuple[str, str]:
-    """What the two episodes are called."""
+    """Return the names of the two episodes."""
     count = recording.after.adapt_episodes
     if not count:
         return "before adaptation", "does not adapt"
     return "before adaptation", f"after {count} episode{'s' * (count != 1)}"
+
+
+def returns(recording: Recording) -> str:
+    """Return the returns of both episodes, as a sentence has them."""
+    before, after = (float(t.rewards.sum()) for t in recording.episodes)
+    return f"{before:.3f} before adapting, {after:.3f} after"
 
 
 def _quantity(parameter: Parameter, value: Value) -> str:
@@ -220,16 +225,8 @@ def _number(value: float) -> str:
 
 
 def _even(size: float) -> int:
-    """Video wants even sizes."""
+    """Round to an even number of pixels, as video codecs need it."""
     return max(2, 2 * round(size / 2))
-
-
-@cache
-def typeface(size: float, *, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """A font of matplotlib's: it is there wherever matplotlib is."""
-    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name
-    return ImageFont.truetype(str(path), max(1.0, size))
 
 
 def _fitted(
@@ -240,7 +237,7 @@ def _fitted(
     room: float,
     colour: Colour,
 ) -> None:
-    """Text on one line, smaller if it would not fit."""
+    """Draw text on one line, smaller if it would not fit."""
     wanted = typeface(size).getlength(text)
     font = typeface(size * min(1.0, room / wanted)) if wanted else typeface(size)
     draw.text(at, text, colour, font, "lm")
@@ -257,7 +254,7 @@ def _pill(
     fill: Colour = PAPER,
     dot: Colour | None = None,
 ) -> None:
-    """Text on a rounded, slightly transparent ground; `anchor` says which corner."""
+    """Draw text on a rounded, slightly transparent ground, with a corner at a point."""
     draw, font = ImageDraw.Draw(page, "RGBA"), typeface(size * scale)
     pad, high = 0.55 * size * scale, 1.75 * size * scale
     mark = 0.85 * size * scale if dot else 0.0

@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 
-from pliant.views.recording_sheet import FAINT, INK, PAPER, RULE, Colour, typeface
+from pliant.views.style import FAINT, INK, PAPER, RULE, Colour, typeface
 from robots.sim.render import OVERVIEW, Renderer
 from tasks.objects.complexity import CELLS, complexity, difficulty, grid
 from tasks.objects.solids import Solid, volume
@@ -28,14 +28,14 @@ _APART = 1.0  # [m]
 
 
 def draw_sheet(solids: Sequence[Solid], *, columns: int) -> bytes:
-    """A PNG: each solid with its figures, row after row, and the grid.
+    """Return a PNG: each solid with its figures, row after row, and the grid.
 
     Args:
-        solids: in order.
-        columns: pictures in a row.
+        solids: the solids, in the order in which they are drawn.
+        columns: number of pictures in a row.
 
     Raises:
-        ValueError: for no solid.
+        ValueError: if there is no solid.
         OSError: if OpenGL cannot be had.
     """
     if not solids:
@@ -82,7 +82,7 @@ def _caption(
 
 
 def _pictures(solids: Sequence[Solid]) -> list[UInt8[np.ndarray, "y x 3"]]:
-    """One scene with all solids in a row, and a camera that slides along it."""
+    """Draw one scene with all solids in a row, by a camera that slides along it."""
     model = _scene(solids)
     data = mujoco.MjData(model)
     kind = mujoco.mjtState.mjSTATE_INTEGRATION.value
@@ -133,7 +133,7 @@ def _scene(solids: Sequence[Solid]) -> mujoco.MjModel:
 def _chart(
     solids: Sequence[Solid], measured: Sequence[tuple[float, float]]
 ) -> Image.Image:
-    """How many solids lie in each cell, and where, a mark for each kind."""
+    """Draw the grid: how many solids lie in each cell, and a mark for each solid."""
     figure = Figure(figsize=(7.4, 5.2), layout="constrained", facecolor=_rgba(PAPER))
     axes = figure.add_subplot(facecolor=_rgba(PAPER))
     counts = np.zeros((CELLS, CELLS))
@@ -169,7 +169,7 @@ def _chart(
 
 
 def _kind(solid: Solid) -> str:
-    """A generated solid's kind; a file's name."""
+    """Return a generated solid's kind, or a file's name."""
     name = solid.name.partition("#")[0]
     return name if "#" in solid.name else name.rpartition("-")[0] or name
 

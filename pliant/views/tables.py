@@ -1,4 +1,4 @@
-"""The suite's results as tables in markdown, and their places in documents."""
+"""Tables of the suite's results in markdown, and their places in documents."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,16 +9,16 @@ from rich.console import Console
 from rich.table import Table
 
 from meta.evaluation.mid_episode import NEAR, WINDOW, Changed
+from meta.evaluation.results import BY_OBJECT
 from meta.machine.files import write_atomically
-from meta.registry import METHODS
-from pliant.views.report import NAMES, grid_table, interval, markdown
+from pliant.views.markdown import count, interval, markdown
+from pliant.views.names import in_order, name_of
 from tasks.parameters import current_split
 
 SHOWN = 5
-"""Episodes of adaptation in the one table."""
-_ORDER = ("random", "dr", "dr-sb3", "scratch", "dr-finetune", "rma", "sysid")
-ROWS = (*_ORDER, *(m for m in METHODS if m not in _ORDER))
+"""Number of episodes of adaptation in the table of all families."""
 TABLE, ADMISSION, DETAILS = "table", "admission", "details"
+_END = "<!-- suite:end -->"
 
 
 def write_tables(
@@ -27,14 +27,15 @@ def write_tables(
     """Write `table.md`, `admission.md`, `details.md`; fill their places in documents.
 
     Args:
-        results: of the suite, by family and split.
-        folder: where the tables go.
+        results: the suite's files, by family and split.
+        folder: the folder to write the tables to.
         into: documents with a line `<!-- suite:table -->`, `<!-- suite:admission -->`
-            or `<!-- suite:details -->`; what stands between it and
-            `<!-- suite:end -->` is replaced.
+            or `<!-- suite:details -->`; the lines between it and `<!-- suite:end -->`
+            are replaced.
 
     Raises:
-        ValueError: for a document without such a place.
+        ValueError: for a document without such a place, or without its end; it is
+            then untouched, as are the documents after it.
     """
     read = [json.loads(path.read_text()) for path in results.values()]
     read = [r | {"split": current_split(r["split"])} for r in read]
@@ -55,14 +56,14 @@ def _other(read: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _curves(r: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """Points by method; of what does not adapt, one."""
+    """Return the points of each method; one for a method that does not adapt."""
     own = str(r["policies"]["policy"][0]["method"])
     flat = {name: [level | {"episodes": 0}] for name, level in r["baselines"].items()}
     return flat | r["rivals"] | {own: r["curve"]}
 
 
 def _at(points: Sequence[dict[str, Any]], episodes: int) -> dict[str, Any]:
-    """The point of so many episodes; of what does not adapt, its only one."""
+    """Return the point after so many episodes, or a method's only one."""
     return next((p for p in points if p["episodes"] == episodes), points[0])
 
 
@@ -74,21 +75,19 @@ def _table(results: Sequence[dict[str, Any]]) -> str:
         rows.append((f"**{family}**", *[""] * (len(splits) + 1)))
         curves = {split: _curves(r) for split, r in mine.items()}
         some = next(iter(mine.values()))
-        for name in ROWS:
-            if name not in curves[some["split"]]:
-                continue
+        for name in in_order(curves[some["split"]]):
             cells = [
                 interval(_at(curves[s][name], SHOWN), "return") if s in curves else ""
                 for s in splits
             ]
-            rows.append((NAMES[name], *cells, _seeds(some, name)))
+            rows.append((name_of(name), *cells, _seeds(some, name)))
     return markdown((f"return after {SHOWN} episodes", *splits, "training seeds"), rows)
 
 
 def _admission(results: Sequence[dict[str, Any]]) -> str:
-    """Whether adaptation matters: what knowing the task is worth, on held-out tasks."""
+    """Return the table that shows what knowing the task is worth, on held-out tasks."""
     levels = ("random", "dr", "oracle")
-    header = ("family", *(NAMES[n] for n in levels), "share", "training seeds")
+    header = ("family", *(name_of(n) for n in levels), "share", "training seeds")
     rows: list[tuple[str, ...]] = []
     for r in (r for r in results if r["split"] == "held-out"):
         cells = [interval(r["baselines"][name], "return") for name in levels]
@@ -104,7 +103,7 @@ def _seeds(r: Mapping[str, Any], name: str) -> str:
 
 
 def _details(r: Mapping[str, Any]) -> str:
-    """One evaluation: each method after 0, 1 ... episodes."""
+    """Return one evaluation in full: each method after 0, 1 ... episodes."""
     curves = _curves(r)
     ks = [p["episodes"] for p in r["curve"]]
     header = (
@@ -113,21 +112,21 @@ def _details(r: Mapping[str, Any]) -> str:
         f"share of the gap after {SHOWN}",
     )
     rows: list[tuple[str, ...]] = []
-    for name in (n for n in ROWS if n in curves):
+    for name in in_order(curves):
         points = curves[name]
         adapts = _adapts(points)
         cells = [interval(p, "return") for p in points] if adapts else [""] * len(ks)
         if not adapts:
             cells[0] = interval(points[0], "return")
         share = interval(_at(points, SHOWN), "normalised") if adapts else ""
-        rows.append((NAMES[name], *cells, share))
+        rows.append((name_of(name), *cells, share))
     harm = ", ".join(
-        f"{NAMES[n]} {interval(points[-1], 'harm_rate')}"
-        for n in ROWS
-        if _adapts(points := curves.get(n, []))
+        f"{name_of(n)} {interval(points[-1], 'harm_rate')}"
+        for n in in_order(curves)
+        if _adapts(points := curves[n])
     )
     better = ", ".join(
-        f"{NAMES[n]} {interval(e, '')}" for n, e in r["improvement"].items()
+        f"{name_of(n)} {interval(e, '')}" for n, e in r["improvement"].items()
     )
     admitted = interval(r["admission"], "")
     told = [leak["parameter"] for leak in r["leaks"] if leak["told"]]
@@ -144,19 +143,32 @@ def _details(r: Mapping[str, Any]) -> str:
     return "\n\n".join(texts)
 
 
+def grid_table(cells: Iterable[Mapping[str, Any]], episodes: int) -> str:
+    """Return returns by complexity and difficulty as a table, from the cells' JSON."""
+    adapted = f"after {count(episodes, 'episode')}"
+    names = (adapted if n == "policy" else name_of(n) for n in BY_OBJECT)
+    header = ("complexity", "difficulty", "objects", "tasks", *names)
+    rows: list[tuple[str, ...]] = []
+    for cell in cells:
+        ends = ("{:.2f} to {:.2f}".format(*cell[a]) for a in header[:2])
+        returns = (interval(cell["returns"][name], "") for name in BY_OBJECT)
+        rows.append((*ends, ", ".join(cell["objects"]), f"{cell['tasks']}", *returns))
+    return markdown(header, rows)
+
+
 def _adapts(points: Sequence[Mapping[str, Any]]) -> bool:
     return len({p["return"] for p in points}) > 1
 
 
 def _changed(r: Mapping[str, Any]) -> str:
     methods = r["methods"]
-    rows = [(NAMES[n], *cells(methods[n])) for n in ROWS if n in methods]
+    rows = [(name_of(n), *cells(methods[n])) for n in in_order(methods)]
     title = f"### {r['family']}, a change in mid-episode: {r['tasks']} changes"
     return "\n\n".join([title, markdown(COLUMNS, rows)])
 
 
 def print_changed(c: Changed, console: Console | None = None) -> None:
-    """Print a row for each method."""
+    """Print how each method recovered from the change, a row each."""
     title = (
         f"{c.family} on {c.split}: the task changes in mid-episode; {c.tasks} changes, "
         f"seed {c.seed}, 95 % intervals"
@@ -165,7 +177,7 @@ def print_changed(c: Changed, console: Console | None = None) -> None:
     for index, column in enumerate(COLUMNS):
         table.add_column(column, justify="right" if index else "left")
     for name, recovery in c.to_dict()["methods"].items():
-        table.add_row(NAMES[name], *cells(recovery))
+        table.add_row(name_of(name), *cells(recovery))
     (console or Console()).print(table)
 
 
@@ -180,7 +192,7 @@ COLUMNS = (
 
 
 def cells(r: Mapping[str, Any]) -> tuple[str, ...]:
-    """A recovery's figures, as JSON has them, under `COLUMNS` but the first."""
+    """Return a recovery's figures, from its JSON, for all `COLUMNS` but the first."""
     levels = [
         interval(x, "") for x in (r["before"], r["rest"], r["stale"], r["after"][-1])
     ]
@@ -192,18 +204,20 @@ def cells(r: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _filled(path: Path, texts: Mapping[str, str]) -> str:
-    """A document with the text in its places."""
-    document, end = path.read_text(), "<!-- suite:end -->"
-    found = False
-    for name, text in texts.items():
-        start = f"<!-- suite:{name} -->"
-        if start in document:
-            head, _, rest = document.partition(start)
-            _, _, tail = rest.partition(end)
-            document, found = f"{head}{start}\n{text}\n{end}{tail}", True
-    if not found:
+    """Return a document with the texts in their places."""
+    document = path.read_text()
+    starts = {name: f"<!-- suite:{name} -->" for name in texts}
+    if not any(start in document for start in starts.values()):
         raise ValueError(
             f"{path} has no place for a table: a line <!-- suite:NAME -->, NAME being "
-            f"{', '.join(texts)}, and {end} after it"
+            f"{', '.join(texts)}, and {_END} after it"
         )
+    for name, start in starts.items():
+        head, found, rest = document.partition(start)
+        old, end, tail = rest.partition(_END)
+        if not found:
+            continue
+        if not end or "<!-- suite:" in old:
+            raise ValueError(f"{path}: {start} has no {_END} of its own after it")
+        document = f"{head}{start}\n{texts[name]}\n{_END}{tail}"
     return document

@@ -1,5 +1,6 @@
-"""How the tasks of a family look when they begin, on one page."""
+"""Pictures of how the tasks of a family begin, on one page."""
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import torch
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw
 
-from pliant.views.recording_sheet import FAINT, INK, PAPER, typeface
+from meta.machine.files import write_atomically
+from pliant.views.style import FAINT, INK, PAPER, typeface
 from robots.sim.cpu import CpuSimulator
 from robots.sim.render import Renderer
 from tasks.env import Env
@@ -17,7 +19,7 @@ from tasks.parameters import Scalar
 from tasks.task import Task
 
 SIZE = (400, 300)
-"""Of one picture [pixels]."""
+"""Width and height of one picture [pixels]."""
 _COLUMNS, _LINE = 4, 18
 
 
@@ -25,10 +27,10 @@ def draw_tasks(family: Family, path: Path, *, each: int = 4, seed: int = 0) -> N
     """Draw the first state of the first tasks of every split, a row or more each.
 
     Args:
-        family: on the CPU.
-        path: of the picture; its suffix says which format.
-        each: tasks of a split.
-        seed: that the tasks and their states are drawn from.
+        family: the family, on the CPU.
+        path: the picture to write; its suffix decides the format.
+        each: number of tasks of a split.
+        seed: decides the tasks and the states that they begin in.
 
     Raises:
         ValueError: for a format that cannot be written.
@@ -56,7 +58,10 @@ def draw_tasks(family: Family, path: Path, *, each: int = 4, seed: int = 0) -> N
         np.concatenate(cells[i : i + _COLUMNS], axis=1)
         for i in range(0, len(cells), _COLUMNS)
     ]
-    Image.fromarray(np.concatenate(rows)).save(path)
+    content = io.BytesIO()
+    image = Image.fromarray(np.concatenate(rows))
+    image.save(content, format=Image.registered_extensions()[path.suffix])
+    write_atomically(path, content.getvalue())
 
 
 def _picture(
@@ -71,7 +76,7 @@ def _picture(
 def _cell(
     picture: UInt8[np.ndarray, "y x 3"], task: Task, units: Mapping[str, str]
 ) -> UInt8[np.ndarray, "rows x 3"]:
-    """A picture over the name of the split and the task's parameters."""
+    """Return a picture with the split and the task's parameters below it."""
     lines = [
         f"{name.replace('_', ' ')} {value}"
         if isinstance(value, str)

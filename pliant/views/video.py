@@ -17,9 +17,9 @@ from pliant.views.recording_sheet import Sheet
 from robots.sim.render import Renderer
 
 MAX_DRAWN = 60
-"""Moments of an episode that a video draws at most; a picture takes about 0.1 s."""
+"""Largest number of moments in a video; drawing one takes about 0.1 s."""
 HOLD = (0.6, 1.8)
-"""Time that the first and the last picture stay [s]."""
+"""Times for which the first and the last picture stay [s]."""
 
 
 def write_video(
@@ -28,16 +28,16 @@ def write_video(
     *,
     width: int = 640,
     slow: float = 1.0,
-    progress: Callable[[float], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Write an mp4: both episodes side by side, the hidden parameters above.
 
     Args:
-        recording: what to show.
+        recording: the recording to show.
         path: the file, replaced if it exists.
-        width: of one episode's picture, even [pixels].
-        slow: how many times slower than real time.
-        progress: called with the share that is done.
+        width: width of one episode's picture [pixels], an even number.
+        slow: factor by which the video is slower than real time.
+        progress: told how many moments are drawn, and of how many.
 
     Raises:
         ValueError: for a width or speed that cannot be, or if the recorded world cannot
@@ -64,7 +64,7 @@ def write_video(
                 stay = HOLD[0] if done == 1 else HOLD[1] if instant == steps else 0
                 yield from [page] * max(1, round(stay * fps))
                 if progress:
-                    progress(done / len(instants))
+                    progress(done, len(instants))
 
     _encode(path, pages(), fps)
 
@@ -75,10 +75,10 @@ def write_strip(
     """Write a PNG: a few moments of both episodes, one row each.
 
     Args:
-        recording: what to show.
+        recording: the recording to show.
         path: the file, replaced if it exists.
-        moments: pictures of each episode, evenly apart in time.
-        width: of a picture [pixels].
+        moments: number of pictures of each episode, evenly apart in time.
+        width: width of a picture [pixels].
 
     Raises:
         ValueError: for too few moments or pixels, or as `write_video`.
@@ -102,7 +102,7 @@ def write_strip(
 
 
 def _moment(recording: Recording, renderer: Renderer, instant: int) -> list[np.ndarray]:
-    """Both episodes; one that has ended stays as it ended."""
+    """Draw both episodes at an instant; one that has ended stays as it ended."""
     return [
         renderer.draw(e.states[min(instant, len(e.states) - 1)])
         for e in recording.episodes
@@ -114,14 +114,19 @@ def _all_states(recording: Recording) -> np.ndarray:
 
 
 def _encode(path: Path, pages: Iterator[Image.Image], fps: float) -> None:
-    """Write the pages as H.264 that every player takes."""
+    """Write the pages as H.264, which every player takes."""
     partial = path.with_name(f".{path.name}.partial.mp4")
     rate: Any = fps  # any number will do, says ffmpeg
     partial.touch()  # finds out before the drawing whether it can be written
     try:
         first = next(pages)
         writer = imageio_ffmpeg.write_frames(
-            str(partial), first.size, fps=rate, macro_block_size=2, quality=8
+            # a name with a colon in it would be a protocol to ffmpeg
+            f"file:{partial}",
+            first.size,
+            fps=rate,
+            macro_block_size=2,
+            quality=8,
         )
         writer.send(None)
         try:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import imageio_ffmpeg
+import mujoco
 import numpy as np
 import pytest
 import torch
@@ -18,7 +19,8 @@ import pliant.views.viewer
 from meta.recording.trajectory import Recording, Trajectory, world_hash
 from pliant.views.recording_sheet import Sheet, captions, hidden_parameters
 from pliant.views.video import HOLD, write_strip, write_video
-from pliant.views.viewer import show
+from pliant.views.viewer import STAY, show
+from robots.sim.render import CLOSE, OVERVIEW
 from tasks.env import Env
 from tasks.registry import FAMILIES, make_family
 
@@ -108,7 +110,7 @@ def read_video(path: Path) -> Video:
 
 class Film(NamedTuple):
     path: Path
-    done: list[float]
+    done: list[tuple[int, int]]
     texts: list[str]
     video: Video
 
@@ -116,10 +118,12 @@ class Film(NamedTuple):
 @pytest.fixture(scope="module")
 def film(recording: Recording, tmp_path_factory: pytest.TempPathFactory) -> Film:
     path = tmp_path_factory.mktemp("film") / "it.mp4"
-    done: list[float] = []
+    done: list[tuple[int, int]] = []
     with pytest.MonkeyPatch.context() as patch:
         texts = record_texts(patch)
-        write_video(recording, path, width=WIDTH, progress=done.append)
+        write_video(
+            recording, path, width=WIDTH, progress=lambda *now: done.append(now)
+        )
     return Film(path, done, texts, read_video(path))
 
 
@@ -130,8 +134,7 @@ def test_a_video_is_in_real_time_and_of_its_size(film: Film) -> None:
     assert len(video.frames) == sum(held) + STEPS - 1
     assert video.size[0] == 2 * WIDTH
     assert video.size[1] % 16 == 0
-    assert film.done == sorted(film.done)
-    assert (len(film.done), film.done[-1]) == (STEPS + 1, 1.0)
+    assert film.done == [(i, STEPS + 1) for i in range(1, STEPS + 2)]
     assert [p.name for p in film.path.parent.iterdir()] == [film.path.name]
 
 
@@ -165,9 +168,12 @@ def test_a_long_and_slow_video_is_thinned_and_says_so(
     texts: list[str],
 ) -> None:
     monkeypatch.setattr(pliant.views.video, "MAX_DRAWN", 5)
-    done: list[float] = []
-    path = tmp_path / "it.mp4"
-    write_video(recording, path, width=WIDTH, slow=2.0, progress=done.append)
+    done: list[tuple[int, int]] = []
+    # a colon in a name is a protocol to ffmpeg, if one lets it
+    path = tmp_path / "half:speed.mp4"
+    write_video(
+        recording, path, width=WIDTH, slow=2.0, progress=lambda *now: done.append(now)
+    )
     assert len(done) == 6  # every fifth of 25 steps, and the last state
     assert read_video(path).fps == pytest.approx(1 / (5 * DT * 2), rel=0.01)
     assert "held-out  ·  2 times slower" in texts
@@ -287,10 +293,12 @@ class Window:
     """What `mujoco.viewer.launch_passive` returns, as far as it is used."""
 
     def __init__(self, model: Any, data: Any, closes: int) -> None:
+        self.model = model
         self.data = data
+        self.cam = mujoco.MjvCamera()
         self.left = closes
-        self.caption = ""
-        self.seen: list[tuple[str, float]] = []
+        self.texts: list[tuple[Any, ...]] = []
+        self.seen: list[tuple[str, str, float]] = []
 
     def __enter__(self) -> "Window":
         return self
@@ -303,33 +311,93 @@ class Window:
     def lock(self) -> "Window":
         return self
 
-    def set_texts(self, texts: tuple[Any, ...]) -> None:
-        self.caption = texts[2]
+    def set_texts(self, texts: list[tuple[Any, ...]]) -> None:
+        self.texts = texts
 
     def sync(self) -> None:
-        self.seen.append((self.caption, float(self.data.time)))
+        caption, value = self.texts[0][2:]
+        self.seen.append((caption, value, float(self.data.time)))
         self.left -= 1
 
 
-def test_a_window_shows_one_episode_after_the_other(
-    recording: Recording, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[Window]:
+    """Windows that are opened, each closed once both episodes have begun again."""
     import mujoco.viewer
 
-    length = STEPS // 2 + 1 + STEPS + 1
-    opened: list[Window] = []
+    windows: list[Window] = []
 
     def launch(model: Any, data: Any, **_: Any) -> Window:
-        opened.append(Window(model, data, closes=length + 1))
-        return opened[0]
+        windows.append(Window(model, data, closes=STEPS // 2 + 1 + STEPS + 1 + 1))
+        return windows[-1]
 
     monkeypatch.setenv("DISPLAY", ":0")
     monkeypatch.setattr(mujoco.viewer, "launch_passive", launch)
     monkeypatch.setattr(pliant.views.viewer.time, "sleep", lambda seconds: None)
+    return windows
+
+
+def test_a_window_shows_one_episode_after_the_other(
+    recording: Recording, opened: list[Window]
+) -> None:
     show(recording)
-    names = captions(recording)
-    times = [
-        (n, e.states[:, 0]) for n, e in zip(names, recording.episodes, strict=True)
-    ]
-    expected = [(n, float(t)) for n, row in times for t in row]
-    assert opened[0].seen == [*expected, (names[0], 0.0)]  # and again
+    rows: list[tuple[str, str, float]] = []
+    for name, e in zip(captions(recording), recording.episodes, strict=True):
+        so_far = np.concatenate([[0.0], np.cumsum(e.rewards)])
+        texts = [f"return {value:.2f}" for value in so_far]
+        texts[-1] += ", success" if e.success else ", no success"
+        times = [float(t) for t in e.states[:, 0]]
+        rows += [(name, text, t) for text, t in zip(texts, times, strict=True)]
+    assert opened[0].seen == [*rows, rows[0]]  # and again
+    family = make_family(recording.task.family)
+    shown = [text for entry in opened[0].texts for text in entry[2:]]
+    for quantity in hidden_parameters(recording, family):
+        assert any(quantity in text for text in shown)
+
+
+def test_a_window_is_as_slow_as_asked(
+    recording: Recording, opened: list[Window], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(pliant.views.viewer.time, "sleep", slept.append)
+    monkeypatch.setattr(pliant.views.viewer.time, "monotonic", lambda: 0.0)
+    show(recording, slow=3.0)
+    assert slept[:2] == pytest.approx([3 * DT, 3 * DT])
+    assert max(slept) == STAY
+
+
+ARMS = [name for name in FAMILIES if name != "cheetah-direction"]
+
+
+@pytest.mark.parametrize("family", ARMS)
+def test_a_window_looks_as_the_near_camera_does(
+    family: str, opened: list[Window]
+) -> None:
+    show(make_recording(family, steps=4))
+    model, eye = opened[0].model, opened[0].cam
+    assert eye.type == mujoco.mjtCamera.mjCAMERA_FREE.value  # the user can turn it
+    names = [model.camera(i).name for i in range(model.ncam)]
+    fixed = mujoco.MjvCamera()
+    fixed.type = mujoco.mjtCamera.mjCAMERA_FIXED.value
+    fixed.fixedcamid = names.index(next(n for n in (CLOSE, OVERVIEW) if n in names))
+    data = mujoco.MjData(model)
+    mujoco.mj_forward(model, data)
+    seen: list[Any] = []
+    for camera in (fixed, eye):
+        scene = mujoco.MjvScene(model, maxgeom=100)
+        everything = mujoco.mjtCatBit.mjCAT_ALL.value
+        option = mujoco.MjvOption()
+        mujoco.mjv_updateScene(model, data, option, None, camera, everything, scene)
+        seen.append(scene.camera[0])
+    for name in ("pos", "forward", "up", "frustum_top", "frustum_bottom"):
+        x, y = (np.array(getattr(camera, name)) for camera in seen)
+        # the two eyes of a stereo picture are apart
+        assert x == pytest.approx(y, abs=0.05 if name == "pos" else 1e-3), name
+
+
+def test_a_window_follows_a_robot_that_runs(opened: list[Window]) -> None:
+    show(make_recording("cheetah-direction", steps=4))
+    model, eye = opened[0].model, opened[0].cam
+    assert eye.type == mujoco.mjtCamera.mjCAMERA_FIXED.value
+    follows = mujoco.mjtCamLight.mjCAMLIGHT_TRACKCOM
+    assert model.cam_mode[eye.fixedcamid] == follows.value

@@ -1,0 +1,140 @@
+"""The command `pliant evaluate`."""
+
+import errno
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pliant.cli.names import check_policy, check_split
+from pliant.cli.options import Device, check_can_be_written, numbers, own_object
+from pliant.cli.parsing import File, Folder, Numbers, Policies
+from pliant.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from meta.training.trained import Trained
+
+    Groups = dict[str, list[Trained]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate:
+    """Measure how return and success grow with the episodes that a policy adapts on.
+
+    Always measured beside it, on the same tasks: random actions, DR, DR fine-tuned, PPO
+    from scratch and the oracle; and every other method that ships for the family.
+
+    A policy is a run folder, a .safetensors file or shipped:NAME. Several are taken as
+    the training seeds of one method.
+
+    Example: pliant evaluate shipped:strike --split unseen --report results
+    """
+
+    policies: Policies
+    """The policies to evaluate."""
+    split: str = "held-out"
+    """Split that the tasks are drawn from; `pliant list` shows a family's splits."""
+    tasks: int = 40
+    """Number of tasks."""
+    episodes: Numbers = "0,1,2,3,5,10"
+    """Numbers of episodes to adapt on."""
+    seed: int = 0
+    """Decides the tasks and the episodes."""
+    json: File = None
+    """Write the results, with every interval, to this file."""
+    report: Folder = None
+    """Write the table and draw the curves in this folder."""
+    beside: Policies = ()
+    """Policies to compare with. They replace the shipped ones of the same method."""
+    alone: bool = False
+    """Compare with random, DR, fine-tuning, scratch, oracle and --beside only."""
+    threads: int = 0
+    """Simulator threads; 0 means one per CPU. Does not change the numbers."""
+    device: Device = "auto"
+    """Device that simulates and adapts; auto is cuda where there is a GPU."""
+    object: File = None
+    """Use your own object in every task: a closed mesh in metres (.obj, .stl) or an
+    MJCF body (.xml)."""
+    change: bool = False
+    """Measure instead how soon each method recovers when its task changes in the
+    middle of an episode."""
+
+    def run(self) -> int:
+        """Evaluate and print the table."""
+        from meta.evaluation.baselines import with_shipped
+        from meta.machine.devices import pick_device
+        from meta.training.trained import load_trained
+
+        self._check()
+        device = pick_device(self.device)
+        policies = [load_trained(spec, device) for spec in self.policies]
+        others = [load_trained(spec, device) for spec in self.beside]
+        check_split(policies[0].cfg.family, self.split)
+        groups = with_shipped(policies[0], others, device, alone=self.alone)
+        return (self._recover if self.change else self._adapt)(policies, groups)
+
+    def _adapt(self, policies: "Sequence[Trained]", groups: "Groups") -> int:
+        from meta.evaluation.evaluate import evaluate
+        from meta.machine.files import write_atomically
+        from pliant.views.report import print_table, write_report
+
+        dr, oracle = groups.pop("dr"), groups.pop("oracle")
+        with progress_bar("evaluating") as progress:
+            result = evaluate(
+                policies,
+                dr=dr,
+                oracle=oracle,
+                rivals=[trained for group in groups.values() for trained in group],
+                split=self.split,
+                tasks=self.tasks,
+                episodes=numbers(self.episodes, "--episodes"),
+                seed=self.seed,
+                threads=self.threads,
+                device=policies[0].device,
+                object=own_object(self.object),
+                progress=progress,
+            )
+        print_table(result)
+        if self.json:
+            write_atomically(self.json, result.to_json().encode())
+        if self.report:
+            write_report(result, self.report)
+        return 0
+
+    def _recover(self, policies: "Sequence[Trained]", groups: "Groups") -> int:
+        from meta.evaluation.mid_episode import recoveries
+        from meta.machine.files import write_atomically
+        from pliant.views.tables import print_changed
+
+        with progress_bar("evaluating") as progress:
+            results = recoveries(
+                policies,
+                groups,
+                split=self.split,
+                tasks=self.tasks,
+                seed=self.seed,
+                threads=self.threads,
+                progress=progress,
+            )
+        print_changed(results)
+        if self.json:
+            write_atomically(self.json, results.to_json().encode())
+        return 0
+
+    def _check(self) -> None:
+        """Refuse at once what would otherwise end minutes of measuring."""
+        if not self.policies:
+            raise ValueError("name at least one policy: pliant evaluate POLICY...")
+        if self.seed < 0 or self.threads < 0:
+            raise ValueError(
+                f"seed and threads must be >= 0, got {self.seed} and {self.threads}"
+            )
+        if self.change and self.report:
+            raise ValueError("--change has no report; --json keeps its figures")
+        if self.change and self.object:
+            raise ValueError("--change is for the family's own tasks: leave --object")
+        for spec in (*self.policies, *self.beside):
+            check_policy(spec)
+        check_can_be_written(self.json)
+        if self.report and self.report.exists() and not self.report.is_dir():
+            raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(self.report))

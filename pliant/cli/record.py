@@ -1,0 +1,52 @@
+"""The command `pliant record`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pliant.cli.names import check_policy, check_split
+from pliant.cli.options import check_can_be_written, own_object
+from pliant.cli.parsing import File, Policy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """Run a policy on one task, before and after adapting, and keep what happened.
+
+    Example: pliant record shipped:strike --split unseen --out blow.npz
+    """
+
+    policy: Policy
+    """A run folder, a .safetensors file or shipped:NAME."""
+    split: str = "held-out"
+    """Split that the task is drawn from; `pliant list` shows a family's splits."""
+    seed: int = 0
+    """Decides the task and the episodes."""
+    adapt_episodes: int = 5
+    """Number of episodes to adapt on."""
+    object: File = None
+    """Use your own object (.obj, .stl, .xml), as for `pliant evaluate`."""
+    out: File = None
+    """The recording; FAMILY-SPLIT-SEED.npz by default."""
+
+    def run(self) -> int:
+        """Record."""
+        from meta.recording.trajectory import record
+        from meta.training.trained import load_trained
+        from pliant.views.recording_sheet import returns
+
+        check_policy(self.policy)
+        check_can_be_written(self.out)
+        trained = load_trained(self.policy)
+        check_split(trained.cfg.family, self.split)
+        recording = record(
+            trained,
+            split=self.split,
+            seed=self.seed,
+            adapt_episodes=self.adapt_episodes,
+            object=own_object(self.object),
+        )
+        family = recording.task.family
+        out = self.out or Path(f"{family}-{recording.task.split}-{self.seed}.npz")
+        recording.save(out)
+        print(f"recorded {out}: return {returns(recording)}")
+        return 0

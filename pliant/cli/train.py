@@ -1,0 +1,147 @@
+"""The command `pliant train`: a complete configuration, with options laid over it."""
+
+import os
+import re
+import sys
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pliant.cli.names import LISTED, check_family, check_method
+from pliant.cli.options import Device
+from pliant.cli.parsing import SETTINGS, Flag, Folder, Hidden, parse
+
+if TYPE_CHECKING:
+    from meta.training.config import TrainCfg
+
+HELP = """\
+Meta-train a policy on a task family, or one of the baselines to compare it with.
+
+FAMILY is one that `pliant list` shows, or module:Class of your own
+tasks.external.ExternalFamily.
+
+Method maml learns to adapt. dr is one robust policy, which does not adapt, and oracle a
+policy that observes the hidden parameters: evaluation compares with both.
+
+Ctrl-C stops after the current iteration. --resume continues a run however it ended, and
+gives the numbers of an uninterrupted run.
+
+Defaults shown are those of {family} with {method}; name another to see its own.
+
+Example: pliant train {family} --method {method} --iterations 50 --out runs/try
+"""
+
+
+class Asked(NamedTuple):
+    """The run that the user asked for."""
+
+    cfg: "TrainCfg"
+    out: Path | None
+    resume: bool
+    overwrite: bool
+
+
+def run_train(argv: list[str]) -> int:
+    """Train as asked; return the exit code.
+
+    Args:
+        argv: what the user typed after `pliant train`.
+
+    Raises:
+        ValueError: for options that cannot be parsed, or a run that cannot be trained.
+    """
+    from meta.machine.distributed import joined, share
+    from meta.recipes.registry import make_config
+    from meta.training.run import CHECKPOINT, CONFIG, default_folder, read_config, train
+
+    family, rest = _family_first(argv)
+    asked = _parse(make_config(family, _method(rest)), rest)
+    folder = asked.out or default_folder(asked.cfg)
+    if asked.resume and any((folder / n).exists() for n in (CHECKPOINT, CONFIG)):
+        stored = read_config(folder)
+        if stored.family != family:
+            raise ValueError(f"the run in {folder} is of {stored.family}, not {family}")
+        # options that are not given again stay as they were
+        asked = _parse(stored, rest)
+    with joined(asked.cfg.device):
+        done = train(asked.cfg, folder, resume=asked.resume, overwrite=asked.overwrite)
+        rank, size = share()
+    code = 0 if done.signal is None else 128 + done.signal
+    if not rank and code:
+        print(
+            f"stopped at iteration {done.iteration} of {asked.cfg.iterations}; go on "
+            f"with: pliant train {family} --out {folder} --resume"
+        )
+    elif not rank:
+        print(
+            f"{done.iteration} iterations in {folder}; next: pliant evaluate {folder}"
+        )
+    if size > 1:
+        # gloo's threads can abort an interpreter that takes its time to exit
+        sys.stdout.flush()
+        os._exit(code)
+    return code
+
+
+def options_over(defaults: "TrainCfg") -> tuple[type[Any], Any]:
+    """Return the dataclass of all options, and the instance that holds the defaults."""
+    from meta.training.config import TrainCfg
+
+    settings_class: Any = type(defaults.learner)
+
+    @dataclass(frozen=True, kw_only=True)
+    class Options(TrainCfg):
+        family: Hidden
+        # known only now, for each method has settings of its own
+        learner: settings_class = field(  # pyright: ignore[reportInvalidTypeForm]
+            default_factory=settings_class
+        )
+        out: Folder = None
+        """Run folder; runs/FAMILY-METHOD-seedSEED by default."""
+        resume: Flag = False
+        """Continue the run in the folder; options not given again stay as they were."""
+        overwrite: Flag = False
+        """Replace the run in the folder."""
+        device: Device = "auto"
+        """Device that simulates and learns; auto is cuda where there is a GPU."""
+
+    Options.__doc__ = HELP.format(family=defaults.family, method=defaults.method)
+    return Options, Options(**_settings(replace(defaults, device="auto")))
+
+
+def _parse(defaults: "TrainCfg", argv: list[str]) -> Asked:
+    """Parse the options over a complete configuration."""
+    from meta.machine.devices import pick_device
+    from meta.training.config import TrainCfg
+
+    kind, default = options_over(defaults)
+    prog = f"pliant train {defaults.family}"
+    got = parse(kind, argv, prog, config=SETTINGS, default=default)
+    cfg = replace(TrainCfg(**_settings(got)), device=pick_device(got.device))
+    return Asked(cfg, got.out, got.resume, got.overwrite)
+
+
+def _settings(cfg: "TrainCfg") -> dict[str, Any]:
+    from meta.training.config import TrainCfg
+
+    return {f.name: getattr(cfg, f.name) for f in fields(TrainCfg)}
+
+
+def _family_first(argv: list[str]) -> tuple[str, list[str]]:
+    """Split off the family; help without a family is that of the first one."""
+    if argv and not argv[0].startswith("-"):
+        check_family(argv[0])
+        return argv[0], argv[1:]
+    if set(argv) & {"-h", "--help"}:
+        from tasks.registry import FAMILIES
+
+        return next(iter(FAMILIES)), ["--help"]
+    raise ValueError(f"name the family first: pliant train FAMILY [options]; {LISTED}")
+
+
+def _method(argv: list[str]) -> str:
+    """Return the method asked for, which decides the defaults of all other options."""
+    found = re.findall(r"(?:^| )--method[= ](\S+)", " ".join(argv))
+    for name in found:
+        check_method(name)
+    return found[-1] if found else "maml"

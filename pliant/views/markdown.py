@@ -1,0 +1,39 @@
+"""Tables and numbers as text."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from meta.evaluation.statistics import Estimate
+
+
+def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table whose first column holds names, and the others numbers."""
+    rule = ("---", *["---:"] * (len(columns) - 1))
+    return "\n".join(f"| {' | '.join(row)} |" for row in (columns, rule, *rows))
+
+
+def text(e: Estimate) -> str:
+    """Return a number and its interval."""
+    if not math.isfinite(e.value):
+        return "undefined"
+    if not math.isfinite(e.low + e.high):
+        return f"{_number(e.value)} [unbounded]"
+    return f"{_number(e.value)} [{_number(e.low)}, {_number(e.high)}]"
+
+
+def _number(x: float) -> str:
+    return f"{x:.0f}" if abs(x) >= 10 else f"{x:.2f}"
+
+
+def interval(row: Mapping[str, Any], name: str) -> str:
+    """Return a number and its interval, from an evaluation's JSON."""
+    prefix = f"{name}_" if name else ""
+    keys = (name or "value", f"{prefix}low", f"{prefix}high")
+    value, low, high = (math.inf if (x := row[k]) is None else x for k in keys)
+    return text(Estimate(value=value, low=low, high=high))
+
+
+def count(number: int, what: str) -> str:
+    """Return a number of things: 1 episode, 2 episodes."""
+    return f"{number} {what}{'' if number == 1 else 's'}"

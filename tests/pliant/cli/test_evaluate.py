@@ -1,0 +1,151 @@
+"""`pliant evaluate`, `record`, `replay` and `export`: policies and what they do."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import meta.evaluation.baselines
+from meta.training.trained import load_trained
+
+CHEETAH = "cheetah-direction"
+TINY = ["--tasks=1", "--episodes=2", "--hidden", "3", "--threads=1", "--iterations=1"]
+TRAIN = ["train", CHEETAH, *TINY]
+Call = Callable[..., Any]
+Complaint = Callable[[Any], str]
+
+
+@pytest.fixture
+def refused(
+    call: Call, complaint: Complaint, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., str]:
+    """What `main` complains of, without having measured anything."""
+    import meta.evaluation.evaluate
+    import meta.recording.trajectory
+
+    def never(*_: object) -> None:
+        raise AssertionError("simulated in spite of the mistake")
+
+    monkeypatch.setattr(meta.evaluation.evaluate, "Bench", never)
+    monkeypatch.setattr(meta.recording.trajectory, "collect", never)
+    return lambda *argv: complaint(call(*argv))
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        ("evaluate", "name at least one policy: pliant evaluate POLICY..."),
+        ("evaluate shipped:x", "unknown policy 'shipped:x'; `pliant list` shows all"),
+        ("evaluate strike", "no policy at 'strike'; did you mean shipped:strike?"),
+        ("evaluate x", "no policy at 'x': give a run folder"),
+        (
+            "evaluate shipped:strike --beside shipped:reach-rotated-dr",
+            "policy and baselin",
+        ),
+        (
+            "evaluate shipped:strike --beside shipped:strike",
+            "shipped:strike was trained",
+        ),
+        (
+            "evaluate shipped:strike --split heldout",
+            "unknown split 'heldout'; did you mea",
+        ),
+        ("evaluate shipped:strike --episodes -1", "episodes to adapt on must be"),
+        ("evaluate shipped:strike --episodes 1,b", "--episodes takes whole numbers"),
+        ("evaluate shipped:strike --tasks 0", "tasks and measured episodes must be"),
+        ("evaluate shipped:strike --seed -1", "seed and threads must be >= 0, got -1"),
+        ("evaluate shipped:strike --json no/x", "no/x: No such file or directory"),
+        ("evaluate shipped:strike --report /dev/null", "/dev/null: Not a directory"),
+        ("evaluate shipped:strike --device cuda", "device cuda: torch finds no CUDA"),
+        ("record", "Missing from pliant record"),
+        (
+            "record shipped:strik-dr",
+            "unknown policy 'shipped:strik-dr'; did you mean ship",
+        ),
+        (
+            "record shipped:strike --split new",
+            "unknown split 'new'; splits: train, held",
+        ),
+        ("record shipped:strike --seed -1", "need seed >= 0 and adapt_episodes >= 1"),
+        ("record shipped:strike --out no/x", "no/x: No such file or directory"),
+        ("record shipped:strike --out .", ".: Is a directory"),
+        ("replay", "Missing from pliant replay"),
+        ("replay x.npz", "x.npz: No such file or directory"),
+        ("replay x.npz --mp4 x.avi", "x.avi: the name of this file must end in .mp4"),
+        ("replay x.npz --png x.jpg", "x.jpg: the name of this file must end in .png"),
+        ("replay x.npz --slow 0", "--slow must be greater than 0, got 0.0"),
+        (
+            "record shipped:strike --out /dev/null",
+            "/dev/null is no regular file, and wo",
+        ),
+        ("replay x.npz --mp4 no/x.mp4", "no/x.mp4: No such file or directory"),
+    ],
+)
+def test_a_mistake_is_found_before_anything_is_measured(
+    refused: Callable[..., str], argv: str, expected: str
+) -> None:
+    assert refused(*argv.split()).startswith(expected)
+
+
+def test_a_family_without_shipped_baselines_says_how_to_train_them(
+    refused: Callable[..., str], policy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(meta.evaluation.baselines, "shipped_policies", lambda *_: [])
+    assert refused("evaluate", policy) == (
+        f"no dr baseline ships for {CHEETAH}; train one with: "
+        f"pliant train {CHEETAH} --method dr, then give --beside FOLDER"
+    )
+
+
+def test_evaluate_a_run_beside_its_own_baselines(
+    call: Call, policy: Path, tmp_path: Path
+) -> None:
+    for method in ("dr", "oracle"):
+        assert call(*TRAIN, "--method", method, "--out", method).code == 0
+    sizes = ["--tasks", "2", "--episodes", "0,1", "--threads", "1"]
+    baselines = ["--beside", "dr", "oracle", "--alone"]
+    files = ["--json", "curve.json", "--report", "report"]
+    said = call("evaluate", policy, *sizes, *baselines, *files)
+    assert (said.code, said.err) == (0, "")
+    for row in ("random", "DR", "after 1 episode", "oracle"):
+        assert row in said.out
+    result = json.loads((tmp_path / "curve.json").read_text())
+    assert [point["episodes"] for point in result["curve"]] == [0, 1]
+    for method in ("dr", "oracle"):
+        assert [p["source"] for p in result["policies"][method]] == [method]
+    assert (tmp_path / "report/curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_record_and_replay(
+    call: Call,
+    complaint: Complaint,
+    policy: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said = call("record", policy, "--adapt-episodes", "2")
+    name = f"{CHEETAH}-held-out-0.npz"
+    assert said.code == 0
+    assert said.out.startswith(f"recorded {name}: return ")
+    for display in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(display, raising=False)
+    assert "no display" in complaint(call("replay", name))
+    content = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(content[: len(content) // 2])
+    assert complaint(call("replay", name)).startswith(f"{name} is truncated or no rec")
+
+
+def test_export(call: Call, complaint: Complaint, policy: Path, tmp_path: Path) -> None:
+    run = f"shipped:{CHEETAH}"
+    out = tmp_path / "own.safetensors"
+    assert call("export", run, out).out.startswith("wrote ")
+    assert load_trained(str(out)).checksum == load_trained(run).checksum
+    assert complaint(call("export", run, "own.npz")).startswith(
+        "own.npz: the name of this file must end in .saf"
+    )
+    missing = tmp_path / "none" / "own.safetensors"
+    assert complaint(call("export", run, missing)).startswith(str(missing))
+    assert complaint(call("export", "nowhere", out)).startswith("no policy at 'nowh")
+    assert load_trained(str(out)).iteration == load_trained(run).iteration

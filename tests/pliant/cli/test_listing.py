@@ -1,0 +1,88 @@
+"""`pliant list`: all families on one screen, and one in full."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from meta.training.trained import shipped_policies
+from tasks.registry import FAMILIES
+
+Call = Callable[..., Any]
+
+
+def test_list_json_holds_every_family(call: Call) -> None:
+    said = call("list", "--json")
+    listed = json.loads(said.out)
+    assert said.code == 0
+    assert {f["name"] for f in listed["families"]} == set(FAMILIES)
+    for family in listed["families"]:
+        assert set(family["splits"]) >= {"train", "held-out", "extrapolation"}
+        assert family["summary"]
+        assert family["success"]
+        assert any(p["hidden"] for p in family["parameters"])
+        for parameter in family["parameters"]:
+            assert set(parameter["ranges"]) == set(family["splits"])
+    assert all(name.startswith("shipped:") for name in listed["policies"])
+
+
+def test_list_ranges_are_where_tasks_are_drawn_from(call: Call) -> None:
+    for family in json.loads(call("list", "--json").out)["families"]:
+        for split in family["splits"]:
+            tasks = FAMILIES[family["name"]]().sample(split, 0, 30)
+            for parameter in family["parameters"]:
+                ranges = parameter["ranges"][split]
+                for task in tasks:
+                    value = task.parameters[parameter["name"]]
+                    inside = (
+                        value in ranges
+                        if isinstance(value, str)
+                        else any(low <= value <= high for low, high in ranges)
+                    )
+                    assert inside, (family["name"], split, parameter, value)
+
+
+def test_all_families_are_on_one_screen(call: Call) -> None:
+    lines = call("list").out.splitlines()
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 80
+    for name, family in FAMILIES.items():
+        [line] = [x for x in lines if x.startswith(f"  {name} ")]
+        hidden = sum(p.hidden for p in family.parameters)
+        assert line.split()[1:3] == [str(hidden), str(len(family.splits))]
+        group = [x for x in lines[: lines.index(line)] if x.endswith(":")][-1]
+        assert group.removesuffix(":") == family.__module__.split(".")[1]
+    assert f"{len(shipped_policies())} trained policies ship" in "\n".join(lines)
+
+
+def test_a_wide_terminal_shows_whole_summaries(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    out = call("list").out
+    assert all(f"  {family.summary}\n" in out for family in FAMILIES.values())
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_family_in_full(call: Call, name: str) -> None:
+    out, family = call("list", "--family", name).out, FAMILIES[name]
+    assert max(map(len, out.splitlines())) <= 80
+    words = " ".join(out.split())
+    assert words.startswith(f"{name}: {family.summary} success: {family.success} ")
+    for parameter in family.parameters:
+        assert f"\n  {parameter.name}" in out
+    assert f"splits: {', '.join(family.splits)} " in words
+    _, _, policies = words.partition("shipped policies: ")
+    assert f"maml shipped:{name}, ...-seed1, ...-seed2 " in policies
+    assert f" dr shipped:{name}-dr, ...-seed1, ...-seed2 " in policies
+    assert policies.count("seed") + policies.count("shipped:") == len(
+        [p for p in shipped_policies() if p.startswith(name)]
+    )
+
+
+def test_ranges_say_where_a_split_differs(call: Call) -> None:
+    words = " ".join(call("list", "--family", "open").out.split())
+    assert "latch [N]: 15 to 23, 27 to 35; interpolation 23 to 27; extrap" in words
+    assert "travel [m]: 0.14 to 0.18; extrapolation 0.18 to 0.2 splits" in words
+    assert "swing-in-left, swing-in-right, slide-left, slide-right; unseen obli" in words

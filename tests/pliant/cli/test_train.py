@@ -1,0 +1,246 @@
+"""`pliant train`: what it makes of its options, and how a run can end."""
+
+import errno
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import meta.training.run
+from meta.learner import Metrics
+from meta.training.run import CONFIG, METRICS
+from meta.training.trained import CHECKPOINT, load_trained
+from meta.training.trainer import Trainer
+
+CHEETAH = "cheetah-direction"
+TINY = ["--tasks=1", "--episodes=2", "--hidden", "3", "--threads=1", "--iterations=1"]
+TRAIN = ["train", CHEETAH, *TINY]
+Call = Callable[..., Any]
+Complaint = Callable[[Any], str]
+
+
+def test_help_of_train_shows_the_defaults_of_family_and_method(call: Call) -> None:
+    shown = call("train", CHEETAH, "--method", "dr", "--help").out
+    assert "cheetah-direction with dr" in " ".join(shown.split())
+    assert "(default: dr)" in shown
+    assert "--family" not in shown
+
+
+def test_every_setting_can_be_overridden(call: Call) -> None:
+    from dataclasses import fields
+
+    from meta.learners.maml_cfg import MamlCfg
+    from meta.learners.rma_cfg import RmaCfg
+    from meta.training.config import TrainCfg
+
+    shown = call("train", CHEETAH, "--help").out
+    told = call("train", CHEETAH, "--method", "rma", "--help").out
+    for kinds, text in (((TrainCfg, MamlCfg), shown), ((MamlCfg, RmaCfg), told)):
+        names = {f.name for kind in kinds for f in fields(kind)}
+        for name in names - {"family", "learner", "teacher"}:
+            assert f"--{name.replace('_', '-')}" in text
+    assert "--teacher-share" not in shown
+
+
+def test_train_and_what_next(call: Call, tmp_path: Path) -> None:
+    said = call(*TRAIN, "--seed", "7")
+    folder = Path("runs") / f"{CHEETAH}-maml-seed7"
+    assert said.code == 0
+    assert f"pliant evaluate {folder}" in said.out
+    cfg = load_trained(str(tmp_path / folder)).cfg
+    assert (cfg.seed, cfg.tasks, cfg.episodes, cfg.hidden) == (7, 1, 2, (3,))
+
+
+@pytest.mark.parametrize("method", [("--method", "dr"), ("--method=oracle",)])
+def test_method_decides_the_other_defaults(
+    call: Call, tmp_path: Path, method: tuple[str, ...]
+) -> None:
+    assert call(*TRAIN, *method, "--out", "run").code == 0
+    cfg = load_trained(str(tmp_path / "run")).cfg
+    assert cfg.method == method[-1].removeprefix("--method=")
+    assert cfg.learner.inner_steps == 0
+
+
+def test_learner_settings(call: Call, tmp_path: Path) -> None:
+    given = ["--learned-advantage", "--clip", "0.25", "--adapt-episodes", "1", "2"]
+    assert call(*TRAIN, *given, "--out", "run").code == 0
+    learner = load_trained(str(tmp_path / "run")).cfg.learner
+    assert (learner.learned_advantage, learner.clip) == (True, 0.25)
+    assert learner.adapt_episodes == (1, 2)
+
+
+def test_resume_remembers_what_is_not_given_again(call: Call, policy: Path) -> None:
+    resumed = call("train", CHEETAH, "--out", policy, "--resume", "--iterations", "3")
+    assert resumed.code == 0
+    trained = load_trained(str(policy))
+    assert (trained.iteration, trained.cfg.tasks, trained.cfg.hidden) == (3, 1, (3,))
+
+
+def test_resume_trusts_the_checkpoint_over_the_readable_config(
+    call: Call, policy: Path
+) -> None:
+    text = (policy / CONFIG).read_text().replace('"tasks": 1', '"tasks": 2')
+    (policy / CONFIG).write_text(text)
+    assert call("train", CHEETAH, "--out", policy, "--resume").code == 0
+    assert json.loads((policy / CONFIG).read_text())["tasks"] == 1
+
+
+def test_interrupted_says_how_to_go_on(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+
+    step = Trainer.step
+
+    def interrupted(trainer: Trainer) -> Metrics:
+        signal.raise_signal(signal.SIGINT)
+        return step(trainer)
+
+    monkeypatch.setattr(Trainer, "step", interrupted)
+    said = call(*TRAIN, "--iterations", "5", "--out", "run")
+    assert said.code == 130
+    assert said.out == (
+        "stopped at iteration 1 of 5; go on with: "
+        f"pliant train {CHEETAH} --out run --resume\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        (["train"], "name the family first: pliant train FAMILY"),
+        (["train", "--seed", "1", CHEETAH], "name the family first"),
+        (
+            ["train", "strik"],
+            "unknown family 'strik'; did you mean strike? `pliant list",
+        ),
+        ([*TRAIN, "--tasks", "0"], "tasks must be at least 1, got 0"),
+        ([*TRAIN, "--episodes", "-1"], "episodes must be at least 1, got -1"),
+        ([*TRAIN, "--seed", "-1"], "seed and threads must be >= 0, got -1 and 1"),
+        (
+            [*TRAIN, "--tasks", "ten"],
+            "Error parsing --tasks: invalid literal for int()",
+        ),
+        (
+            [*TRAIN, "--tasks", "1.5"],
+            "Error parsing --tasks: invalid literal for int()",
+        ),
+        ([*TRAIN, "--tasks"], "Missing value for argument '--tasks'"),
+        ([*TRAIN, "--rate", "nan"], "Invalid learning rate: nan"),
+        (
+            [*TRAIN, "--rate", "-1"],
+            "need inner_rate, inner_kl and unadapted >= 0, rate",
+        ),
+        ([*TRAIN, "--task", "3"], "Unrecognized options: --task, 3 Perhaps you meant"),
+        ([*TRAIN, "extra"], "Unrecognized options: extra"),
+        ([*TRAIN, "--family", "strike"], "Unrecognized options: --family"),
+        ([*TRAIN, "--method", "ppo"], "unknown method 'ppo'; methods: maml, "),
+        ([*TRAIN, "--method=oracel"], "unknown method 'oracel'; did you mean oracle? "),
+        ([*TRAIN, "--device", "cuda"], "device cuda: torch finds no CUDA device here"),
+        ([*TRAIN, "--resume"], "no run to resume: there is no folder runs/cheetah"),
+        ([*TRAIN, "--resume", "--overwrite"], "resume and overwrite exclude each oth"),
+        ([*TRAIN, "--out", "/dev/null"], "/dev/null: "),
+        ([*TRAIN, "--out", "/dev/null/run"], "/dev/null/run: Not a directory"),
+    ],
+)
+def test_a_mistake_is_one_line_and_code_2(
+    call: Call, complaint: Complaint, tmp_path: Path, argv: list[str], expected: str
+) -> None:
+    assert complaint(call(*argv)).startswith(expected)
+    # the engine logs its own warnings into the working directory
+    assert {p.name for p in tmp_path.iterdir()} <= {"MUJOCO_LOG.TXT"}
+
+
+def test_an_existing_run_is_not_overwritten(
+    call: Call, complaint: Complaint, policy: Path
+) -> None:
+    before = (policy / CHECKPOINT).read_bytes()
+    said = call(*TRAIN, "--seed", "1", "--out", policy)
+    assert complaint(said).startswith(f"{policy} holds a run already: --resume contin")
+    assert (policy / CHECKPOINT).read_bytes() == before
+    assert call(*TRAIN, "--seed", "1", "--out", policy, "--overwrite").code == 0
+    assert (policy / CHECKPOINT).read_bytes() != before
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        (["strike"], "is of cheetah-direction, not strike"),
+        ([CHEETAH, "--tasks", "2"], "was started with other values of tasks; only"),
+        ([CHEETAH, "--method", "dr"], "was started with other values of method; on"),
+    ],
+)
+def test_resume_as_another_run(
+    call: Call, complaint: Complaint, policy: Path, argv: list[str], expected: str
+) -> None:
+    said = call("train", *argv, "--out", policy, "--resume")
+    assert expected in complaint(said)
+
+
+def test_resume_from_a_damaged_checkpoint(
+    call: Call, complaint: Complaint, policy: Path
+) -> None:
+    path = policy / CHECKPOINT
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    metrics = (policy / METRICS).read_bytes()
+    said = call("train", CHEETAH, "--out", policy, "--resume", "--iterations", "2")
+    assert complaint(said) == f"{path} is corrupt: its checksum does not match"
+    path.write_bytes(content[:100])
+    said = call("train", CHEETAH, "--out", policy, "--resume", "--iterations", "2")
+    assert complaint(said).startswith(f"{path} is truncated or no checkpoint: ")
+    assert (policy / METRICS).read_bytes() == metrics
+
+
+def test_full_disk(call: Call, policy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(meta.training.run, "save_checkpoint", full)
+    said = call("train", CHEETAH, "--out", policy, "--resume", "--iterations", "2")
+    line = said.err.splitlines()[-1]
+    assert said.code == 2
+    assert line == (
+        f"pliant: {policy}: No space left on device; the last checkpoint is intact, "
+        "continue with --resume"
+    )
+
+
+def test_divergence(
+    call: Call, complaint: Complaint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def diverged(_: Trainer) -> Metrics:
+        raise FloatingPointError("the meta-gradient's norm is nan")
+
+    monkeypatch.setattr(Trainer, "step", diverged)
+    assert "the meta-gradient's norm is nan" in complaint(call(*TRAIN))
+
+
+def test_out_of_memory(
+    call: Call, complaint: Complaint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def greedy(_: Trainer) -> Metrics:
+        raise MemoryError("Unable to allocate 7 TiB")
+
+    monkeypatch.setattr(Trainer, "step", greedy)
+    assert complaint(call(*TRAIN)) == "not enough memory: Unable to allocate 7 TiB"
+
+
+def test_out_of_the_devices_memory(
+    call: Call, complaint: Complaint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def greedy(_: Trainer) -> Metrics:
+        raise torch.OutOfMemoryError(
+            "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity"
+            " of 79.10 GiB of which 1.10 GiB is free."
+        )
+
+    monkeypatch.setattr(Trainer, "step", greedy)
+    assert complaint(call(*TRAIN)) == (
+        "not enough memory: CUDA out of memory. Tried to allocate 2.00 GiB"
+    )
