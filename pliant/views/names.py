@@ -3,32 +3,39 @@
 from collections.abc import Iterable
 
 from meta.evaluation.results import UNADAPTED
-from meta.registry import METHODS, Method
+from meta.registry import find_method
 
-_MADE = {
+Look = tuple[str, str, int]
+"""Title, colour as matplotlib names it, and place among the rows of a table."""
+_MADE: dict[str, Look] = {
     "random": ("random", "0.6", 0),
     "scratch": ("PPO from scratch", "0.75", 20),
     "dr-finetune": ("DR, fine-tuned", "0.4", 30),
     UNADAPTED: ("not adapted", "tab:blue", 59),
 }
-"""Title, colour and place of those that are not trained but made in an evaluation."""
-_SHOWN = _MADE | {n: (m.title, m.colour, m.row) for n, m in METHODS.items()}
+"""Methods that are not trained but made in an evaluation."""
 
 
 def name_of(method: str) -> str:
-    """Return a method's name for people; `module:Class` keeps its own."""
-    return _shown(method)[0]
+    """Return a method's name for people."""
+    return _look(method)[0]
 
 
 def colour_of(method: str) -> str:
     """Return a method's colour in plots, as matplotlib names it."""
-    return _shown(method)[1]
+    return _look(method)[1]
 
 
 def in_order(methods: Iterable[str]) -> list[str]:
     """Return methods in the order in which a table shows them."""
-    return sorted(methods, key=lambda method: _shown(method)[2])
+    return sorted(methods, key=lambda method: _look(method)[2])
 
 
-def _shown(method: str) -> tuple[str, str, int]:
-    return _SHOWN.get(method, (method, Method.colour, Method.row))
+def _look(method: str) -> Look:
+    if method in _MADE:
+        return _MADE[method]
+    try:
+        known = find_method(method)
+    except ValueError:  # results outlive the file of a user's learner
+        return method, "tab:pink", 50
+    return known.title, known.colour, known.row

@@ -38,7 +38,7 @@ class OffsetCfg:
 
 
 class Offset:
-    title: ClassVar[str] = "Offset"
+    title: ClassVar[str] = "offset of actions"
     settings: ClassVar[type] = OffsetCfg
 
     @classmethod
@@ -136,7 +136,7 @@ def test_a_users_learner_trains_evaluates_and_reports(
     arguments += ["--report", str(report), "--json", str(tmp_path / "result.json")]
     assert main(["evaluate", str(tmp_path / "run"), *arguments]) == 0
     text = (report / "report.md").read_text()
-    assert "Offset" in text
+    assert "offset of actions" in text
     assert "oracle" in text
 
 
