@@ -3,7 +3,7 @@
 import errno
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pliant.cli.names import check_policy, check_split
@@ -12,6 +12,7 @@ from pliant.cli.parsing import File, Folder, Numbers, Policies
 from pliant.cli.progress import progress_bar
 
 if TYPE_CHECKING:
+    from meta.evaluation.evaluation_cfg import EvaluationCfg
     from meta.training.trained import Trained
 
     Groups = dict[str, list[Trained]]
@@ -62,6 +63,7 @@ class Evaluate:
     def run(self) -> int:
         """Evaluate and print the table."""
         from meta.evaluation.baselines import with_shipped
+        from meta.evaluation.evaluation_cfg import EvaluationCfg
         from meta.machine.devices import pick_device
         from meta.training.trained import load_trained
 
@@ -71,28 +73,31 @@ class Evaluate:
         others = [load_trained(spec, device) for spec in self.beside]
         check_split(policies[0].cfg.family, self.split)
         groups = with_shipped(policies[0], others, device, alone=self.alone)
-        return (self._recover if self.change else self._adapt)(policies, groups)
+        cfg = EvaluationCfg(
+            split=self.split,
+            tasks=self.tasks,
+            episodes=numbers(self.episodes, "--episodes"),
+            seed=self.seed,
+            threads=self.threads,
+            device=device,
+        )
+        # last, for cutting a mesh into convex parts takes a while
+        cfg = replace(cfg, object=own_object(self.object))
+        return (self._recover if self.change else self._adapt)(policies, groups, cfg)
 
-    def _adapt(self, policies: "Sequence[Trained]", groups: "Groups") -> int:
+    def _adapt(
+        self, policies: "Sequence[Trained]", groups: "Groups", cfg: "EvaluationCfg"
+    ) -> int:
         from meta.evaluation.evaluate import evaluate
         from meta.machine.files import write_atomically
+        from meta.registry import CEILING, FLOOR
         from pliant.views.report import print_table, write_report
 
-        dr, oracle = groups.pop("dr"), groups.pop("oracle")
+        dr, oracle = groups.pop(FLOOR), groups.pop(CEILING)
+        rivals = [trained for group in groups.values() for trained in group]
         with progress_bar("evaluating") as progress:
             result = evaluate(
-                policies,
-                dr=dr,
-                oracle=oracle,
-                rivals=[trained for group in groups.values() for trained in group],
-                split=self.split,
-                tasks=self.tasks,
-                episodes=numbers(self.episodes, "--episodes"),
-                seed=self.seed,
-                threads=self.threads,
-                device=policies[0].device,
-                object=own_object(self.object),
-                progress=progress,
+                policies, cfg, dr=dr, oracle=oracle, rivals=rivals, progress=progress
             )
         print_table(result)
         if self.json:
@@ -101,21 +106,15 @@ class Evaluate:
             write_report(result, self.report)
         return 0
 
-    def _recover(self, policies: "Sequence[Trained]", groups: "Groups") -> int:
+    def _recover(
+        self, policies: "Sequence[Trained]", groups: "Groups", cfg: "EvaluationCfg"
+    ) -> int:
         from meta.evaluation.mid_episode import recoveries
         from meta.machine.files import write_atomically
         from pliant.views.tables import print_changed
 
         with progress_bar("evaluating") as progress:
-            results = recoveries(
-                policies,
-                groups,
-                split=self.split,
-                tasks=self.tasks,
-                seed=self.seed,
-                threads=self.threads,
-                progress=progress,
-            )
+            results = recoveries(policies, groups, cfg, progress=progress)
         print_changed(results)
         if self.json:
             write_atomically(self.json, results.to_json().encode())
