@@ -3,7 +3,7 @@
 import errno
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pliant.cli.names import check_policy, check_split
@@ -79,9 +79,10 @@ class Evaluate:
             episodes=numbers(self.episodes, "--episodes"),
             seed=self.seed,
             threads=self.threads,
-            device=policies[0].device,
-            object=own_object(self.object),
+            device=device,
         )
+        # last, for cutting a mesh into convex parts takes a while
+        cfg = replace(cfg, object=own_object(self.object))
         return (self._recover if self.change else self._adapt)(policies, groups, cfg)
 
     def _adapt(
@@ -93,14 +94,10 @@ class Evaluate:
         from pliant.views.report import print_table, write_report
 
         dr, oracle = groups.pop(FLOOR), groups.pop(CEILING)
+        rivals = [trained for group in groups.values() for trained in group]
         with progress_bar("evaluating") as progress:
             result = evaluate(
-                policies,
-                cfg,
-                dr=dr,
-                oracle=oracle,
-                rivals=[trained for group in groups.values() for trained in group],
-                progress=progress,
+                policies, cfg, dr=dr, oracle=oracle, rivals=rivals, progress=progress
             )
         print_table(result)
         if self.json:

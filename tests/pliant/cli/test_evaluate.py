@@ -1,13 +1,18 @@
 """`pliant evaluate`, `record`, `replay` and `export`: policies and what they do."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import meta.evaluation.baselines
+import pliant.cli.evaluate
+import pliant.cli.objects
+import pliant.cli.replay
+from meta.evaluation.finetuned import TRIALS
 from meta.training.trained import load_trained
 
 CHEETAH = "cheetah-direction"
@@ -99,8 +104,22 @@ def test_a_family_without_shipped_baselines_says_how_to_train_them(
     )
 
 
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """How much a command said was done, and of how much."""
+    heard: list[tuple[int, int]] = []
+
+    @contextmanager
+    def bar(_: str) -> Generator[Callable[[int, int], None]]:
+        yield lambda *done: heard.append(done)
+
+    for command in (pliant.cli.evaluate, pliant.cli.replay, pliant.cli.objects):
+        monkeypatch.setattr(command, "progress_bar", bar)
+    return heard
+
+
 def test_evaluate_a_run_beside_its_own_baselines(
-    call: Call, policy: Path, tmp_path: Path
+    call: Call, policy: Path, tmp_path: Path, told: list[tuple[int, int]]
 ) -> None:
     for method in ("dr", "oracle"):
         assert call(*TRAIN, "--method", method, "--out", method).code == 0
@@ -116,6 +135,11 @@ def test_evaluate_a_run_beside_its_own_baselines(
     for method in ("dr", "oracle"):
         assert [p["source"] for p in result["policies"][method]] == [method]
     assert (tmp_path / "report/curve.png").read_bytes().startswith(b"\x89PNG")
+    # the step sizes that are tried; policy, DR, it fine-tuned, scratch, oracle, random
+    assert told == [(i, TRIALS + 6) for i in range(1, TRIALS + 7)]
+    told.clear()
+    assert call("evaluate", policy, *sizes, *baselines, "--change").code == 0
+    assert told == [(i, TRIALS + 4) for i in range(1, TRIALS + 5)]
 
 
 def test_record_and_replay(
@@ -124,6 +148,7 @@ def test_record_and_replay(
     policy: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    told: list[tuple[int, int]],
 ) -> None:
     said = call("record", policy, "--adapt-episodes", "2")
     name = f"{CHEETAH}-held-out-0.npz"
@@ -132,6 +157,13 @@ def test_record_and_replay(
     for display in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(display, raising=False)
     assert "no display" in complaint(call("replay", name))
+    for option, start in (("--png", b"\x89PNG"), ("--mp4", b"\0\0\0 ftyp")):
+        out = f"x.{option[2:]}"
+        said = call("replay", name, option, out, "--slow", "4")
+        assert (said.code, said.err) == (0, "")
+        assert said.out.startswith(f"wrote {out}: return ")
+        assert (tmp_path / out).read_bytes().startswith(start)
+    assert told[-1] == (11, 11)  # of the video
     content = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(content[: len(content) // 2])
     assert complaint(call("replay", name)).startswith(f"{name} is truncated or no rec")
@@ -149,3 +181,12 @@ def test_export(call: Call, complaint: Complaint, policy: Path, tmp_path: Path) 
     assert complaint(call("export", run, missing)).startswith(str(missing))
     assert complaint(call("export", "nowhere", out)).startswith("no policy at 'nowh")
     assert load_trained(str(out)).iteration == load_trained(run).iteration
+
+
+def test_objects_are_counted_as_they_are_made(
+    call: Call, tmp_path: Path, told: list[tuple[int, int]]
+) -> None:
+    said = call("objects", "--kinds", "box", "--count", "2")
+    assert said.out == "wrote objects.png: 2 objects\n"
+    assert told == [(0, 3), (1, 3), (2, 3)]
+    assert (tmp_path / "objects.png").read_bytes().startswith(b"\x89PNG")
