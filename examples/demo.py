@@ -1,4 +1,4 @@
-"""From nothing to an arm that adapts: `make demo`.
+"""A demonstration, from nothing to an arm that adapts: `make demo`.
 
 1. Meta-trains `reach-rotated` for a minute or two: watch the return after adaptation
    leave the return before it behind.

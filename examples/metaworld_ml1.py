@@ -32,7 +32,7 @@ from tasks.task import Task
 
 NAME = "reach-v3"
 WELD = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 5.0)
-"""What Meta-World writes into a weld constraint, which has a number more by now."""
+"""Numbers of a weld constraint, one more than Meta-World writes."""
 
 
 def _reset_mocap_welds(self: SawyerMocapBase) -> None:
@@ -50,7 +50,7 @@ NUMBERS = tuple(f"{what}_{axis}" for what in ("object", "goal") for axis in "xyz
 
 
 def _numbers(task: metaworld.Task) -> tuple[float, ...]:
-    """Where a task has its object, and where its goal [m]."""
+    """Place of a task's object, and of its goal [m]."""
     return tuple(pickle.loads(task.data)["rand_vec"].tolist())
 
 

@@ -40,7 +40,7 @@ class Method:
     extra: str = ""
     """The extra of the distribution that its trainer needs."""
     observes_hidden: Observes = "never"
-    """When the hidden parameters are part of its observations."""
+    """Time at which the hidden parameters are part of its observations."""
     colour: str = "tab:pink"
     """Colour in plots, as matplotlib names it."""
     row: int = 50

@@ -113,7 +113,7 @@ class Worlds(Protocol):
 
     worlds: int
     oracle: bool
-    """Whether observations end with the hidden parameters."""
+    """True if observations end with the hidden parameters."""
     obs_dim: int
     action_dim: int
     horizon: int

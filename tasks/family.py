@@ -31,7 +31,7 @@ class Outcome:
     terms: Mapping[str, Float[Tensor, "world"]]
     """Named reward terms; the reward is their weighted sum."""
     success: Bool[Tensor, "world"]
-    """Whether the task would count as done if the episode ended now."""
+    """True where the task would count as done if the episode ended now."""
     terminated: Bool[Tensor, "world"]
     """Worlds whose episode ends here by the task's own rule."""
 
@@ -48,7 +48,7 @@ class Family(TaskFamily):
 
     summary: ClassVar[str]
     success: ClassVar[str]
-    """When a task counts as done, in one sentence."""
+    """The state in which a task counts as done, in one sentence."""
     substeps: ClassVar[int]
     """Physics steps per step."""
     fields: tuple[str, ...]

@@ -35,7 +35,7 @@ class Parameter(Protocol):
 
     @property
     def hidden(self) -> bool:
-        """Whether only the oracle may observe it."""
+        """True if only the oracle may observe it."""
         ...
 
     @property
@@ -154,12 +154,12 @@ class Fixed:
 
     @property
     def hidden(self) -> bool:
-        """As the parameter."""
+        """True if the parameter is hidden."""
         return self.of.hidden
 
     @property
     def width(self) -> int:
-        """As the parameter."""
+        """The width of the parameter's encoding."""
         return self.of.width
 
     def sample(self, split: str, rng: np.random.Generator) -> Value:
@@ -175,17 +175,17 @@ class Fixed:
         return self.value
 
     def number(self, value: Value) -> float:
-        """As the parameter."""
+        """Return the value as a number, as the parameter does."""
         return self.of.number(value)
 
     def encode(self, numbers: Float[Tensor, "world"]) -> Float[Tensor, "world width"]:
-        """As the parameter."""
+        """Encode numbers as the parameter does."""
         return self.of.encode(numbers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """One of a few names, drawn uniformly."""
+    """A choice among a few names, drawn uniformly."""
 
     name: str
     options: tuple[str, ...]

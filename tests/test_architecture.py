@@ -5,6 +5,7 @@ The layers between the packages are import-linter's, in `make check`.
 
 import ast
 import importlib
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,6 +54,33 @@ def test_functions_are_within_budget() -> None:
     lines = dict(place for path in modules() for place in functions(path))
     assert lines
     assert {place: n for place, n in lines.items() if n > FUNCTION_LINES} == {}
+
+
+FRAGMENT = re.compile(r"(Of|What|How|Who|Whoever|Whether|Nobody|Somebody|Within:)\b")
+"""Beginnings of a summary line that then lacks its verb or its noun."""
+
+
+def docstrings(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and first line of every docstring, those of attributes too."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        body = getattr(node, "body", None)
+        for statement in body if isinstance(body, list) else []:
+            match statement:
+                case ast.Expr(value=ast.Constant(value=str(text))):
+                    yield statement.lineno, text.strip().partition("\n")[0]
+                case _:
+                    pass
+
+
+def test_summary_lines_have_a_verb_or_a_noun() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{line}: {first}"
+        for package in (*CODE, "benchmarks", "examples", "assets")
+        for path in (ROOT / package).rglob("*.py")
+        for line, first in docstrings(path)
+        if FRAGMENT.match(first)
+    ]
+    assert found == []
 
 
 def test_tests_are_no_package() -> None:

@@ -23,7 +23,7 @@ class Options:
     """Logs, figures, run folders, session.json and session.md; a second session in the
     same folder does what the first one did not."""
     seconds: float = 480.0
-    """After these nothing is left running."""
+    """Seconds after which nothing is left running."""
     device: Literal["cuda", "cpu"] = "cuda"
     """cpu rehearses everything in tiny sizes, physics on Warp's CPU device."""
     into: tuple[Path, ...] = ()
@@ -31,7 +31,7 @@ class Options:
     as_is: bool = False
     """Run nothing: summarise what is there."""
     revision: str | None = None
-    """Of the program, where it does not lie in a git checkout."""
+    """Revision of the program, where it does not lie in a git checkout."""
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""What the steps of a session leave on the disk, as figures."""
+"""Figures, read from the files that the steps of a session leave."""
 
 import json
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ def by_family(files: Mapping[str, Path]) -> dict[str, Any]:
 
 
 def size(file: Path) -> dict[str, Any]:
-    """Where a file is, and how long."""
+    """Return a file's place and length."""
     return {"file": file.name, "bytes": file.stat().st_size} if file.exists() else {}
 
 
@@ -57,7 +57,7 @@ def parity(file: Path) -> dict[str, Any]:
 
 
 def training(run: Path, target: float | None = None) -> dict[str, Any]:
-    """How far a training run is, and when it reached a target, if it did.
+    """Return the progress of a training run, and when it reached a target, if it did.
 
     Seconds are of its iterations alone: no start, no compiling.
 
@@ -96,7 +96,7 @@ def training(run: Path, target: float | None = None) -> dict[str, Any]:
 
 
 def reached(run: Path, target: float) -> bool:
-    """Whether a training run has reached a target, as `training` counts it."""
+    """Return whether a training run has reached a target, as `training` counts it."""
     return _first(_lines(run / "metrics.jsonl"), target) is not None
 
 

@@ -45,7 +45,7 @@ class Launches(WarpSimulator):
 
 @contextmanager
 def believed() -> Generator[set[Variant]]:
-    """Within: the current device passes for a GPU, and launches are only noted."""
+    """Let, within, the current device pass for a GPU, and only note launches."""
     found: set[Variant] = set()
 
     def device(_: object = None) -> SimpleNamespace:

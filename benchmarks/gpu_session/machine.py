@@ -15,7 +15,7 @@ from robots.sim.simulator import check_device
 
 
 def describe(device: str) -> dict[str, object]:
-    """What a figure depends on beside the program.
+    """Return what a figure depends on beside the program.
 
     Raises:
         ValueError: for a device that is not here.

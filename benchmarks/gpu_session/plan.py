@@ -12,25 +12,25 @@ from benchmarks.gpu_session.process import PATIENCE, Command
 
 PYTHON = (sys.executable, "-m")
 PLIANT = (*PYTHON, "pliant.cli.main")
-"""How the command `pliant` is started."""
+"""Command that starts `pliant`."""
 _EPISODES = 5
 """Episodes per task of the families that are retrained, as they ship."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
-    """How large everything is."""
+    """Sizes and lengths of the steps."""
 
     device: str
     worlds: tuple[int, ...]
-    """Of the benchmark."""
+    """Numbers of worlds in the benchmark."""
     bench: tuple[str, ...] = ("cheetah-direction", "strike", "push")
     seconds: float
-    """For each figure of the benchmark."""
+    """Seconds for each figure of the benchmark."""
     timeline: int
     """Worlds of the timeline."""
     parity: str = ""
-    """What pytest's -k selects; all by default."""
+    """Selection for pytest's -k; all by default."""
     compiled: tuple[str, ...]
     """Families whose kernels are compiled before anything is measured."""
     target: float
@@ -40,10 +40,10 @@ class Scale:
     trained: tuple[str, ...]
     """Families that are then trained, the most telling first."""
     tasks: int
-    """Of each of their iterations; five worlds each."""
+    """Tasks of each of their iterations; five worlds each."""
     iterations: int
     slow: float = 1.0
-    """How much longer than on a GPU every step may take."""
+    """Factor by which every step may take longer than on a GPU."""
     patience: float = PATIENCE
     """[s] that an iteration of training and its checkpoint can take."""
 
@@ -98,13 +98,13 @@ class Step:
     least: float = 0.0
     """[s] that earlier steps leave it, and that it is not begun without."""
     figures: Callable[[], dict[str, Any]] = field(default=dict)
-    """What it has found so far, read from the disk."""
+    """Function that reads its figures so far from the disk."""
     reached: Callable[[], bool] = lambda: False
-    """Whether it need not go on."""
+    """Function that tells whether it may stop early."""
     after: str = ""
     """Only done where the step of this name was."""
     files: tuple[Path, ...] = ()
-    """Where it leaves its figures; removed before it begins."""
+    """Files of its figures, removed before it begins."""
     run: Path | None = None
     """The folder of a training run, which goes on where it was instead."""
 
@@ -124,7 +124,7 @@ def plan(scale: Scale, out: Path) -> list[Step]:
 
 
 def machine(scale: Scale, out: Path) -> Step:
-    """What everything else runs on: device, driver and versions."""
+    """The machine that the rest runs on: device, driver and versions."""
     file = out / "machine.json"
     ask = [*PYTHON, "benchmarks.gpu_session.machine", scale.device, str(file)]
     return Step(

@@ -17,7 +17,7 @@ PATIENCE = 12.0
 """[s] that a child has to end by itself after SIGINT. Training ends its iteration and
 writes a checkpoint; at a second signal it stops at once."""
 _THEN = ((signal.SIGTERM, 3.0), (signal.SIGKILL, 2.0))
-"""What follows, and how long that has to work [s]."""
+"""Signals, in order, and the time that each has to work [s]."""
 FIRM = sum(seconds for _, seconds in _THEN)
 """[s] that ending a child can take after its patience."""
 _POLL = 0.1  # [s]
@@ -29,7 +29,7 @@ Command = Sequence[str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """How commands ended."""
+    """Outcome of the commands of a step."""
 
     status: Status
     codes: tuple[int | None, ...]
@@ -38,14 +38,14 @@ class Ended:
 
 
 class Asked:
-    """Whether a signal has asked the session to stop."""
+    """True if a signal has asked the session to stop."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
 
     @contextmanager
     def listening(self) -> Generator[None]:
-        """Within: SIGINT and SIGTERM are noted, and nothing else happens."""
+        """Note SIGINT and SIGTERM, within, and do nothing else."""
         numbers = (signal.SIGINT, signal.SIGTERM)
         before = {n: signal.signal(n, self._note) for n in numbers}
         try:

@@ -29,7 +29,7 @@ _FREE = ("git_dirty",)  # filling a document makes a checkout dirty
 
 @dataclass(slots=True, kw_only=True)
 class Session:
-    """What is known so far, in a folder that one process at a time writes.
+    """Figures so far, in a folder that one process at a time writes.
 
     Args:
         out: the folder.
@@ -172,7 +172,7 @@ def reserve(patience: float) -> float:
 
 
 def read(out: Path) -> dict[str, Any]:
-    """What the session in a folder has found; nothing where there is none.
+    """Read the figures of the session in a folder; none where there is no session.
 
     Raises:
         ValueError: if its file is no JSON.
@@ -186,7 +186,7 @@ def read(out: Path) -> dict[str, Any]:
 
 @contextmanager
 def owned(out: Path) -> Generator[None]:
-    """Within: no other session writes into the folder, which is made if missing.
+    """Keep other sessions, within, from writing into the folder; make it if missing.
 
     Raises:
         ValueError: if one does.

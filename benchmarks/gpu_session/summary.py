@@ -6,7 +6,7 @@ from typing import Any
 
 BEGIN, END = "<!-- gpu:begin -->", "<!-- gpu:end -->"
 ROWS = 8
-"""Of a timeline."""
+"""Rows of a timeline."""
 Row = Mapping[str, Any]
 
 
@@ -29,7 +29,7 @@ def filled(document: Path, text: str) -> str:
 
 
 def summary(found: Mapping[str, Any]) -> str:
-    """What a session has found, each part only if there is something of it."""
+    """Return a session's figures as text, without the parts that are missing."""
     steps: dict[str, Row] = {row["name"]: row for row in found["steps"]}
     parts = [
         _machine(found["machine"]),

@@ -255,7 +255,7 @@ def _finish(device: str) -> None:
 def _used(device: str) -> int:
     if torch.device(device).type == "cpu":
         return 0
-    torch.cuda.empty_cache()  # what torch keeps for itself, Warp cannot have
+    torch.cuda.empty_cache()  # memory that torch keeps for itself is not there for Warp
     free, total = torch.cuda.mem_get_info(device)
     return total - free
 

@@ -35,7 +35,7 @@ class List:
     family: Name = None
     """Show this family in full."""
     pictures: File = None
-    """With --family: draw how tasks of each split begin, to this file."""
+    """Draw how tasks of each split begin, to this file; needs --family."""
 
     def run(self) -> int:
         """Print the list."""

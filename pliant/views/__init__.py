@@ -1,1 +1,1 @@
-"""What a person looks at: tables, reports, pictures, videos."""
+"""Views for people: tables, reports, pictures, videos."""

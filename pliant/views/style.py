@@ -13,7 +13,7 @@ INK: Colour = (238, 241, 245)
 FAINT: Colour = (150, 158, 170)
 RULE: Colour = (66, 73, 84)
 EPISODES: tuple[Colour, Colour] = ((244, 170, 74), (92, 200, 242))
-"""Before adaptation, after it."""
+"""Colours of the episodes before adaptation and after it."""
 SUCCESS: Colour = (38, 140, 82)
 FAILURE: Colour = (168, 58, 58)
 

@@ -94,7 +94,7 @@ class TaskVecEnv(VecEnv):
         self._returns[worlds], self._lengths[worlds] = 0.0, 0
 
     def close(self) -> None:
-        """Nothing to close."""
+        """Do nothing: there is nothing to close."""
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
         """Return an attribute of the environment, for each world asked."""

@@ -29,7 +29,7 @@ PLACE = (0.50, 0.0)  # [m], of the object, whose length lies along x
 TOOL_Z = 0.02  # [m], height at which the fingers start, open, around the object
 SPEED = (0.25, 0.25)  # [m/s], of a full command along x and up
 OPENING = 5.0  # [N], of the least grip command; the greatest closes with all FORCE
-INSERT_SHARE = 0.6  # of the object's mass sits in the insert that shifts its centre
+INSERT_SHARE = 0.6  # share of the object's mass in the insert that shifts its centre
 LIFTED = 0.08  # [m]
 UPRIGHT = 0.25  # [rad]
 

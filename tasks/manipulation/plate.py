@@ -24,7 +24,7 @@ _OPENING = 0.03  # [m], half the side of what the frame leaves open
 _WALL = 0.04  # [m], thickness and half width of a wall: beyond the opening's corners
 _STEP = 5e-5  # [m], that each wall lies lower: faces in one plane flicker when drawn
 _OFF = -1e6  # [m], the margin of an unused wall
-_COLOURS = ((0.45, 0.55, 0.68), (0.33, 0.41, 0.52))  # of the frame and of the walls
+_COLOURS = ((0.45, 0.55, 0.68), (0.33, 0.41, 0.52))  # frame, walls
 
 
 class Geometry(NamedTuple):
@@ -32,7 +32,7 @@ class Geometry(NamedTuple):
 
     size: Float[Tensor, "world box 3"]
     pos: Float[Tensor, "world box 3"]
-    """In the frame of the body `plate`."""
+    """Positions in the frame of the body `plate`."""
     quat: Float[Tensor, "world box 4"]
     margin: Float[Tensor, "world box"]
     rgba: Float[Tensor, "world box 4"]

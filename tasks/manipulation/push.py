@@ -31,7 +31,7 @@ TARGET = ((-0.02, 0.02), (0.12, 0.20))  # [m], across and along the push
 TOOL_Z = 0.045  # [m], height of the finger's centre
 SPEED = 0.35  # [m/s], of a full command
 PUSHING = 8  # steps that the push may take; the hand rests in those that are left
-INSERT_SHARE = 0.6  # of the object's mass sits in the insert that shifts its centre
+INSERT_SHARE = 0.6  # share of the object's mass in the insert that shifts its centre
 SUCCESS = (0.03, math.radians(15))  # [m], [rad]
 
 SOLIDS = generator.make_solids(generator.TRAIN, flat=True)

@@ -37,7 +37,7 @@ PLACE = (0.60, -0.05)  # [m], middle of the face that the object shows to the pa
 TARGET_Y = (0.52, 0.66)  # [m]; at x = 0.6 m that is beyond the arm's reach
 TOOL_Z = 0.045  # [m], height of the paddle's centre
 SPEED = (1.4, 0.5)  # [m/s], of a full command along and across the blow
-INSERT_SHARE = 0.4  # of the object's mass sits in the insert that shifts its centre
+INSERT_SHARE = 0.4  # share of the object's mass in the insert that shifts its centre
 SUCCESS = 0.06  # [m]
 
 

@@ -23,7 +23,7 @@ Kind = Callable[[Generator, bool], Parts]
 FLAT = ((0.085, 0.115), (0.11, 0.15), (0.04, 0.04))
 """Lengths along x, y and z of flat solids, to be pushed on a table [m]."""
 GRASPABLE = ((0.08, 0.20), (0.02, 0.06), (0.03, 0.06))
-"""Those of others: a gripper that closes along y takes them [m]."""
+"""Sizes of the others: a gripper that closes along y takes them [m]."""
 STABLE = math.radians(10)
 """Solids that topple when their floor is tilted by less are drawn again."""
 _ROUND = 26  # corners of a circle

@@ -262,7 +262,7 @@ def _few(points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "m 3"]:
 
 
 def _extreme(points: Float[np.ndarray, "n 3"], count: int) -> Float[np.ndarray, "m 3"]:
-    """Those that lie outermost in directions spread evenly over a sphere."""
+    """Return the outermost vertices in directions spread evenly over a sphere."""
     z = 1 - (2 * np.arange(count) + 1) / count
     turn = np.arange(count) * math.pi * (3 - math.sqrt(5))  # the golden angle
     across = np.sqrt(1 - z * z)

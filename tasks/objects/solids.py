@@ -43,7 +43,7 @@ class Part(NamedTuple):
     vertices: Float[np.ndarray, "n 3"]
     """[m]; points inside their hull do no harm."""
     density: float = 1.0
-    """In any unit that the parts of a solid share."""
+    """Mass in any unit that the parts of a solid share."""
 
 
 class MassProperties(NamedTuple):
