@@ -31,4 +31,7 @@ def in_order(methods: Iterable[str]) -> list[str]:
 
 
 def _shown(method: str) -> tuple[str, str, int]:
-    return _SHOWN.get(method, (method, Method.colour, Method.row))
+    if method in _SHOWN:
+        return _SHOWN[method]
+    other = Method(name=method, title=method, learner=method, settings=method)
+    return other.title, other.colour, other.row
