@@ -2,26 +2,21 @@
 
 1. Meta-trains `reach-rotated` for a minute or two: watch the return after adaptation
    leave the return before it behind.
-2. Evaluates the shipped `strike` policies on shapes never met in training, beside
-   random, DR, fine-tuning and oracle, and draws the adaptation curve.
-3. Films one object before and after adaptation.
+2. Evaluates the policy that it has just trained, on tasks that it has never met, beside
+   the DR and the oracle that ship, and films it on one of them.
+3. Does the same with the `strike` policies that ship, on shapes never met in training.
 
 Everything is written to runs/demo/.
 """
 
 import argparse
 import time
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from meta.evaluation.baselines import with_shipped
-from meta.evaluation.evaluate import evaluate
-from meta.recipes.registry import make_config
-from meta.recording.trajectory import record
-from meta.training.run import train
-from meta.training.trained import load_trained, shipped_policies
+import pliant
 from pliant.views.report import print_table, write_report
 from pliant.views.video import write_strip, write_video
 
@@ -33,43 +28,46 @@ def main() -> None:
     cli = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    cli.add_argument("--iterations", type=int, default=100, help="of live training")
-    cli.add_argument("--tasks", type=int, default=100, help="unseen objects")
+    cli.add_argument("--iterations", type=int, default=100, help="to train for")
+    cli.add_argument("--tasks", type=int, default=50, help="to evaluate on")
     args = cli.parse_args()
     console, start = Console(), time.monotonic()
-    OUT.mkdir(parents=True, exist_ok=True)
 
     console.rule("1  meta-train reach-rotated: reach through a rotated command frame")
-    cfg = replace(make_config("reach-rotated"), iterations=args.iterations)
-    train(cfg, OUT / "reach-rotated", overwrite=True)
-
-    console.rule("2  strike: adapt to objects of shapes never met in training")
-    policies = [
-        load_trained(f"shipped:{n}") for n in shipped_policies("strike", "maml")
-    ]
-    groups = with_shipped(policies[0], [])
-    result = evaluate(
-        policies,
-        dr=groups["dr"],
-        oracle=groups["oracle"],
-        split="unseen-shapes",
-        tasks=args.tasks,
-        episodes=(0, 1, 2, 3, 5, 10),
-        seed=0,
+    run = OUT / "run"
+    trained = pliant.train(
+        "reach-rotated", out=run, overwrite=True, iterations=args.iterations
     )
-    print_table(result, console)
-    (OUT / "strike.json").write_text(result.to_json())
-    write_report(result, OUT)
 
-    console.rule("3  film one of them")
-    recording = record(policies[0], split="unseen-shapes", seed=7, adapt_episodes=5)
-    recording.save(OUT / "strike.npz")
-    write_video(recording, OUT / "strike.mp4")
-    write_strip(recording, OUT / "strike-frames.png")
+    console.rule("2  how the policy just trained adapts to tasks it has never met")
+    show([trained], "held-out", args.tasks, console)
+
+    console.rule("3  how shipped policies strike objects of shapes they have never met")
+    shipped = [pliant.load(name) for name in pliant.policies("strike", "maml")]
+    show(shipped, "unseen", args.tasks, console)
     console.print(
-        f"done in {time.monotonic() - start:.0f} s; see {OUT}/curve.png, "
-        f"{OUT}/report.md and {OUT}/strike.mp4"
+        f"done in {time.monotonic() - start:.0f} s; see {OUT}/reach-rotated and "
+        f"{OUT}/strike: curve.png, report.md, video.mp4 and frames.png"
     )
+
+
+def show(
+    policies: Sequence[pliant.Trained], split: str, tasks: int, console: Console
+) -> None:
+    """Evaluate policies of one family and method, and film the first of them."""
+    folder = OUT / policies[0].cfg.family
+    with console.status("evaluating, a minute or two"):
+        result = pliant.evaluate(
+            policies, split=split, tasks=tasks, episodes=(0, 1, 2, 3, 5)
+        )
+    print_table(result, console)
+    write_report(result, folder)
+    (folder / "results.json").write_text(result.to_json())
+    with console.status("filming"):
+        recording = pliant.record(policies[0], split=split, seed=7)
+        recording.save(folder / "recording.npz")
+        write_video(recording, folder / "video.mp4")
+        write_strip(recording, folder / "frames.png")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from benchmarks.gpu_session import figures
 from benchmarks.gpu_session.process import PATIENCE, Command
 
 PYTHON = (sys.executable, "-m")
-PLIANT = (*PYTHON, "pliant.cli.main")
+PLIANT = (*PYTHON, "pliant")
 """Command that starts `pliant`."""
 _EPISODES = 5
 """Episodes per task of the families that are retrained, as they ship."""

@@ -44,9 +44,9 @@ class Bandit(nn.Module):
         super().__init__()
         self.theta = nn.Parameter(torch.zeros(1, dtype=torch.float64))
 
-    def forward(self, obs: Tensor, memory: None = None) -> tuple[Gaussian, None]:
+    def forward(self, obs: Tensor) -> Gaussian:
         mean = self.theta.expand(*obs.shape[:-1], 1)
-        return Gaussian(mean, torch.zeros(1, dtype=torch.float64)), memory
+        return Gaussian(mean, torch.zeros(1, dtype=torch.float64))
 
 
 def bandit_sensitivity(kind: InnerLoss) -> float:

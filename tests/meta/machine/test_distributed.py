@@ -16,7 +16,7 @@ from meta.training.run import METRICS
 
 LAUNCHER = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
 TORCHRUN = [*LAUNCHER, "--nproc-per-node", "2"]
-PLIANT = ["-m", "pliant.cli.main", "train", "cheetah-direction", "--device", "cpu"]
+PLIANT = ["-m", "pliant", "train", "cheetah-direction", "--device", "cpu"]
 SIZES = ["--tasks", "4", "--episodes", "2", "--threads", "1"]
 COMPARE = """
 import os

@@ -39,7 +39,7 @@ def make_trained(family: str, method: str = "maml") -> Trained:
         hidden=(4,),
     )
     env = Env(make_family(family), worlds=1, oracle=method == "oracle", threads=1)
-    learner = make_learner(cfg, env)
+    learner = make_learner(cfg)
     theta = learner.initial(env.obs_dim)
     rng = torch.Generator().manual_seed(1)
     for name, value in theta.items():

@@ -83,7 +83,7 @@ def pliant(*arguments: str, file_limit: int | None = None) -> subprocess.Popen[s
             resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
 
     return subprocess.Popen(
-        [sys.executable, "-m", "pliant.cli.main", *arguments],
+        [sys.executable, "-P", "-m", "pliant", *arguments],
         env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
