@@ -11,9 +11,11 @@ from typing import Any, Literal, get_args
 from tasks.named import imported
 
 Observes = Literal["never", "in training", "always"]
+DEFAULT = "maml"
+"""The method that is trained and evaluated unless another is named."""
 FLOOR, CEILING = "dr", "oracle"
 """The methods that shares of a gap are measured between."""
-ALWAYS_BESIDE = ("maml", FLOOR, CEILING)
+ALWAYS_BESIDE = (DEFAULT, FLOOR, CEILING)
 """Methods that every table needs."""
 _STATED = (
     *("title", "settings", "build"),
@@ -37,6 +39,8 @@ class Method:
     none: the defaults of its settings."""
     trainer: str = "meta.training.trainer:Trainer"
     """The training loop's class, as `module:Class`."""
+    cpu_only: bool = False
+    """True if its trainer runs on the CPU alone."""
     extra: str = ""
     """The extra of the distribution that its trainer needs."""
     observes_hidden: Observes = "never"
@@ -77,6 +81,7 @@ _DR_SB3 = replace(
     name="dr-sb3",
     title="DR by Stable-Baselines3",
     trainer="meta.training.sb3:Sb3Trainer",
+    cpu_only=True,
     extra="sb3",
     colour="tab:olive",
     row=11,
@@ -137,8 +142,7 @@ def _foreign(name: str) -> Method:
             f"{name!r} is no learner (meta.learner.LearnerClass): it lacks "
             f"{', '.join(lacking)}"
         )
-    if not is_dataclass(said["settings"]):
-        raise ValueError(f"the settings of {name!r} are no dataclass")
+    _check_settings(name, said["settings"])
     observes: Any = getattr(found, "observes_hidden", "never")
     if observes not in get_args(Observes):
         raise ValueError(
@@ -152,3 +156,19 @@ def _foreign(name: str) -> Method:
         settings=f"{name}.settings",
         observes_hidden=observes,
     )
+
+
+def _check_settings(name: str, kind: Any) -> None:  # noqa: ANN401  (a user's class)
+    if not is_dataclass(kind) or not callable(kind):
+        raise ValueError(f"the settings of {name!r} are not a dataclass")
+    try:
+        made = kind()
+    except TypeError as error:
+        raise ValueError(
+            f"the settings of {name!r} need a default for every field: {error}"
+        ) from error
+    lacking = [
+        w for w in ("inner_steps", "adapt_episodes", "rate") if not hasattr(made, w)
+    ]
+    if lacking:
+        raise ValueError(f"the settings of {name!r} lack {', '.join(lacking)}")

@@ -12,11 +12,11 @@ from meta.machine.devices import pick_device
 from meta.recipes.registry import make_config
 from meta.recording.trajectory import Recording
 from meta.recording.trajectory import record as record_policy
-from meta.registry import CEILING, FLOOR, METHODS
+from meta.registry import CEILING, DEFAULT, FLOOR, METHODS
 from meta.training.config import replaced
 from meta.training.run import default_folder
 from meta.training.run import train as train_run
-from meta.training.trained import Trained, load_trained, shipped_policies
+from meta.training.trained import SHIPPED, Trained, load_trained, shipped_policies
 from robots.registry import ROBOTS
 from tasks.contract import Worlds
 from tasks.objects.mesh_file import load_solid
@@ -28,7 +28,7 @@ Policy = Trained | str
 """A policy, or where it is: a run folder, a file, or `shipped:NAME`."""
 
 
-def load(policy: str, device: str = "cpu") -> Trained:
+def load(policy: str | Path, device: str = "cpu") -> Trained:
     """Load a policy, onto the device that it is to act on.
 
     Args:
@@ -38,7 +38,7 @@ def load(policy: str, device: str = "cpu") -> Trained:
     Raises:
         ValueError: if there is none, or the file is truncated or corrupt.
     """
-    return load_trained(policy, pick_device(device))
+    return load_trained(str(policy), pick_device(device))
 
 
 def load_object(path: str | Path) -> Solid:
@@ -75,8 +75,16 @@ def policies(family: str = "", method: str = "") -> list[str]:
     """
     if method and not family:
         raise ValueError(f"name the family whose {method} policies are wanted")
-    names = shipped_policies(family, method)
-    return [f"shipped:{name}" for name in names if name.startswith(family)]
+    if family:
+        make_config(family, method or DEFAULT)  # refuses names that there are not
+    chosen = [family] if family else families()
+    kinds = [method] if method else methods()
+    return [
+        f"{SHIPPED}{name}"
+        for one in chosen
+        for kind in kinds
+        for name in shipped_policies(one, kind)
+    ]
 
 
 def make_env(
@@ -109,9 +117,10 @@ def make_env(
         ValueError: for an unknown family or split, a number of worlds that is no
             multiple of the number of tasks, or an object that cannot be used.
     """
-    if tasks < 1 or worlds < 1 or worlds % tasks:
+    if tasks < 1 or worlds < 1 or worlds % tasks or seed < 0:
         raise ValueError(
-            f"{tasks} tasks need an equal number of worlds each, got {worlds} worlds"
+            "worlds must be a positive multiple of tasks, and seed >= 0; got "
+            f"worlds={worlds}, tasks={tasks} and seed={seed}"
         )
     made = find_family(family, pick_device(device), _solid(object))
     env = make_worlds(made, worlds=worlds, oracle=hidden, threads=threads)
@@ -122,7 +131,7 @@ def make_env(
 
 def train(
     family: str,
-    method: str = "maml",
+    method: str = DEFAULT,
     *,
     out: str | Path | None = None,
     resume: bool = False,
@@ -131,7 +140,8 @@ def train(
 ) -> Trained:
     """Train a policy, and return it.
 
-    A first Ctrl-C ends training after the iteration; the policy so far is returned.
+    A first Ctrl-C or SIGTERM ends training after the iteration and its checkpoint, from
+    which `resume` goes on.
 
     Args:
         family: name of the family, or module:Class of an external one.
@@ -146,10 +156,15 @@ def train(
         ValueError: for a setting that there is not or that is not allowed, or a folder
             that holds a run when neither was asked.
         OSError: if the run cannot be written.
+        KeyboardInterrupt: if a signal ended training before its last iteration.
     """
     cfg = replaced(make_config(family, method), settings)
     folder = default_folder(cfg) if out is None else Path(out)
-    train_run(cfg, folder, resume=resume, overwrite=overwrite)
+    done = train_run(cfg, folder, resume=resume, overwrite=overwrite)
+    if done.iteration < cfg.iterations:
+        raise KeyboardInterrupt(
+            f"stopped at iteration {done.iteration} of {cfg.iterations} in {folder}"
+        )
     return load_trained(str(folder), cfg.device)
 
 

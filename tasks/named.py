@@ -20,5 +20,5 @@ def imported(name: str) -> Any:  # noqa: ANN401  (whatever stands there)
         sys.path.append(os.getcwd())
     try:
         return attrgetter(attribute)(importlib.import_module(module))
-    except (ImportError, AttributeError, ValueError) as error:
+    except Exception as error:  # a module may raise anything when it is imported
         raise ValueError(f"{name!r} cannot be imported: {error}") from error

@@ -39,6 +39,7 @@ from meta.experience.rollout import (
 from meta.machine.devices import simulator_threads
 from meta.machine.seeds import derived_generator
 from meta.machine.versions import versions
+from meta.registry import FLOOR
 from meta.training.trained import Trained
 from policies.acting import Act
 from policies.gaussian import Gaussian
@@ -110,11 +111,11 @@ def recoveries(
         progress: told how many policies are measured, and of how many; those tried to
             tune the baselines count too.
     """
-    count = len(policies) + len(groups["dr"]) + sum(map(len, groups.values()))
+    count = len(policies) + len(groups[FLOOR]) + sum(map(len, groups.values()))
     done = Steps(count + TRIALS, progress)
     device = policies[0].device
     family = make_family(policies[0].cfg.family, device)
-    tuned_dr, _ = tuned(groups["dr"], WINDOW, device, done)
+    tuned_dr, _ = tuned(groups[FLOOR], WINDOW, device, done)
     methods = {policies[0].cfg.method: policies, "dr-finetune": tuned_dr, **groups}
     drawn = family.sample(cfg.split, cfg.seed, 2 * cfg.tasks)
     before, after = drawn[::2], drawn[1::2]

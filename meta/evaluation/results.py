@@ -10,6 +10,7 @@ from meta.evaluation.leak import Leak
 from meta.evaluation.measure import Ledger
 from meta.evaluation.statistics import Estimate
 from meta.machine.versions import versions
+from meta.registry import CEILING, FLOOR
 
 THRESHOLDS = tuple(round(-1 + 0.1 * i, 1) for i in range(31))
 """Thresholds of the performance profiles: shares of the gap from DR to the oracle."""
@@ -55,7 +56,7 @@ class Cell:
 
 
 UNADAPTED = "unadapted"
-BY_OBJECT = ("dr", UNADAPTED, "policy", "oracle")
+BY_OBJECT = (FLOOR, UNADAPTED, "policy", CEILING)
 """Columns of a cell: the policy before adaptation and after the most episodes, between
 its baselines."""
 

@@ -16,6 +16,8 @@ def pick_device(name: str) -> str:
     """
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
+    if name.partition(":")[0] not in ("cpu", "cuda"):
+        raise ValueError(f"a device is cpu, cuda or auto, got {name!r}")
     return str(check_device(name))
 
 

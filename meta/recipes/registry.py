@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 from meta.recipes import locomotion, manipulation
 from meta.recipes.recipe import Recipe
-from meta.registry import find_method
+from meta.registry import DEFAULT, find_method
 from meta.training.config import TrainCfg
+from meta.training.format import check_storable
 from tasks.named import imported
 
 RECIPES: Mapping[str, Recipe] = {**manipulation.RECIPES, **locomotion.RECIPES}
@@ -13,7 +14,7 @@ FALLBACK = manipulation.REACH_ROTATED
 """The recipe of a family that has none of its own."""
 
 
-def make_config(family: str, method: str = "maml") -> TrainCfg:
+def make_config(family: str, method: str = DEFAULT) -> TrainCfg:
     """Return the configuration that a family is trained with unless told otherwise.
 
     Every method takes as many env steps an iteration: the one phase of those that do
@@ -28,7 +29,7 @@ def make_config(family: str, method: str = "maml") -> TrainCfg:
         learner = imported(entry.recipe)(recipe)
     else:
         learner = imported(entry.settings)()
-    return TrainCfg(
+    cfg = TrainCfg(
         family=family,
         method=method,
         learner=learner,
@@ -38,3 +39,5 @@ def make_config(family: str, method: str = "maml") -> TrainCfg:
         measure_rounds=max(1, recipe.phases - learner.inner_steps),
         min_std=recipe.min_std,
     )
+    check_storable(cfg)
+    return cfg

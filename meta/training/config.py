@@ -107,7 +107,7 @@ def replaced(cfg: TrainCfg, settings: Mapping[str, object]) -> TrainCfg:
     Raises:
         ValueError: for a setting that there is not, or that is not allowed.
     """
-    known = set(_names(cfg))
+    known = set(setting_names(cfg))
     for name in settings:
         if name not in known:
             close = get_close_matches(name, known, 1)
@@ -116,13 +116,18 @@ def replaced(cfg: TrainCfg, settings: Mapping[str, object]) -> TrainCfg:
     return _replaced(cfg, settings)
 
 
-def _names(cfg: Any) -> list[str]:  # noqa: ANN401  (any dataclass)
+def setting_names(cfg: Any) -> list[str]:  # noqa: ANN401  (any dataclass)
+    """Return the names of a configuration's fields, and of those within them."""
     own = [f.name for f in fields(cfg)]
     parts = [getattr(cfg, name) for name in own]
-    return own + [n for part in parts if is_dataclass(part) for n in _names(part)]
+    return own + [
+        n for part in parts if is_dataclass(part) for n in setting_names(part)
+    ]
 
 
 def _replaced(cfg: Any, settings: Mapping[str, object]) -> Any:  # noqa: ANN401
+    # a configuration has tuples and no lists, as it is stored
+    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
     own = {f.name: getattr(cfg, f.name) for f in fields(cfg)}
     inner = {k: _replaced(v, settings) for k, v in own.items() if is_dataclass(v)}
     return replace(cfg, **inner | {k: v for k, v in settings.items() if k in own})

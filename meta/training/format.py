@@ -7,7 +7,7 @@ the last whole one.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from meta.machine.files import write_atomically
 from meta.registry import find_method
-from meta.training.config import TrainCfg
+from meta.training.config import TrainCfg, setting_names
 from tasks.named import imported
 
 T = TypeVar("T")
@@ -86,6 +86,30 @@ def parse_config(text: str) -> TrainCfg:
         return _from_json(TrainCfg, raw | {"learner": learner})
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"not a training configuration: {error}") from error
+
+
+def check_storable(cfg: TrainCfg) -> None:
+    """Raise ValueError for settings that a checkpoint would not give back as they are.
+
+    Two settings of one name could not be told apart on the command line either.
+    """
+    names = setting_names(cfg)
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"{cfg.method} has two settings named {', '.join(twice)}")
+    for name in setting_names(cfg.learner):
+        value = getattr(cfg.learner, name, None)
+        try:
+            json.dumps(asdict(value) if is_dataclass(value) else value)  # pyright: ignore
+        except TypeError as error:
+            raise ValueError(
+                f"setting {name!r} of {cfg.method} cannot be stored as JSON: {error}"
+            ) from error
+    if parse_config(json.dumps(asdict(cfg))) != cfg:
+        raise ValueError(
+            f"the settings of {cfg.method} are not the same when they are read again: "
+            "use numbers, text, tuples of them, and dataclasses"
+        )
 
 
 def _translated(raw: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +13,7 @@ import assets
 from meta.experience.rollout import Experience, Rollout, by_task, collect
 from meta.learner import Learner
 from meta.machine.devices import simulator_threads
+from meta.registry import DEFAULT
 from meta.theta import Params, Theta, group, on_device, prefixed
 from meta.training.build import make_learner, sizes_of
 from meta.training.config import TrainCfg
@@ -44,7 +46,7 @@ class Trained:
 
     def begin(self, tasks: int) -> "Adapted":
         """Return the policy before it has met any of its tasks."""
-        return Adapted(self, self.learner.begin(self.theta, tasks))
+        return Adapted(self, self.learner.begin(self.theta, tasks), tasks)
 
     def adapt(self, env: Worlds, *, seed: int = 0) -> "Adapted":
         """Adapt to the tasks of some worlds, from one episode in each world.
@@ -59,16 +61,32 @@ class Trained:
         Raises:
             ValueError: for worlds that are not grouped by task.
         """
-        start = self.begin(count_tasks(env))
+        self.check_worlds(env)
+        met = task_groups(env)
+        start = self.begin(len(met))
         if not self.learner.inner_steps:
             return start
         rng = torch.Generator(env.device).manual_seed(seed)
         rollout = collect(env, start.act, rng)
-        return start.after(by_task(rollout, start.tasks))
+        return start.after(by_task(rollout, len(met)))._replace(met=met)
 
     def measure(self, env: Worlds, *, seed: int = 0) -> Rollout:
         """Run an unadapted episode in each world; see `Adapted.measure`."""
-        return self.begin(count_tasks(env)).measure(env, seed=seed)
+        return self.begin(len(task_groups(env))).measure(env, seed=seed)
+
+    def check_worlds(self, env: Worlds) -> None:
+        """Raise ValueError for worlds that the policy cannot act in."""
+        if env.family.name != self.cfg.family:
+            raise ValueError(
+                f"{self.source} is a policy for {self.cfg.family}, and the worlds are "
+                f"of {env.family.name}"
+            )
+        if env.oracle != self.cfg.told:
+            needs = "observe" if self.cfg.told else "do not observe"
+            raise ValueError(
+                f"{self.source} acts in worlds that {needs} the hidden parameters: "
+                f"make them with hidden={self.cfg.told}"
+            )
 
 
 class Adapted(NamedTuple):
@@ -76,11 +94,10 @@ class Adapted(NamedTuple):
 
     policy: Trained
     adaptation: Params
-
-    @property
-    def tasks(self) -> int:
-        """Number of tasks that it is adapted to."""
-        return len(next(iter(self.adaptation.values())))
+    tasks: int
+    """Number of tasks that it acts on, side by side."""
+    met: tuple[str, ...] = ()
+    """Hashes of the tasks that `Trained.adapt` adapted it to, in order."""
 
     @property
     def act(self) -> Act:
@@ -102,29 +119,37 @@ class Adapted(NamedTuple):
             seed: decides the initial states.
 
         Raises:
-            ValueError: for worlds of another number of tasks.
+            ValueError: for worlds of other tasks, or in another order.
         """
-        if count_tasks(env) != self.tasks:
+        self.policy.check_worlds(env)
+        here = task_groups(env)
+        if len(here) != self.tasks:
             raise ValueError(
-                f"adapted to {self.tasks} tasks, and the worlds have {count_tasks(env)}"
+                f"adapted to {self.tasks} tasks, and the worlds have {len(here)}"
+            )
+        if self.met and here != self.met:
+            raise ValueError(
+                "adapted to other tasks than those of these worlds, or to the same in "
+                "another order"
             )
         rng = torch.Generator(env.device).manual_seed(seed)
         return collect(env, self.act, rng, explore=False)
 
 
-def count_tasks(env: Worlds) -> int:
-    """Return the number of tasks that worlds are grouped by.
+def task_groups(env: Worlds) -> tuple[str, ...]:
+    """Return the hashes of the tasks that worlds are grouped by.
 
     Raises:
         ValueError: unless equally many worlds of each task lie side by side.
     """
-    runs = [len(list(run)) for _, run in groupby(env.tasks)]
+    grouped = [(task.hash, len(list(run))) for task, run in groupby(env.tasks)]
+    runs = [count for _, count in grouped]
     if not runs or set(runs) != {runs[0]}:
         raise ValueError(
             "worlds are grouped by task: give each task equally many worlds, side by "
             f"side; got groups of {', '.join(map(str, runs)) or 'no task'}"
         )
-    return len(runs)
+    return tuple(name for name, _ in grouped)
 
 
 def load_trained(spec: str, device: torch.device | str = "cpu") -> Trained:
@@ -142,7 +167,10 @@ def load_trained(spec: str, device: torch.device | str = "cpu") -> Trained:
     with simulator_threads():  # several would only wait for each other: it is little
         learner = make_learner(cfg, sizes)
     obs_dim = sizes.obs + (sizes.hidden if cfg.privileged else 0)
-    theta = fitting(_used(group(tensors, "theta")), learner.initial(obs_dim), spec)
+    expected = learner.initial(obs_dim)
+    saved = group(tensors, "theta")
+    # drop the critic of another library: inference does not use it
+    theta = fitting({k: v for k, v in saved.items() if k in expected}, expected, spec)
     return Trained(
         cfg=cfg,
         learner=learner,
@@ -167,8 +195,8 @@ def export_policy(spec: str, path: Path) -> None:
         ValueError: if there is no such file, or it is truncated or corrupt.
         OSError: if the file cannot be written; an existing one is then untouched.
     """
-    tensors, metadata = read(locate(spec))
-    kept = prefixed("theta", _used(group(tensors, "theta")))
+    _, metadata = read(locate(spec))
+    kept = prefixed("theta", load_trained(spec).theta)
     del metadata["sha256"]
     write(path, kept, metadata)
 
@@ -197,7 +225,7 @@ def shipped_policies(family: str = "", method: str = "") -> list[str]:
     names = sorted(path.stem for path in folder.glob("*.safetensors"))
     if not method:
         return names
-    first = family if method == "maml" else f"{family}-{method}"
+    first = family if method == DEFAULT else f"{family}-{method}"
     return [n for n in names if re.fullmatch(rf"{re.escape(first)}(-seed\d+)?", n)]
 
 
@@ -211,9 +239,9 @@ def locate(spec: str) -> Path:
         name = spec.removeprefix(SHIPPED)
         known = shipped_policies()
         if name not in known:
-            raise ValueError(
-                f"no shipped policy {name!r}; shipped: {', '.join(known) or 'none'}"
-            )
+            near = get_close_matches(name, known, 1)
+            hint = f"did you mean {SHIPPED}{near[0]}?" if near else "see pliant list"
+            raise ValueError(f"no shipped policy {name!r}; {hint}")
         return assets.path(f"policies/{name}.safetensors")
     path = Path(spec)
     path = path / CHECKPOINT if path.is_dir() else path
@@ -231,8 +259,3 @@ def fitting(saved: Theta, expected: Theta, source: str) -> Theta:
     if {k: tuple(v.shape) for k, v in saved.items()} != shapes:
         raise ValueError(f"the tensors in {source} do not fit its configuration")
     return saved
-
-
-def _used(theta: Theta) -> Theta:
-    """Drop the critic: inference does not use it."""
-    return {k: v for k, v in theta.items() if not k.startswith("critic/")}

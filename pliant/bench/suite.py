@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.console import Console
 
 from meta.recipes.registry import make_config
-from meta.registry import ALWAYS_BESIDE, METHODS
+from meta.registry import ALWAYS_BESIDE, DEFAULT, METHODS, find_method
 from meta.training.config import TrainCfg
 from meta.training.run import METRICS, RESUMABLE
 from meta.training.trained import (
@@ -196,7 +196,7 @@ def _training(run: TrainCfg, folder: Path, device: str) -> Job:
     own = _folder(run, folder)
     begun = ["--resume"] if own.exists() else []
     options = {"--method": run.method, "--seed": run.seed, "--out": own}
-    device = "cpu" if run.method == "dr-sb3" else device
+    device = "cpu" if find_method(run.method).cpu_only else device
     options |= {"--iterations": run.iterations, "--threads": 1, "--device": device}
     flat = [str(x) for pair in options.items() for x in pair]
     return Job(
@@ -209,7 +209,7 @@ def _training(run: TrainCfg, folder: Path, device: str) -> Job:
 def _evaluation(
     specs: Sequence[str], family: str, split: str, cfg: SuiteCfg, path: Path
 ) -> Job:
-    mine = [s for s in specs if _method(s) == "maml"]
+    mine = [s for s in specs if _method(s) == DEFAULT]
     beside = ["--alone", "--beside", *(s for s in specs if s not in mine)]
     where = ["--change"] if split == CHANGE else ["--split", split]
     options = ["--tasks", str(cfg.tasks), "--threads", "1", "--device", cfg.device]

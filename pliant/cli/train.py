@@ -66,7 +66,9 @@ def run_train(argv: list[str]) -> int:
     with joined(asked.cfg.device):
         done = train(asked.cfg, folder, resume=asked.resume, overwrite=asked.overwrite)
         rank, size = share()
-    code = 0 if done.signal is None else 128 + done.signal
+    # a signal in the last iteration stops nothing
+    whole = done.signal is None or done.iteration >= asked.cfg.iterations
+    code = 0 if whole else 128 + (done.signal or 0)
     if not rank and code:
         print(
             f"stopped at iteration {done.iteration} of {asked.cfg.iterations}; go on "

@@ -171,3 +171,40 @@ def test_settings_are_replaced_by_name_wherever_they_stand() -> None:
     assert (cfg.learner.latent, cfg.seed) == (2, 5)
     with pytest.raises(ValueError, match="has no setting 'epoch': did you mean"):
         replaced(cfg, {"epoch": 3})
+
+
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [
+        ("where: object = Path('x')", "setting 'where' of .* cannot be stored as JSON"),
+        ("items: object = (Path('x'),)", "setting 'items' of .* cannot be stored"),
+        ("hidden: int = 3", "has two settings named hidden"),
+        ("pairs: tuple = ((1, 2),)", "are not the same when they are read again"),
+        ("needed: int", "need a default for every field"),
+    ],
+)
+def test_settings_that_could_not_be_read_again_are_refused(
+    theirs: str, tmp_path: Path, field: str, said: str
+) -> None:
+    text = THEIRS.replace("    step: float", f"    {field}\n    step: float")
+    (tmp_path / "their_learner.py").write_text(f"from pathlib import Path\n{text}")
+    with pytest.raises(ValueError, match=said):
+        make_config("reach-rotated", theirs)
+
+
+def test_settings_without_what_the_loop_reads_are_refused(
+    theirs: str, tmp_path: Path
+) -> None:
+    text = THEIRS.replace("    inner_steps: int = 1\n", "")
+    (tmp_path / "their_learner.py").write_text(text)
+    with pytest.raises(ValueError, match="lack inner_steps"):
+        make_config("reach-rotated", theirs)
+
+
+@pytest.mark.parametrize("body", ["def broken(:", "raise RuntimeError('no')"])
+def test_a_module_that_cannot_be_imported_is_one_error(
+    theirs: str, tmp_path: Path, body: str
+) -> None:
+    (tmp_path / "their_learner.py").write_text(f"{body}\n")
+    with pytest.raises(ValueError, match="cannot be imported"):
+        find_method(theirs)

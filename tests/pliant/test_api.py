@@ -68,12 +68,37 @@ def test_worlds_that_are_not_grouped_by_task_are_refused() -> None:
     env.assign([a, a, b])
     with pytest.raises(ValueError, match="got groups of 2, 1"):
         policy.adapt(env)
-    adapted = policy.begin(2)
     env.assign([a, a, a])
     with pytest.raises(ValueError, match="adapted to 2 tasks, and the worlds have 1"):
-        adapted.measure(env)
-    with pytest.raises(ValueError, match="2 tasks need an equal number"):
-        pliant.make_env("reach-rotated", worlds=3, tasks=2)
+        policy.begin(2).measure(env)
+
+
+def test_an_adapted_policy_is_measured_on_its_own_tasks_only() -> None:
+    policy = pliant.load("shipped:reach-rotated")
+    env = pliant.make_env("reach-rotated", worlds=4, tasks=2, threads=1)
+    adapted = policy.adapt(env)
+    adapted.measure(env)
+    for others in (env.tasks[2:] + env.tasks[:2], env.family.sample("train", 9, 2)):
+        env.assign([others[0]] * 2 + [others[-1]] * 2)
+        with pytest.raises(ValueError, match="adapted to other tasks"):
+            adapted.measure(env)
+
+
+def test_worlds_that_a_policy_cannot_act_in_are_refused() -> None:
+    policy = pliant.load("shipped:reach-rotated")
+    told = pliant.load("shipped:reach-rotated-oracle")
+    other = pliant.make_env("cheetah-direction", worlds=1, threads=1)
+    seeing = pliant.make_env("reach-rotated", worlds=1, hidden=True, threads=1)
+    blind = pliant.make_env("reach-rotated", worlds=1, threads=1)
+    for one, env, said in (
+        (policy, other, "is a policy for reach-rotated, and the worlds are of cheetah"),
+        (policy, seeing, "do not observe the hidden parameters: .* hidden=False"),
+        (told, blind, "that observe the hidden parameters: .* hidden=True"),
+    ):
+        for act in (one.adapt, one.measure):
+            with pytest.raises(ValueError, match=said):
+                act(env)
+    assert told.measure(seeing).returns.isfinite().all()
 
 
 def test_loading_builds_no_worlds(monkeypatch: pytest.MonkeyPatch) -> None:
