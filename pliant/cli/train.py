@@ -5,7 +5,9 @@ import re
 import sys
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+from tyro import conf
 
 from pliant.cli.names import LISTED, check_family, check_method
 from pliant.cli.options import Device
@@ -94,10 +96,15 @@ def options_over(defaults: "TrainCfg") -> tuple[type[Any], Any]:
     @dataclass(frozen=True, kw_only=True)
     class Options(TrainCfg):
         family: Hidden
+        method: Annotated[str, conf.arg(metavar="METHOD")]
+        """One of maml; maml-plain, which adapts by estimated advantages alone; dr;
+        dr-sb3, DR by Stable-Baselines3; rma and sysid, which infer what a teacher
+        observes; and oracle. Or module:Class of a learner of your own."""
         # known only now, for each method has settings of its own
         learner: settings_class = field(  # pyright: ignore[reportInvalidTypeForm]
             default_factory=settings_class
         )
+        """Settings of the method."""
         out: Folder = None
         """Run folder; runs/FAMILY-METHOD-seedSEED by default."""
         resume: Flag = False
