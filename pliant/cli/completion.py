@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
 
 SHELLS = ("bash", "zsh")
 FILES, ANYTHING = "@files", "@anything"
@@ -101,15 +101,14 @@ class Completion:
     Example: pliant completion bash > pliant.bash && source pliant.bash
     """
 
+    commands: ClassVar[Mapping[str, type[Any]]] = {}
+    """The table of commands, which holds this one and is set where it is made."""
     shell: Literal["bash", "zsh"]
     """The shell."""
 
     def run(self) -> int:
         """Print the script."""
-        # here, for the table of commands holds this one
-        from pliant.cli.main import COMMANDS
-
-        print(script(self.shell, COMMANDS), end="")
+        print(script(self.shell, self.commands), end="")
         return 0
 
 

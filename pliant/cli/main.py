@@ -74,6 +74,7 @@ COMMANDS: dict[str, type[Command]] = {
     "bench gpu": Gpu,
     "bench suite": Suite,
 }
+Completion.commands = COMMANDS
 
 
 def main(argv: Sequence[str] | None = None) -> int:

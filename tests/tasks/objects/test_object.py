@@ -194,9 +194,12 @@ def test_objects_are_drawn_on_a_sheet(
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["objects", "--kinds", "ball"], "no solid 'ball'"),
+        (["objects", "--kinds", "ball"], "unknown kind 'ball'; kinds: box"),
         (["objects", "--count", "0"], "--count must be at least 1, got 0"),
-        (["objects", "--out", "a.jpg"], "--out takes a file name ending in .png"),
+        (
+            ["objects", "--out", "a.jpg"],
+            "a.jpg: the name of this file must end in .png",
+        ),
         (["objects", "--object", "gone.stl"], "gone.stl: no such file"),
         (
             ["evaluate", "shipped:strike", "--change", "--object", "a.stl"],
