@@ -33,6 +33,7 @@ OFFERED = [
     ),
     ("pliant evaluate x --beside y shipped:push-rm", "push-rma"),
     ("pliant evaluate --alone shipped:push-rm", "push-rma"),
+    ("pliant objects --kinds box mu", "mug"),
     ("pliant bench ", "gpu suite"),
     ("pliant bench suite --methods o", "oracle"),
     ("pliant bench gpu --dev", "--device"),

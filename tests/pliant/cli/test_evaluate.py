@@ -164,6 +164,9 @@ def test_record_and_replay(
         assert said.out.startswith(f"wrote {out}: return ")
         assert (tmp_path / out).read_bytes().startswith(start)
     assert told[-1] == (11, 11)  # of the video
+    assert call("replay", name, "--mp4", "fast.mp4").code == 0
+    slow, fast = ((tmp_path / f"{x}.mp4").read_bytes() for x in ("x", "fast"))
+    assert slow != fast
     content = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(content[: len(content) // 2])
     assert complaint(call("replay", name)).startswith(f"{name} is truncated or no rec")

@@ -170,9 +170,12 @@ def test_without_opengl_only_pictures_fail_and_say_how_to_cure_it(
         "assert main(['list', '--family', 'push']) == 0; "
         "sys.exit(main(['objects', '--kinds', 'box', '--count', '1']))"
     )
+    given = {"PYTHONPATH": str(ROOT), "MUJOCO_GL": backend, "DISPLAY": ""}
+    # this process's own backend, which PyOpenGL would prefer
+    others = {k: v for k, v in os.environ.items() if k != "PYOPENGL_PLATFORM"}
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env=os.environ | {"PYTHONPATH": str(ROOT), "MUJOCO_GL": backend, "DISPLAY": ""},
+        env=others | given,
         capture_output=True,
         check=False,
         cwd=tmp_path,

@@ -170,7 +170,8 @@ def test_a_long_and_slow_video_is_thinned_and_says_so(
     monkeypatch.setattr(pliant.views.video, "MAX_DRAWN", 5)
     done: list[tuple[int, int]] = []
     # a colon in a name is a protocol to ffmpeg, if one lets it
-    path = tmp_path / "half:speed.mp4"
+    monkeypatch.chdir(tmp_path)
+    path = Path("half:speed.mp4")
     write_video(
         recording, path, width=WIDTH, slow=2.0, progress=lambda *now: done.append(now)
     )
