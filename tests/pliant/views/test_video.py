@@ -176,7 +176,7 @@ def test_a_long_and_slow_video_is_thinned_and_says_so(
         recording, path, width=WIDTH, slow=2.0, progress=lambda *now: done.append(now)
     )
     assert len(done) == 6  # every fifth of 25 steps, and the last state
-    assert read_video(path).fps == pytest.approx(1 / (5 * DT * 2), rel=0.01)
+    assert read_video(path.absolute()).fps == pytest.approx(1 / (5 * DT * 2), rel=0.01)
     assert "held-out  ·  2 times slower" in texts
 
 
