@@ -28,8 +28,8 @@ def main() -> None:
     cli = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    cli.add_argument("--iterations", type=int, default=100, help="to train for")
-    cli.add_argument("--tasks", type=int, default=40, help="to evaluate on")
+    cli.add_argument("--iterations", type=int, default=80, help="to train for")
+    cli.add_argument("--tasks", type=int, default=30, help="to evaluate on")
     args = cli.parse_args()
     console, start = Console(), time.monotonic()
 
