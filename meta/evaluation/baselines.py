@@ -1,6 +1,8 @@
 """The baselines that a policy is compared with."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
 
 import torch
 
@@ -47,8 +49,13 @@ def with_shipped(
 
 def sources(
     groups: Mapping[str, Sequence[Trained]],
-) -> dict[str, list[dict[str, str | int]]]:
-    """Describe the policies that were measured, by method and training seed."""
+) -> dict[str, list[dict[str, Any]]]:
+    """Describe the policies that were measured, by method and training seed.
+
+    Returns:
+        Of each policy where it came from, how long it was trained, the checksum of its
+        file, and the whole configuration that it was trained with.
+    """
     return {
         name: [
             {
@@ -58,6 +65,7 @@ def sources(
                 "iteration": t.iteration,
                 "env_steps": t.env_steps,
                 "checksum": t.checksum,
+                "config": asdict(t.cfg),
             }
             for t in group
         ]

@@ -9,6 +9,7 @@ episodes acting by its mean. The k episodes are the first k of one collection, a
 methods and all k are measured from the same initial states.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ from meta.evaluation.leak import probe_family
 from meta.evaluation.measure import Bench, Ledger, Measured, Steps, stack
 from meta.evaluation.results import (
     BY_OBJECT,
+    MIN_GAP,
     THRESHOLDS,
     UNADAPTED,
     Curve,
@@ -98,6 +100,8 @@ def evaluate(
         leaks=probe_family(family, cfg.split, cfg.seed),
         ledgers=ledgers,
         policies=sources(groups),
+        scores=found,
+        task_hashes=[task.hash for task in drawn],
         object=cfg.object.name if cfg.object else None,
         **_estimates(found, cfg.episodes, family, drawn, cfg.seed),
     )
@@ -139,8 +143,9 @@ def _curves(
     rng: np.random.Generator,
 ) -> dict[str, Curve]:
     levels = {name: found[name][0] for name in LEVELS}
+    gap = _has_gap({name: levels[name].returns for name in LEVELS})
     return {
-        name: tuple(_point(k, at, levels, rng) for k in episodes)
+        name: tuple(_point(k, at, levels if gap else {}, rng) for k in episodes)
         for name, at in found.items()
         if name not in LEVELS
     }
@@ -195,11 +200,17 @@ def _methods(
     return groups | {CEILING: list(oracle)}
 
 
+def _has_gap(last: Mapping[str, Scores]) -> bool:
+    """Return whether knowing the task is worth enough to give shares of it."""
+    known, robust, chance = (last[name].T for name in reversed(LEVELS))
+    return bool(value_of_knowing(known, robust, chance) >= MIN_GAP)
+
+
 def _profiles(last: Mapping[str, Scores]) -> dict[str, list[float]]:
     """Performance profiles of scores that are 0 at DR's mean and 1 at the oracle's."""
-    floor, ceiling = last[FLOOR].mean(), last[CEILING].mean()
-    if not ceiling > floor:
+    if not _has_gap(last):
         return {}
+    floor, ceiling = last[FLOOR].mean(), last[CEILING].mean()
     at = np.array([THRESHOLDS]) * (ceiling - floor) + floor
     return {n: performance_profile(x, at).tolist() for n, x in last.items()}
 
@@ -215,9 +226,17 @@ def _level(m: Measured, rng: np.random.Generator) -> Level:
 def _point(
     k: int,
     curves: Mapping[int, Measured],
-    levels: Mapping[str, Measured],
+    gap: Mapping[str, Measured],
     rng: np.random.Generator,
 ) -> Point:
+    """Estimate a method's level after k episodes.
+
+    Args:
+        k: the number of episodes.
+        curves: the method's scores, by number of episodes.
+        gap: the scores of DR and oracle; empty if there is no gap to share.
+        rng: draws the resamples.
+    """
     at, start = curves[k], curves[0]
     flat = np.sort(at.returns.ravel())
     level = _level(at, rng)
@@ -226,16 +245,21 @@ def _point(
         returns=level.returns,
         iqm=level.iqm,
         success=level.success,
-        normalised=estimate(
-            [at.returns, levels[FLOOR].returns, levels[CEILING].returns],
-            share_of_gap,
-            rng,
-        ),
+        normalised=_share(at, gap, rng),
         worst_decile=float(flat[: max(1, len(flat) // 10)].mean()),
         harm_rate=bounded(
             estimate([harm(at.returns, start.returns)], mean, rng.spawn(1)[0])
         ),
     )
+
+
+def _share(
+    at: Measured, gap: Mapping[str, Measured], rng: np.random.Generator
+) -> Estimate:
+    if not gap:
+        return Estimate(value=math.nan, low=math.nan, high=math.nan)
+    ends = [gap[FLOOR].returns, gap[CEILING].returns]
+    return estimate([at.returns, *ends], share_of_gap, rng)
 
 
 def _check_policies(

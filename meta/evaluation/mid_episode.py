@@ -82,7 +82,7 @@ class Changed:
     tasks: int
     horizon: int
     methods: Mapping[str, Recovery]
-    policies: Mapping[str, list[dict[str, str | int]]]
+    policies: Mapping[str, list[dict[str, Any]]]
 
     def to_json(self) -> str:
         """Everything, as JSON; what is not finite is null."""

@@ -7,11 +7,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from meta.evaluation.leak import Leak
-from meta.evaluation.measure import Ledger
+from meta.evaluation.measure import Ledger, Measured
 from meta.evaluation.statistics import Estimate
 from meta.machine.versions import versions
 from meta.registry import CEILING, FLOOR
 
+MIN_GAP = 0.1
+"""Smallest gap from DR to the oracle, as a share of that from random actions to the
+oracle, of which shares are given: shares of less are noise divided by noise."""
 THRESHOLDS = tuple(round(-1 + 0.1 * i, 1) for i in range(31))
 """Thresholds of the performance profiles: shares of the gap from DR to the oracle."""
 
@@ -32,7 +35,7 @@ class Point(Level):
 
     episodes: int
     normalised: Estimate
-    """Share of the gap between DR and oracle."""
+    """Share of the gap between DR and oracle; NaN where there is none to close."""
     worst_decile: float
     """Mean return over the tenth of all (seed, task) that went worst."""
     harm_rate: Estimate
@@ -86,8 +89,13 @@ class Evaluation:
     """Tests of what the first observation gives away, one per hidden parameter."""
     ledgers: Mapping[str, Ledger]
     """Env steps of each method; `policy` is the method under evaluation."""
-    policies: Mapping[str, list[dict[str, str | int]]]
+    policies: Mapping[str, list[dict[str, Any]]]
     """The policies that were measured, by method and training seed."""
+    scores: Mapping[str, Mapping[int, Measured]]
+    """Return and success of every (training seed, task), by method and number of
+    episodes: everything else is computed from them."""
+    task_hashes: Sequence[str]
+    """Hash of each task, in the order of the scores."""
     grid: Sequence[Cell] = ()
     """Returns by complexity and difficulty, where tasks handle generated objects."""
     object: str | None = None
@@ -97,6 +105,11 @@ class Evaluation:
     def about(self) -> str:
         """The family, and the object it was given."""
         return f"{self.family} with {self.object}" if self.object else self.family
+
+    @property
+    def has_gap(self) -> bool:
+        """Whether knowing the task is worth enough to give shares of it."""
+        return bool(self.admission.value >= MIN_GAP)
 
     @property
     def faults(self) -> int:
@@ -145,9 +158,10 @@ class Evaluation:
                 ],
                 "ledgers": {name: asdict(x) for name, x in self.ledgers.items()},
                 "policies": dict(self.policies),
+                "task_hashes": list(self.task_hashes),
+                "scores": {n: _scores_json(m) for n, m in self.scores.items()},
                 "versions": versions(),
             },
-            indent=1,
             allow_nan=False,
         )
 
@@ -155,6 +169,17 @@ class Evaluation:
 def _interval(e: Estimate) -> dict[str, float | None]:
     values = {"value": e.value, "low": e.low, "high": e.high}
     return {k: v if math.isfinite(v) else None for k, v in values.items()}
+
+
+def _scores_json(by_episodes: Mapping[int, Measured]) -> list[dict[str, Any]]:
+    return [
+        {
+            "episodes": k,
+            "returns": measured.returns.tolist(),
+            "success": measured.success.tolist(),
+        }
+        for k, measured in sorted(by_episodes.items())
+    ]
 
 
 def _flat(name: str, e: Estimate) -> dict[str, float | None]:

@@ -13,25 +13,32 @@ def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in (columns, rule, *rows))
 
 
-def text(e: Estimate) -> str:
-    """Return a number and its interval."""
+def text(e: Estimate, *, one_seed: bool = False) -> str:
+    """Return a number and its interval.
+
+    Args:
+        e: the estimate.
+        one_seed: whether it rests on one training seed of a method: its interval then
+            covers the tasks alone, and is marked so that it is not read as the others.
+    """
     if not math.isfinite(e.value):
         return "undefined"
     if not math.isfinite(e.low + e.high):
         return f"{_number(e.value)} [unbounded]"
-    return f"{_number(e.value)} [{_number(e.low)}, {_number(e.high)}]"
+    ends = f"{_number(e.low)}, {_number(e.high)}"
+    return f"{_number(e.value)} " + (f"(tasks {ends})" if one_seed else f"[{ends}]")
 
 
 def _number(x: float) -> str:
     return f"{x:.0f}" if abs(x) >= 10 else f"{x:.2f}"
 
 
-def interval(row: Mapping[str, Any], name: str) -> str:
-    """Return a number and its interval, from an evaluation's JSON."""
+def interval(row: Mapping[str, Any], name: str, *, one_seed: bool = False) -> str:
+    """Return a number and its interval, from an evaluation's JSON; see `text`."""
     prefix = f"{name}_" if name else ""
     keys = (name or "value", f"{prefix}low", f"{prefix}high")
     value, low, high = (math.inf if (x := row[k]) is None else x for k in keys)
-    return text(Estimate(value=value, low=low, high=high))
+    return text(Estimate(value=value, low=low, high=high), one_seed=one_seed)
 
 
 def count(number: int, what: str) -> str:

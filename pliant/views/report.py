@@ -11,6 +11,7 @@ from rich.table import Table
 
 from meta.evaluation.leak import Leak
 from meta.evaluation.results import (
+    MIN_GAP,
     THRESHOLDS,
     UNADAPTED,
     Evaluation,
@@ -22,12 +23,16 @@ from meta.evaluation.statistics import Estimate
 from meta.machine.files import write_atomically
 from pliant.views.markdown import count, markdown, text
 from pliant.views.names import colour_of, name_of
-from pliant.views.tables import grid_table
+from pliant.views.tables import grid_table, one_seed
 
 REPORT, PICTURE = "report.md", "curve.png"
 _LEVELS = ("oracle", "dr", "random")
 """Methods that do not adapt, as lines across a plot."""
-_COLUMNS = ("policy", "return", "success", "share of the gap DR to oracle")
+_COLUMNS = ("policy", "return", "success", "gap DR to oracle", "env steps")
+"""The last: env steps that each training seed was trained on."""
+_UNLIKE = 1.1
+"""Ratio of env steps in training from which methods are not compared in silence."""
+_MADE = ("dr-finetune", "scratch")
 
 _LEDGER = (
     "method",
@@ -143,12 +148,17 @@ def _shown(level: Level, label: str) -> Estimate:
 def _sections(e: Evaluation) -> list[list[tuple[str, ...]]]:
     """Return the table's rows: the floor, the curve, the rivals, the ceiling."""
 
-    def baseline(name: str) -> tuple[str, ...]:
-        level = e.baselines[name]
-        return name_of(name), text(level.returns), text(level.success), ""
+    def level(shown: Level, method: str) -> tuple[str, str]:
+        one = one_seed(e.policies, method)
+        return tuple(text(x, one_seed=one) for x in (shown.returns, shown.success))
 
-    def point(p: Point, name: str) -> tuple[str, ...]:
-        return name, text(p.returns), text(p.success), text(p.normalised)
+    def baseline(name: str) -> tuple[str, ...]:
+        return name_of(name), *level(e.baselines[name], name), "", _trained_on(e, name)
+
+    def point(p: Point, title: str, method: str) -> tuple[str, ...]:
+        one = one_seed(e.policies, method, *_LEVELS)
+        share = text(p.normalised, one_seed=one) if e.has_gap else "no gap"
+        return title, *level(p, method), share, _trained_on(e, method)
 
     curve = [
         point(
@@ -156,13 +166,14 @@ def _sections(e: Evaluation) -> list[list[tuple[str, ...]]]:
             f"after {count(p.episodes, 'episode')}"
             if p.episodes
             else name_of(UNADAPTED),
+            "policy",
         )
         for p in e.curve
     ]
     counts = [p.episodes for p in e.curve if p.episodes]
     few = {min(counts, default=0), max(counts, default=0)}
     rivals = [
-        point(p, f"{name_of(name)}, {count(p.episodes, 'episode')}")
+        point(p, f"{name_of(name)}, {count(p.episodes, 'episode')}", name)
         for name, points in e.rivals.items()
         for p in points
         if p.episodes in few
@@ -181,23 +192,77 @@ def _title(e: Evaluation) -> str:
 
 def _facts(e: Evaluation) -> list[str]:
     last = max(e.curve, key=lambda p: p.episodes)
-    reached = e.episodes_to_90
-    worse = last.harm_rate
     own = e.ledgers["policy"]
     return [
-        f"after {count(last.episodes, 'episode')} {worse.value:.0%} "
-        f"[{worse.low:.0%}, {worse.high:.0%}] of the tasks are worse off than "
-        "unadapted",
-        "90 % of the gap: "
-        + ("not reached" if reached is None else count(reached, "episode")),
-        f"(oracle - DR) / (oracle - random) = {text(e.admission)}",
+        *_cautions(e),
+        f"after {count(last.episodes, 'episode')} a share of "
+        f"{text(last.harm_rate, one_seed=one_seed(e.policies, 'policy'))} of the tasks "
+        "is worse off than unadapted",
+        f"90 % of the gap: {_reached(e)}",
+        "(oracle - DR) / (oracle - random) = "
+        + text(e.admission, one_seed=one_seed(e.policies, *_LEVELS)),
         "better than another method then, on the same task, with probability: "
-        + ", ".join(f"{name_of(n)} {text(p)}" for n, p in e.improvement.items()),
+        + ", ".join(
+            f"{name_of(n)} {text(p, one_seed=one_seed(e.policies, 'policy', n))}"
+            for n, p in e.improvement.items()
+        ),
         f"env steps: {own.adapt:,} adapting, {own.measure:,} measuring; with all "
         f"baselines {sum(x.adapt + x.measure for x in e.ledgers.values()):,}",
         f"faults: {e.faults}",
         _leak_text(e.leaks),
     ]
+
+
+def _reached(e: Evaluation) -> str:
+    if not e.has_gap:
+        return "no gap to close"
+    reached = e.episodes_to_90
+    return "not reached" if reached is None else count(reached, "episode")
+
+
+def _cautions(e: Evaluation) -> list[str]:
+    """Return what a reader must know before comparing the rows."""
+    found: list[str] = []
+    random, dr, oracle = (e.baselines[n].returns.value for n in reversed(_LEVELS))
+    if oracle < dr:
+        found.append(
+            f"the oracle ({oracle:.2f}) is below DR ({dr:.2f}): it is no ceiling here"
+        )
+    if not e.has_gap:
+        found.append(
+            f"no gap to close: from DR ({dr:.2f}) to the oracle ({oracle:.2f}) is less "
+            f"than {MIN_GAP:.0%} of the way from random ({random:.2f}) to the oracle"
+        )
+    steps = {n: _env_steps(e, n) for n in e.policies if n not in _MADE}
+    if max(steps.values()) > _UNLIKE * min(steps.values()):
+        each = ", ".join(
+            f"{name_of(_method(e) if n == 'policy' else n)} {_short(x)}"
+            for n, x in steps.items()
+        )
+        found.append(f"CAUTION: trained on unlike numbers of env steps: {each}")
+    if any(one_seed(e.policies, name) for name in e.policies):
+        found.append(
+            "(tasks ...) marks one training seed: its interval covers the tasks alone"
+        )
+    return found
+
+
+def _env_steps(e: Evaluation, method: str) -> float:
+    """Return the env steps that a policy of a method was trained on, on average."""
+    steps = [int(t["env_steps"]) for t in e.policies[method]]
+    return sum(steps) / len(steps)
+
+
+def _trained_on(e: Evaluation, method: str) -> str:
+    return _short(_env_steps(e, method)) if method in e.policies else ""
+
+
+def _short(steps: float) -> str:
+    """Return a number of env steps in three digits or so: 950, 12.5 k, 4.10 M."""
+    for unit, size in (("M", 1e6), ("k", 1e3)):
+        if steps >= size:
+            return f"{steps / size:.3g} {unit}"
+    return f"{steps:.0f}"
 
 
 def _by_object(e: Evaluation) -> list[str]:

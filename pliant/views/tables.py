@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from meta.evaluation.mid_episode import NEAR, WINDOW, Changed
-from meta.evaluation.results import BY_OBJECT
+from meta.evaluation.results import BY_OBJECT, MIN_GAP
 from meta.machine.files import write_atomically
 from pliant.views.markdown import count, interval, markdown
 from pliant.views.names import in_order, name_of
@@ -18,6 +18,7 @@ from tasks.parameters import current_split
 SHOWN = 5
 """Number of episodes of adaptation in the table of all families."""
 TABLE, ADMISSION, DETAILS = "table", "admission", "details"
+LEVELS = ("random", "dr", "oracle")
 _END = "<!-- suite:end -->"
 
 
@@ -77,7 +78,11 @@ def _table(results: Sequence[dict[str, Any]]) -> str:
         some = next(iter(mine.values()))
         for name in in_order(curves[some["split"]]):
             cells = [
-                interval(_at(curves[s][name], SHOWN), "return") if s in curves else ""
+                interval(
+                    _at(curves[s][name], SHOWN), "return", one_seed=_single(some, name)
+                )
+                if s in curves
+                else ""
                 for s in splits
             ]
             rows.append((name_of(name), *cells, _seeds(some, name)))
@@ -86,13 +91,16 @@ def _table(results: Sequence[dict[str, Any]]) -> str:
 
 def _admission(results: Sequence[dict[str, Any]]) -> str:
     """Return the table that shows what knowing the task is worth, on held-out tasks."""
-    levels = ("random", "dr", "oracle")
-    header = ("family", *(name_of(n) for n in levels), "share", "training seeds")
+    header = ("family", *(name_of(n) for n in LEVELS), "share", "training seeds")
     rows: list[tuple[str, ...]] = []
     for r in (r for r in results if r["split"] == "held-out"):
-        cells = [interval(r["baselines"][name], "return") for name in levels]
-        seeds = " and ".join(dict.fromkeys(_seeds(r, name) for name in levels[1:]))
-        rows.append((r["family"], *cells, interval(r["admission"], ""), seeds))
+        cells = [
+            interval(r["baselines"][name], "return", one_seed=_single(r, name))
+            for name in LEVELS
+        ]
+        seeds = " and ".join(dict.fromkeys(_seeds(r, name) for name in LEVELS[1:]))
+        share = interval(r["admission"], "", one_seed=_single(r, *LEVELS))
+        rows.append((r["family"], *cells, share, seeds))
     return markdown(header, rows)
 
 
@@ -102,9 +110,32 @@ def _seeds(r: Mapping[str, Any], name: str) -> str:
     return str(len(r["policies"].get(source, []))) if source != "random" else ""
 
 
+def _single(r: Mapping[str, Any], *names: str) -> bool:
+    """Return whether one of some methods was trained with one seed, from the JSON."""
+    return "1" in {_seeds(r, name) for name in names}
+
+
+def one_seed(policies: Mapping[str, Sequence[object]], *methods: str) -> bool:
+    """Return whether one of some methods was trained with one seed only.
+
+    Args:
+        policies: the policies by method, as in `Evaluation.policies`.
+        methods: names of methods; those that are not trained are passed over.
+    """
+    return any(len(policies.get(method, ())) == 1 for method in methods)
+
+
+def _share(r: Mapping[str, Any], points: Sequence[dict[str, Any]], *, one: bool) -> str:
+    """Return the share of the gap that a method closes, if there is a gap."""
+    admission = r["admission"]["value"]
+    if admission is None or admission < MIN_GAP:
+        return "no gap"
+    return interval(_at(points, SHOWN), "normalised", one_seed=one)
+
+
 def _details(r: Mapping[str, Any]) -> str:
     """Return one evaluation in full: each method after 0, 1 ... episodes."""
-    curves = _curves(r)
+    curves, own = _curves(r), str(r["policies"]["policy"][0]["method"])
     ks = [p["episodes"] for p in r["curve"]]
     header = (
         "return",
@@ -114,25 +145,25 @@ def _details(r: Mapping[str, Any]) -> str:
     rows: list[tuple[str, ...]] = []
     for name in in_order(curves):
         points = curves[name]
-        adapts = _adapts(points)
-        cells = [interval(p, "return") for p in points] if adapts else [""] * len(ks)
-        if not adapts:
-            cells[0] = interval(points[0], "return")
-        share = interval(_at(points, SHOWN), "normalised") if adapts else ""
+        adapts, one = _adapts(points), _single(r, name)
+        cells = [interval(p, "return", one_seed=one) for p in points]
+        cells = cells if adapts else [cells[0], *[""] * (len(ks) - 1)]
+        share = _share(r, points, one=_single(r, name, *LEVELS)) if adapts else ""
         rows.append((name_of(name), *cells, share))
     harm = ", ".join(
-        f"{name_of(n)} {interval(points[-1], 'harm_rate')}"
+        f"{name_of(n)} {interval(points[-1], 'harm_rate', one_seed=_single(r, n))}"
         for n in in_order(curves)
         if _adapts(points := curves[n])
     )
     better = ", ".join(
-        f"{name_of(n)} {interval(e, '')}" for n, e in r["improvement"].items()
+        f"{name_of(n)} {interval(e, '', one_seed=_single(r, own, n))}"
+        for n, e in r["improvement"].items()
     )
-    admitted = interval(r["admission"], "")
+    admitted = interval(r["admission"], "", one_seed=_single(r, *LEVELS))
     told = [leak["parameter"] for leak in r["leaks"] if leak["told"]]
     facts = [
         f"Worse off after {ks[-1]} episodes than without (share of tasks): {harm}.",
-        f"MAML-PPO is then better on the same task with probability: {better}.",
+        f"{name_of(own)} is then better on the same task with probability: {better}.",
         f"(oracle - DR) / (oracle - random) = {admitted}; the first observation gives "
         f"away {', '.join(told) or 'nothing'}; faults {r['faults']}.",
     ]
@@ -162,7 +193,10 @@ def _adapts(points: Sequence[Mapping[str, Any]]) -> bool:
 
 def _changed(r: Mapping[str, Any]) -> str:
     methods = r["methods"]
-    rows = [(name_of(n), *cells(methods[n])) for n in in_order(methods)]
+    rows = [
+        (name_of(n), *cells(methods[n], one_seed=_alone(r["policies"], n)))
+        for n in in_order(methods)
+    ]
     title = f"### {r['family']}, a change in mid-episode: {r['tasks']} changes"
     return "\n\n".join([title, markdown(COLUMNS, rows)])
 
@@ -177,7 +211,8 @@ def print_changed(c: Changed, console: Console | None = None) -> None:
     for index, column in enumerate(COLUMNS):
         table.add_column(column, justify="right" if index else "left")
     for name, recovery in c.to_dict()["methods"].items():
-        table.add_row(name_of(name), *cells(recovery))
+        one = _alone(c.policies, name)
+        table.add_row(name_of(name), *cells(recovery, one_seed=one))
     (console or Console()).print(table)
 
 
@@ -191,16 +226,20 @@ COLUMNS = (
 )
 
 
-def cells(r: Mapping[str, Any]) -> tuple[str, ...]:
+def _alone(policies: Mapping[str, Sequence[object]], name: str) -> bool:
+    return one_seed(policies, {"dr-finetune": "dr"}.get(name, name))
+
+
+def cells(r: Mapping[str, Any], *, one_seed: bool = False) -> tuple[str, ...]:
     """Return a recovery's figures, from its JSON, for all `COLUMNS` but the first."""
-    levels = [
-        interval(x, "") for x in (r["before"], r["rest"], r["stale"], r["after"][-1])
-    ]
+    shown = (r["before"], r["rest"], r["stale"], r["after"][-1])
+    levels = [interval(x, "", one_seed=one_seed) for x in shown]
     if r["steps"] is None:
         return *levels, "no gain"
-    ends = (r["steps"][k] for k in ("value", "low", "high"))
-    value, low, high = ("never" if x is None else f"{x:.0f}" for x in ends)
-    return *levels, f"{value} [{low}, {high}]"
+    found = (r["steps"][k] for k in ("value", "low", "high"))
+    value, low, high = ("never" if x is None else f"{x:.0f}" for x in found)
+    ends = f"(tasks {low}, {high})" if one_seed else f"[{low}, {high}]"
+    return *levels, f"{value} {ends}"
 
 
 def _filled(path: Path, texts: Mapping[str, str]) -> str:

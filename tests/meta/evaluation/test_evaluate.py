@@ -371,6 +371,38 @@ def test_the_same_seed_gives_the_same_json_and_it_says_everything() -> None:
     assert {"iteration", "env_steps"} <= set(content["policies"]["dr"][0])
 
 
+@pytest.mark.usefixtures("planted_worlds")
+def test_others_can_compute_every_statistic_from_the_raw_scores() -> None:
+    result = measured(
+        planted(0.3),
+        replace(planted(0.6), cfg=replace(planted(0.6).cfg, seed=1)),
+        dr=[planted(0.2, "dr")],
+        oracle=[planted(1.0, "oracle")],
+        tasks=12,
+        episodes=(0, 3),
+    )
+    content = json.loads(result.to_json())
+    scores = {
+        name: {row["episodes"]: np.array(row["returns"]) for row in rows}
+        for name, rows in content["scores"].items()
+    }
+    assert scores["policy"][3].shape == (2, 12)
+    assert len(content["task_hashes"]) == 12
+    floor, ceiling = scores["dr"][0].mean(), scores["oracle"][0].mean()
+    for point in content["curve"]:
+        mine = scores["policy"][point["episodes"]]
+        assert point["return"] == pytest.approx(mine.mean())
+        worse = mine < scores["policy"][0]
+        assert point["harm_rate"] == pytest.approx(worse.mean())
+        share = (mine.mean() - floor) / (ceiling - floor)
+        assert point["normalised"] == pytest.approx(share)
+    pairs = scores["policy"][3][:, None] - scores["dr-finetune"][3][None]
+    wins = ((pairs > 0) + 0.5 * (pairs == 0)).mean()
+    assert content["improvement"]["dr-finetune"]["value"] == pytest.approx(wins)
+    trained = content["policies"]["policy"][1]
+    assert (trained["seed"], trained["config"]["seed"]) == (1, 1)
+
+
 def test_the_curve_extends_the_same_first_episodes() -> None:
     # whether 0 is asked for too changes nothing for 2
     alone, more = run(episodes=(2, 3)), run(episodes=(0, 2, 3))
@@ -414,15 +446,17 @@ def test_table_plot_and_report_show_the_baselines(tmp_path: Path) -> None:
     for text in (console.export_text(), report):
         for name in ("random", "DR", "oracle", "not adapted", "after 2 episodes"):
             assert name in text
-        assert f"{_number(result.baselines['dr'].returns.value)} [" in text
+        # one seed of DR, whose interval is not written as if it covered seeds
+        assert f"{_number(result.baselines['dr'].returns.value)} (tasks " in text
+        assert "(tasks ...) marks one training seed" in text
         assert f"{_number(result.curve[1].returns.value)} [" in text
         assert "2 training seeds" in text
         assert "1,200 adapting" in text
     rows = [line for line in report.splitlines() if line[:1] == "|"]
-    rows = rows[: [row.count("|") == 5 for row in rows].index(False)]
-    for place, name in ((2, "random"), (3, "DR"), (-1, "oracle")):
-        level = result.baselines[name.lower()]
-        assert rows[place].startswith(f"| {name} | {_number(level.returns.value)} [")
+    rows = rows[: [row.count("|") == 6 for row in rows].index(False)]
+    for place, name, mark in ((2, "random", "["), (3, "DR", "("), (-1, "oracle", "(")):
+        value = _number(result.baselines[name.lower()].returns.value)
+        assert rows[place].startswith(f"| {name} | {value} {mark}")
     assert "(curve.png)" in report
     assert (tmp_path / "new/curve.png").stat().st_size > 10_000
     plot(result, tmp_path / "curve.png")
@@ -431,8 +465,14 @@ def test_table_plot_and_report_show_the_baselines(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("planted_worlds")
-def test_a_gap_that_is_not_there_is_said_to_be_undefined(tmp_path: Path) -> None:
-    result = measured(planted(0.5), dr=[planted(1.0, "dr")], tasks=20, episodes=(0, 1))
+@pytest.mark.parametrize(("oracle", "below"), [(1.0, False), (0.6, True)])
+def test_no_share_of_a_gap_is_given_where_there_is_none(
+    tmp_path: Path, oracle: float, below: bool
+) -> None:
+    ends = {"dr": [planted(0.99, "dr")], "oracle": [planted(oracle, "oracle")]}
+    result = measured(planted(0.5), **ends, tasks=20, episodes=(0, 1))
+    assert not result.has_gap
+    assert not result.profiles
     assert all(np.isnan(p.normalised.value) for p in result.curve)
     assert result.episodes_to_90 is None
     content = json.loads(result.to_json(), parse_constant=pytest.fail)
@@ -440,9 +480,26 @@ def test_a_gap_that_is_not_there_is_said_to_be_undefined(tmp_path: Path) -> None
     assert content["normalised"]["1"] == {"value": None, "low": None, "high": None}
     console = Console(width=150, record=True)
     print_table(result, console)
-    assert "undefined" in console.export_text()
     write_report(result, tmp_path)
-    assert "undefined" in (tmp_path / "report.md").read_text()
+    for text in (console.export_text(), (tmp_path / "report.md").read_text()):
+        assert "no gap" in text
+        assert "90 % of the gap: no gap to close" in text
+        assert ("no ceiling here" in text) == below
+
+
+@pytest.mark.usefixtures("planted_worlds")
+def test_methods_trained_on_unlike_env_steps_are_not_compared_in_silence() -> None:
+    long = replace(planted(1.0, "oracle"), env_steps=40_000_000)
+    short = replace(planted(0.2, "dr"), env_steps=12_500)
+    for other, said in ((long, False), (short, True)):
+        mine = replace(planted(0.5), env_steps=40_000_000)
+        dr = replace(other, cfg=replace(other.cfg, method="dr"))
+        result = measured(mine, dr=[dr], oracle=[long], episodes=(0, 1))
+        console = Console(width=150, record=True)
+        print_table(result, console)
+        text = console.export_text()
+        assert ("CAUTION: trained on unlike" in text) == said
+        assert ("DR 12.5 k" in text) == said
 
 
 def test_return_success_and_their_middle_half_are_told_apart() -> None:
