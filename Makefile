@@ -23,8 +23,8 @@ setup: $(INSTALLED) ## make .venv and install Pliant in it, with every version p
 demo: $(INSTALLED) ## meta-train, adapt to unseen objects, draw and film it: runs/demo/
 	$(BIN)/python examples/demo.py
 
-test: $(INSTALLED) ## run the tests
-	$(BIN)/pytest
+test: $(INSTALLED) ## run the tests, on two processes
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 check: $(TYPED) ## lint, format, types and the layers between the packages
 	$(BIN)/ruff check .

@@ -51,12 +51,20 @@ class Trainer:
         cfg: what to train.
         env: its worlds, or this process's share of them.
         learner: what learns.
+
+    Raises:
+        ValueError: for a learner that has nothing to train.
     """
 
     def __init__(self, cfg: TrainCfg, env: Worlds, learner: Learner) -> None:
         self.cfg, self.env, self.learner = cfg, env, learner
         self.theta = on_device(learner.initial(env.obs_dim), env.device)
         leaves = learner.trainable(self.theta)
+        if not leaves:
+            raise ValueError(
+                f"the learner of method {cfg.method!r} has nothing to train: its "
+                "trainable() returned no tensor"
+            )
         self.optimizer = torch.optim.Adam(leaves, lr=cfg.learner.rate)
         self.iteration, self.env_steps = 0, 0
 

@@ -111,6 +111,7 @@ def test_loading_builds_no_worlds(monkeypatch: pytest.MonkeyPatch) -> None:
         assert load_trained(f"shipped:{name}").cfg.family == name
 
 
+@pytest.mark.usefixtures("few_tuning_tasks")
 def test_a_policy_is_trained_evaluated_and_recorded(tmp_path: Path) -> None:
     trained = pliant.train(
         "reach-rotated", "dr", out=tmp_path, iterations=1, tasks=2, threads=1, rate=0.01

@@ -35,6 +35,8 @@ from tasks.locomotion.cheetah_direction import CheetahDirection
 from tasks.registry import FAMILIES, make_family
 from tasks.task import Task
 
+pytestmark = pytest.mark.usefixtures("few_tuning_tasks")
+
 FAMILY = "cheetah-direction"
 HORIZON = 8
 

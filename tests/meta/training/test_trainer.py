@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from meta.experience.rollout import Rollout, by_task, collect, concatenate
+from meta.learners.finetune import FineTune
+from meta.learners.maml import Maml
 from meta.learners.maml_cfg import MamlCfg
 from meta.recipes.registry import make_config
 from meta.registry import METHODS
@@ -130,15 +132,24 @@ def test_a_continued_run_is_the_run_that_was_never_interrupted() -> None:
         assert torch.equal(value, second.theta[name]), name
 
 
+def test_a_learner_with_nothing_to_train_is_refused() -> None:
+    whole = make_trainer(replace(make_config("reach-rotated"), tasks=2, threads=1))
+    assert isinstance(whole.learner, Maml)
+    fixed = FineTune(whole.learner, rate=0.1)
+    with pytest.raises(ValueError, match="'maml' has nothing to train"):
+        Trainer(whole.cfg, whole.env, fixed)
+
+
 # -- what an iteration costs and reports ---------------------------------------------
 
 
 @pytest.mark.parametrize("family", sorted(FAMILIES))
 def test_all_methods_take_equal_env_steps(family: str) -> None:
-    steps: dict[str, float] = {}
+    steps, worlds = dict[str, float](), dict[str, int]()
     for method in METHODS:
         cfg = make_config(family, method)
-        cfg = replace(cfg, tasks=2, threads=1, hidden=(4,))
+        worlds[method] = cfg.worlds
+        cfg = replace(cfg, tasks=2, episodes=5, threads=1, hidden=(4,))
         trainer = make_training(cfg)
         metrics = trainer.step()
         steps[method] = metrics["env_steps"]
@@ -151,7 +162,8 @@ def test_all_methods_take_equal_env_steps(family: str) -> None:
     cfg = make_config(family)
     phases = cfg.learner.inner_steps + cfg.measure_rounds
     horizon = FAMILIES[family].horizon  # pyright: ignore[reportFunctionMemberAccess]
-    assert steps == dict.fromkeys(METHODS, 2 * cfg.episodes * phases * horizon)
+    assert steps == dict.fromkeys(METHODS, 2 * 5 * phases * horizon)
+    assert worlds == dict.fromkeys(METHODS, cfg.worlds)
 
 
 @pytest.mark.parametrize("family", sorted(FAMILIES))
