@@ -148,7 +148,7 @@ def _shown(level: Level, label: str) -> Estimate:
 def _sections(e: Evaluation) -> list[list[tuple[str, ...]]]:
     """Return the table's rows: the floor, the curve, the rivals, the ceiling."""
 
-    def level(shown: Level, method: str) -> tuple[str, str]:
+    def level(shown: Level, method: str) -> tuple[str, ...]:
         one = one_seed(e.policies, method)
         return tuple(text(x, one_seed=one) for x in (shown.returns, shown.success))
 
