@@ -69,9 +69,10 @@ def _draw(axes: Axes, method: Method, runs: list[Path]) -> None:
         [json.loads(line) for line in (run / METRICS).read_text().splitlines()]
         for run in runs
     ]
-    length = min(map(len, rows))
-    steps = np.array([row["env_steps"] for row in rows[0][:length]])[_WINDOW - 1 :]
-    pre, post = (_smooth(rows, f"return_{when}", length) for when in ("pre", "post"))
+    rows = [row[: min(map(len, rows))] for row in rows]
+    window = min(_WINDOW, len(rows[0]))
+    steps = np.array([row["env_steps"] for row in rows[0]])[window - 1 :]
+    pre, post = (_smooth(rows, f"return_{when}", window) for when in ("pre", "post"))
     low, high, steps = post.min(0), post.max(0), steps / 1e6
     axes.fill_between(steps, low, high, color=method.colour, alpha=0.2, lw=0)
     axes.plot(steps, post.mean(0), color=method.colour, label=method.title)
@@ -80,11 +81,12 @@ def _draw(axes: Axes, method: Method, runs: list[Path]) -> None:
         axes.plot(steps, pre.mean(0), ":", color=method.colour, label=label)
 
 
-def _smooth(rows: list[list[dict[str, float]]], key: str, length: int) -> np.ndarray:
+def _smooth(rows: list[list[dict[str, float]]], key: str, window: int) -> np.ndarray:
     """Return moving averages, one row a run."""
-    kernel = np.ones(_WINDOW) / _WINDOW
-    values = [[r[key] for r in row[:length]] for row in rows]
-    return np.stack([np.convolve(v, kernel, "valid") for v in values])
+    kernel = np.ones(window) / window
+    return np.stack(
+        [np.convolve([r[key] for r in row], kernel, "valid") for row in rows]
+    )
 
 
 if __name__ == "__main__":
