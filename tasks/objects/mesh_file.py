@@ -10,8 +10,10 @@ import hashlib
 import importlib
 import math
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import Literal
 
 import mujoco
 import numpy as np
@@ -37,7 +39,14 @@ from tasks.objects.solids import (
 
 SIZES = (0.01, 0.5)
 """Longest side that an object may have [m]."""
+Up = Literal["x", "y", "z"]
 SUFFIXES = (".obj", ".stl", ".xml")
+_UPRIGHT = {
+    "x": ((0, 0, -1), (0, 1, 0), (1, 0, 0)),
+    "y": ((1, 0, 0), (0, 0, -1), (0, 1, 0)),
+    "z": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
+}
+"""Rotations that turn an axis upwards."""
 LOSS = 0.05
 """Share of the volume that parts may add to a mesh without a warning."""
 _SEEN = 400  # directions in which the hull of a mesh is looked at
@@ -46,8 +55,34 @@ _FOOT = 1e-3  # [m]; what is lower carries the object
 _CONCAVITY = 0.05  # CoACD's own default
 
 
-def load_solid(path: Path | str) -> Solid:
+def load_solids(path: Path | str, *, scale: float = 1.0, up: Up = "z") -> list[Solid]:
+    """Read an object, or every one in a folder: sorted by name, equal ones once.
+
+    Args:
+        path: a file, or a folder of files.
+        scale: as for `load_solid`, of all of them.
+        up: as for `load_solid`, of all of them.
+
+    Raises:
+        ValueError: as `load_solid`, or for a folder without an object.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return [load_solid(path, scale=scale, up=up)]
+    files = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
+    solids = [load_solid(file, scale=scale, up=up) for file in files]
+    if not solids:
+        raise ValueError(f"{path}: a folder without {', '.join(SUFFIXES)}")
+    return list({s.name.rpartition("#")[2]: s for s in reversed(solids)}.values())[::-1]
+
+
+def load_solid(path: Path | str, *, scale: float = 1.0, up: Up = "z") -> Solid:
     """Read an object; its name is the file's with a hash of the content.
+
+    Args:
+        path: the file.
+        scale: metres per unit of the file.
+        up: axis of the file that points upwards.
 
     Warns:
         UserWarning: if four convex parts hold notably more than the mesh.
@@ -62,8 +97,15 @@ def load_solid(path: Path | str) -> Solid:
         raise ValueError(f"{path}: an object is a file of {', '.join(SUFFIXES)}")
     if not path.is_file():
         raise ValueError(f"{path}: no such file")
+    if not 0 < scale < math.inf or up not in _UPRIGHT:
+        raise ValueError(
+            f"an object's scale is a positive number and up is one of "
+            f"{', '.join(_UPRIGHT)}, got {scale} and {up!r}"
+        )
     read = _mjcf if path.suffix.lower() == ".xml" else _mesh
-    solid = placed(read(path))
+    solid = placed(read(path, scale * np.array(_UPRIGHT[up], dtype=float)))
+    if (scale, up) != (1.0, "z"):
+        solid = replace(solid, name=f"{solid.name}@{scale:g}{up}")
     com = solid.moments.first / solid.moments.mass
     if toppling_angle(solid, com, floor=_FOOT) <= 0:
         raise ValueError(
@@ -73,8 +115,9 @@ def load_solid(path: Path | str) -> Solid:
     return solid
 
 
-def _mesh(path: Path) -> Solid:
+def _mesh(path: Path, turn: Float[np.ndarray, "3 3"]) -> Solid:
     vertices, faces = _read(path)
+    vertices = vertices @ turn.T
     _check_size(path, vertices)
     _check_closed(path, faces)
     moments = surface_moments(vertices, faces)
@@ -172,7 +215,7 @@ def _convex_parts(
     return parts
 
 
-def _mjcf(path: Path) -> Solid:
+def _mjcf(path: Path, turn: Float[np.ndarray, "3 3"]) -> Solid:
     try:
         model = mujoco.MjModel.from_xml_path(str(path))
     except ValueError as error:
@@ -191,15 +234,17 @@ def _mjcf(path: Path) -> Solid:
             f"{path}: an object has 1 to {MAX_PARTS} geoms that collide, "
             f"got {len(geoms)}"
         )
-    parts = [_geom(path, model, int(i)) for i in geoms]
+    turn = turn @ _rotation(model.body_quat[1])
+    parts = [_geom(path, model, int(i)) @ turn.T for i in geoms]
     _check_size(path, np.concatenate(parts))
-    turn = _rotation(model.body_quat[1])
     name = _name(path, model.mesh_vert.tobytes())
-    solid = Solid(name, tuple(Part(_few(part) @ turn.T) for part in parts))
-    return Solid(name, solid.parts, _body_moments(path, model, volume(solid)))
+    solid = Solid(name, tuple(Part(_few(part)) for part in parts))
+    return Solid(name, solid.parts, _body_moments(path, model, turn, volume(solid)))
 
 
-def _body_moments(path: Path, model: mujoco.MjModel, held: float) -> Moments:
+def _body_moments(
+    path: Path, model: mujoco.MjModel, turn: Float[np.ndarray, "3 3"], held: float
+) -> Moments:
     """The compiler's mass properties of the body, as those of a volume."""
     mass, com = float(model.body_mass[1]), model.body_ipos[1]
     if not mass > 0:
@@ -207,7 +252,6 @@ def _body_moments(path: Path, model: mujoco.MjModel, held: float) -> Moments:
     axes = _rotation(model.body_iquat[1])
     tensor = axes @ np.diag(model.body_inertia[1]) @ axes.T / mass
     spread = np.trace(tensor) / 2 * np.eye(3) - tensor
-    turn = _rotation(model.body_quat[1])
     second = turn @ (spread + np.outer(com, com)) @ turn.T
     return Moments(held, held * turn @ com, held * second)
 

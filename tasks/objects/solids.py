@@ -59,6 +59,16 @@ class MassProperties(NamedTuple):
     """Orientation of the principal axes, wxyz."""
 
 
+class Visual(NamedTuple):
+    """A surface of one colour that is drawn and touches nothing."""
+
+    vertices: Float[np.ndarray, "n 3"]
+    """[m]"""
+    faces: Int[np.ndarray, "m 3"]
+    rgba: tuple[float, float, float, float]
+    """Each from 0 to 1."""
+
+
 @dataclass(frozen=True, eq=False)
 class Solid:
     """A rigid shape of one to four convex parts; see the module for its frame.
@@ -68,6 +78,8 @@ class Solid:
         parts: one to four.
         exact: the moments of the true body at density 1, where the parts only
             approximate it.
+        visual: what is drawn instead of the parts, if there is any; no other property
+            of the solid depends on it.
 
     Raises:
         ValueError: for no part or more than four, more than 60 vertices in one, or one
@@ -77,6 +89,7 @@ class Solid:
     name: str
     parts: tuple[Part, ...]
     exact: Moments | None = None
+    visual: tuple[Visual, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what a bank could not hold."""
@@ -167,7 +180,8 @@ def moved(solid: Solid, shift: Float[np.ndarray, "3"]) -> Solid:
         second = second + cross + cross.T + mass * np.outer(shift, shift)
         exact = Moments(mass, first + mass * shift, second)
     parts = tuple(Part(p.vertices + shift, p.density) for p in solid.parts)
-    return replace(solid, parts=parts, exact=exact)
+    visual = tuple(v._replace(vertices=v.vertices + shift) for v in solid.visual)
+    return replace(solid, parts=parts, exact=exact, visual=visual)
 
 
 def volume(solid: Solid) -> float:
