@@ -45,14 +45,20 @@ def own_objects(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         solids = (
-            [load_solid(path, scale=scale, up=up)]
+            [load_solid(path, scale=scale, up=up, say=_say)]
             if one
-            else load_solids(path, scale=scale, up=up)
+            else load_solids(path, scale=scale, up=up, say=_say)
         )
     for warning in caught:
         if warning.category is UserWarning:
             print(f"pliant: {warning.message}", file=sys.stderr)
     return solids
+
+
+def _say(line: str) -> None:
+    """Say on a terminal why nothing happens for a while."""
+    if sys.stderr.isatty():
+        print(f"pliant: {line}", file=sys.stderr)
 
 
 def check_can_be_written(path: Path | None, suffix: str = "") -> None:

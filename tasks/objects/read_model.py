@@ -1,0 +1,216 @@
+"""An MJCF or URDF file, read by MuJoCo, as the convex geoms of one rigid body.
+
+This runs in a process of its own; see `confined`. Bodies without joints are one body,
+what stands in the world is no part of an object that can move, and geoms that touch
+nothing are drawn only. Where the file is part of a larger model, it is read as that
+model would include it.
+"""
+
+import os
+from pathlib import Path
+from xml.etree import ElementTree
+
+import mujoco
+import numpy as np
+from jaxtyping import Float, Int
+from mujoco import mjtGeom, mjtJoint
+
+from tasks.objects.confined import Arrays, RefusedError
+from tasks.objects.geoms import points_of, surface_of
+from tasks.objects.read_mesh import contents
+from tasks.objects.urdf import urdf_spec
+from tasks.objects.visuals import Visual, packed
+
+SUFFIXES = (".xml", ".urdf")
+MAX_GEOMS = 500
+_ABOVE = 3  # folders above the file's in which what it names may lie
+_SECTIONS = {"asset", "worldbody", "default", "compiler", "option", "include"}
+
+
+def read_model(path: str) -> Arrays:
+    """Read a model; see `mesh_file.Found` for the arrays.
+
+    Raises:
+        RefusedError: for a model that does not compile, or is not one rigid body.
+    """
+    # or a log file would appear in the folder that names are relative to
+    mujoco.set_mju_user_warning(_ignore)  # pyright: ignore[reportAttributeAccessIssue]
+    model = _model(Path(path).resolve())
+    data = mujoco.MjData(model)
+    mujoco.mj_kinematics(model, data)
+    bodies = _object(model)
+    geoms = np.flatnonzero(np.isin(model.geom_bodyid, bodies))
+    solid = [i for i in geoms.tolist() if model.geom_type[i] not in _FLAT]
+    touching = [i for i in solid if model.geom_contype[i] | model.geom_conaffinity[i]]
+    if not touching:  # contacts are then chosen by pairs, or by what includes the file
+        hidden = [i for i in solid if model.geom_group[i] >= 3]
+        touching = hidden or solid
+    if not 1 <= len(touching) <= MAX_GEOMS:
+        raise RefusedError(
+            f"an object has 1 to {MAX_GEOMS} geoms that collide, got {len(touching)}"
+        )
+    seen = [i for i in solid if i not in touching] or touching
+    found = {
+        f"hull{k}": _placed(points_of(model, i), data, i)
+        for k, i in enumerate(touching)
+    }
+    visuals = [_visual(model, data, i) for i in seen if model.geom_group[i] <= 2]
+    return found | _mass(model, data, bodies) | packed(visuals)
+
+
+_FLAT = (mjtGeom.mjGEOM_PLANE.value, mjtGeom.mjGEOM_HFIELD.value)
+
+
+def _ignore(warning: str) -> None:
+    """Do nothing with a warning of the compiler."""
+
+
+def _model(path: Path) -> mujoco.MjModel:
+    """Compile a file; what it names may be given relative to a folder above it."""
+    root = _root(path)
+    first: Exception | None = None
+    for folder in list(path.parents)[: _ABOVE + 1]:
+        os.chdir(folder)
+        try:
+            spec = _spec(path, root, folder)
+            model = spec.compile()
+            return model if model.nbody > 1 else _lifted(spec)
+        except ValueError as error:
+            first = first or error
+            if "file" not in str(error).lower():
+                break
+    raise RefusedError(" ".join(str(first).split()))
+
+
+def _root(path: Path) -> ElementTree.Element:
+    try:
+        return ElementTree.fromstring(contents(path))
+    except ElementTree.ParseError as error:
+        raise RefusedError(f"XML parse error: {error}") from error
+
+
+def _spec(path: Path, root: ElementTree.Element, folder: Path) -> mujoco.MjSpec:
+    if root.tag == "robot":
+        return urdf_spec(root, path.parent)
+    if root.tag == "mujoco" and folder == path.parent:
+        return mujoco.MjSpec.from_file(str(path))
+    if root.tag == "body":
+        body = ElementTree.tostring(root, encoding="unicode")
+        return _parsed(f"<worldbody>{body}</worldbody>")
+    include = f'<include file="{path.relative_to(folder)}"/>'
+    whole = root.tag == "mujoco" or any(child.tag in _SECTIONS for child in root)
+    return _parsed(include if whole else f"<worldbody>{include}</worldbody>")
+
+
+def _parsed(text: str) -> mujoco.MjSpec:
+    return mujoco.MjSpec.from_string(f"<mujoco>{text}</mujoco>")
+
+
+def _lifted(spec: mujoco.MjSpec) -> mujoco.MjModel:
+    """Compile what stands in the world as a body of its own, which has a mass."""
+    outer = mujoco.MjSpec()
+    outer.attach(spec, frame=outer.worldbody.add_body(name="object").add_frame())
+    return outer.compile()
+
+
+def _object(model: mujoco.MjModel) -> Int[np.ndarray, "b"]:
+    """Return the bodies of the object: those fixed to the one that can move.
+
+    Raises:
+        RefusedError: for joints within the object, or several objects.
+    """
+    welded = model.body_weldid
+    solid = ~np.isin(model.geom_type, _FLAT)
+    used = set(welded[model.geom_bodyid[solid]].tolist())
+    moving = [b for b in used if b and _is_free(model, b)]
+    if len(moving) > 1:
+        raise RefusedError(f"holds several objects that move: {_names(model, moving)}")
+    root = moving[0] if moving else 0
+    inner = [b for b in used if b != root and (not moving or _within(model, b, root))]
+    if inner:
+        joint = model.joint(int(model.body_jntadr[inner[0]])).name
+        raise RefusedError(
+            f"articulated: joint {joint!r} moves {_names(model, inner)}; an object is "
+            "one rigid body, fixed or with a free joint"
+        )
+    bodies = np.flatnonzero(welded == root)
+    if moving:
+        return bodies
+    bodies = bodies[bodies > 0]
+    tops = {
+        int(model.body_rootid[b])
+        for b in model.geom_bodyid[solid]
+        if model.body_rootid[b]
+    }
+    if len(tops) > 1:
+        raise RefusedError(f"holds several objects: {_names(model, sorted(tops))}")
+    return bodies[np.isin(model.body_rootid[bodies], list(tops))]
+
+
+def _is_free(model: mujoco.MjModel, body: int) -> bool:
+    """Return whether the joints of a body place it in the world, and no more."""
+    start, count = int(model.body_jntadr[body]), int(model.body_jntnum[body])
+    kinds = model.jnt_type[start : start + count].tolist()
+    slides = kinds.count(mjtJoint.mjJNT_SLIDE.value)
+    at_root = model.body_weldid[model.body_parentid[body]] == 0
+    return at_root and (mjtJoint.mjJNT_FREE.value in kinds or slides > 1)
+
+
+def _within(model: mujoco.MjModel, body: int, root: int) -> bool:
+    while body > root:
+        body = int(model.body_parentid[body])
+    return body == root
+
+
+def _names(model: mujoco.MjModel, bodies: list[int]) -> str:
+    return ", ".join(repr(model.body(b).name or f"body {b}") for b in bodies)
+
+
+def _mass(
+    model: mujoco.MjModel, data: mujoco.MjData, bodies: Int[np.ndarray, "b"]
+) -> Arrays:
+    """Mass, centre of mass, and second moments about it per unit of mass."""
+    masses = model.body_mass[bodies]
+    mass = float(masses.sum())
+    if not mass > 0:
+        raise RefusedError("the body has no mass")
+    com = masses @ data.xipos[bodies] / mass
+    spread = np.zeros((3, 3))
+    for body, share in zip(bodies, masses / mass, strict=True):
+        if share:
+            inertia = model.body_inertia[body] / model.body_mass[body]
+            axes = data.ximat[body].reshape(3, 3)
+            own = axes @ np.diag(inertia.sum() / 2 - inertia) @ axes.T
+            apart = data.xipos[body] - com
+            spread += share * (own + np.outer(apart, apart))
+    return {"mass": np.array(mass), "com": com, "spread": spread}
+
+
+def _visual(model: mujoco.MjModel, data: mujoco.MjData, i: int) -> Visual:
+    vertices, faces = surface_of(model, i)
+    r, g, b, a = (float(c) for c in _colour(model, i))
+    return Visual(_placed(vertices, data, i), faces, (r, g, b, a))
+
+
+def _colour(model: mujoco.MjModel, i: int) -> Float[np.ndarray, "4"]:
+    """Colour of a geom: its own, or its material's times the mean of the texture."""
+    material = int(model.geom_matid[i])
+    if material < 0:
+        return model.geom_rgba[i]
+    colour = np.array(model.mat_rgba[material], dtype=float)
+    for texture in model.mat_texid[material]:
+        if texture >= 0:
+            start = int(model.tex_adr[texture])
+            channels = int(model.tex_nchannel[texture])
+            count = int(model.tex_height[texture]) * int(model.tex_width[texture])
+            pixels = model.tex_data[start : start + count * channels]
+            mean = pixels.reshape(count, channels).mean(0) / 255
+            colour[:3] *= mean[:3] if channels >= 3 else mean[0]
+            break
+    return colour
+
+
+def _placed(
+    points: Float[np.ndarray, "n 3"], data: mujoco.MjData, i: int
+) -> Float[np.ndarray, "n 3"]:
+    return points @ data.geom_xmat[i].reshape(3, 3).T + data.geom_xpos[i]
