@@ -1,8 +1,8 @@
 """A closed surface cut into a few convex parts, once for all.
 
 Meshes are cut by CoACD (Wei et al. 2022, "Approximate convex decomposition for 3D
-meshes with collision-aware concavity and tree search"); where a body is made of convex
-pieces already, those are merged instead if that fills less. What was cut is kept in
+meshes with collision-aware concavity and tree search"). Convex pieces that a body is
+made of are merged instead, which fills less and takes no time. What was cut is kept in
 the folder that PLIANT_CACHE names, or ~/.cache/pliant, under a hash of what it was.
 """
 
@@ -33,7 +33,6 @@ CONVEX = 1.02
 """Times its volume that the hull of a convex mesh may hold."""
 _GIB = 8
 _CONCAVITY = 0.05  # CoACD's own default
-_SMALL = 0.05  # share of the volume that merged pieces may add to be good enough
 _FORMAT = "1"  # to be counted up when the same surface is cut another way
 
 
@@ -55,14 +54,16 @@ def convex_parts(
     Raises:
         RefusedError: if a library is missing, or it takes too long.
     """
-    if not hulls:
-        held = hull_volume(surface.vertices)
-        if held < CONVEX * surface.volume:
-            return [few(surface.vertices)], held
-    if 0 < len(hulls) <= MAX_PARTS:
-        return [few(points) for points in hulls], surface.volume
+    if hulls:
+        parts = [few(points) for points in hulls]
+        if len(parts) <= MAX_PARTS:
+            return parts, surface.volume
+        parts = merged(parts)
+        return parts, volume_of(parts)
+    held = hull_volume(surface.vertices)
+    if held < CONVEX * surface.volume:
+        return [few(surface.vertices)], held
     arrays: Arrays = {"vertices": surface.vertices, "faces": surface.faces}
-    arrays |= {f"hull{i}": points for i, points in enumerate(hulls)}
     kept = _folder() / f"{_key(arrays)}.npz"
     found = _read(kept)
     if found is None:
@@ -80,29 +81,16 @@ def convex_parts(
     return parts, float(found["held"])
 
 
-def cut(vertices: NDArray[Any], faces: NDArray[Any], **hulls: NDArray[Any]) -> Arrays:
-    """Cut a body in a process of its own; see `convex_parts`."""
-    best: list[Points] | None = None
-    held, volume = np.inf, Surface(vertices, faces).volume
-    if hulls:
-        best = merged(list(hulls.values()))
-        held = _together(best)
-    if held > (1 + _SMALL) * volume:
-        found = _decomposed(vertices, faces)
-        filled = _together(found)
-        if filled < held:
-            best, held = found, filled
-    assert best is not None
-    return {f"part{i}": part for i, part in enumerate(best)} | {"held": np.array(held)}
-
-
-def _decomposed(vertices: NDArray[Any], faces: NDArray[Any]) -> list[Points]:
+def cut(vertices: NDArray[Any], faces: NDArray[Any]) -> Arrays:
+    """Cut a mesh in a process of its own; see `convex_parts`."""
     coacd = needed("coacd")
     coacd.set_log_level("error")
     found = coacd.run_coacd(
         coacd.Mesh(vertices, faces), threshold=_CONCAVITY, max_convex_hull=MAX_PARTS
     )
-    return [few(np.asarray(points, dtype=np.float64)) for points, _ in found]
+    parts = [few(np.asarray(points, dtype=np.float64)) for points, _ in found]
+    arrays = {f"part{i}": part for i, part in enumerate(parts)}
+    return arrays | {"held": np.array(volume_of(parts))}
 
 
 def merged(hulls: Sequence[Points]) -> list[Points]:
@@ -129,7 +117,7 @@ def _hull(points: Points) -> "Manifold":
     return needed("manifold3d").Manifold.hull_points(np.ascontiguousarray(points))
 
 
-def _together(parts: Sequence[Points]) -> float:
+def volume_of(parts: Sequence[Points]) -> float:
     """Return the volume of the union of the parts' hulls."""
     return united([_hull(p) for p in parts]).volume()
 

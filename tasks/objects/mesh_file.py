@@ -23,7 +23,6 @@ from tasks.objects.polyhedra import (
     Moments,
     Points,
     few,
-    hull_volume,
     surface_moments,
     tilt,
     triangulate,
@@ -139,6 +138,8 @@ def _solid(
     work = "read_model:read_model" if model else "read_mesh:read_mesh"
     raw = confined(f"tasks.objects.{work}", path=str(path.resolve()))
     name = _name(path, content, raw, scale, up)
+    if "note" in raw:
+        _warn(f"{path}: {raw['note']}: its shape decides them")
     found = (_of_model if model else _of_mesh)(raw, scale, up)
     parts, held = convex_parts(found.surface, found.hulls, say)
     solid = Solid(
@@ -148,7 +149,7 @@ def _solid(
     solid = placed(solid)
     # parts of fewer vertices may have lost a foot
     if toppling_angle(solid, spread_of(solid.moments)[0], floor=_FOOT) <= 0:
-        raise RefusedError(_fallen(solid.vertices, spread_of(solid.moments)[0]))
+        raise RefusedError(_fallen())
     return solid
 
 
@@ -163,26 +164,14 @@ def _of_mesh(raw: Arrays, scale: float, up: Up) -> Found:
             f"the mesh holds {moments.mass:.1e} m^3 of its box's {box:.1e}: no volume"
         )
     _check_stands(surface.vertices, moments, up)
-    shells: list[Surface] = []
-    while f"shell{len(shells)}_faces" in raw:
-        i = len(shells)
-        vertices = raw[f"shell{i}_vertices"] @ turn.T
-        shells.append(Surface(vertices, raw[f"shell{i}_faces"]))
-    convex = all(hull_volume(s.vertices) < 1.02 * s.volume for s in shells)
-    hulls = [shell.vertices for shell in shells] if convex else []
-    return Found(surface, hulls, moments, _seen(raw, turn))
+    return Found(surface, _hulls(raw, turn), moments, _seen(raw, turn))
 
 
 def _of_model(raw: Arrays, scale: float, up: Up) -> Found:
     turn = _turn(scale, up)
-    hulls: list[Points] = []
-    while f"hull{len(hulls)}" in raw:
-        hulls.append(raw[f"hull{len(hulls)}"] @ turn.T)
+    hulls = _hulls(raw, turn)
     points = np.concatenate(hulls)
     _check_size(points, scale)
-    com, spread = turn @ raw["com"], turn @ raw["spread"] @ turn.T
-    unit = Moments(1.0, com, spread + np.outer(com, com))
-    _check_stands(points, unit, up)
     pieces = [few(hull) for hull in hulls]
     surfaces = [Surface(piece, triangulate(piece)) for piece in pieces]
     surface = (
@@ -190,9 +179,23 @@ def _of_model(raw: Arrays, scale: float, up: Up) -> Found:
         if overlapping(surfaces)
         else joined(surfaces)
     )
-    held = surface.volume
-    moments = Moments(held, held * unit.first, held * unit.second)
+    moments = surface_moments(*surface)
+    if "mass" in raw:
+        held, com, spread = (
+            moments.mass,
+            turn @ raw["com"],
+            turn @ raw["spread"] @ turn.T,
+        )
+        moments = Moments(held, held * com, held * (spread + np.outer(com, com)))
+    _check_stands(points, moments, up)
     return Found(surface, pieces, moments, _seen(raw, turn))
+
+
+def _hulls(raw: Arrays, turn: Turn) -> list[Points]:
+    hulls: list[Points] = []
+    while f"hull{len(hulls)}" in raw:
+        hulls.append(raw[f"hull{len(hulls)}"] @ turn.T)
+    return hulls
 
 
 def _seen(raw: Arrays, turn: Turn) -> list[Visual]:
@@ -225,8 +228,8 @@ def _check_stands(vertices: Points, moments: Moments, up: Up) -> None:
     for other in _UPRIGHT:
         turn = np.array(_UPRIGHT[other], dtype=float) @ upright.T
         if other != up and _tilt(vertices @ turn.T, turn @ com) > 0:
-            raise RefusedError(f"{_fallen(vertices, com)} (--up {other} would stand)")
-    raise RefusedError(_fallen(vertices, com))
+            raise RefusedError(f"{_fallen()} (--up {other} would stand)")
+    raise RefusedError(_fallen())
 
 
 def _tilt(vertices: Points, com: Float[np.ndarray, "3"]) -> float:
@@ -234,7 +237,7 @@ def _tilt(vertices: Points, com: Float[np.ndarray, "3"]) -> float:
     return tilt(vertices - low, com - low, _FOOT)
 
 
-def _fallen(vertices: Points, com: Float[np.ndarray, "3"]) -> str:
+def _fallen() -> str:
     return (
         f"the object does not stand on its lowest {1000 * _FOOT:g} mm: turn it, or "
         "give it a foot"
@@ -243,12 +246,15 @@ def _fallen(vertices: Points, com: Float[np.ndarray, "3"]) -> str:
 
 def _check_fill(path: Path, parts: int, more: float) -> None:
     if abs(more) > LOSS:
-        warnings.warn(
+        _warn(
             f"{path}: {parts} convex parts hold {abs(more):.0%} "
             f"{'more' if more > 0 else 'less'} than the object: it collides as its "
-            "parts do; its mass is its own",
-            stacklevel=4,
+            "parts do; its mass is its own"
         )
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, UserWarning, stacklevel=5)
 
 
 def _objects_in(folder: Path) -> list[Path]:
@@ -270,7 +276,8 @@ def _name(path: Path, content: bytes, raw: Arrays, scale: float, up: Up) -> str:
     digest = hashlib.sha256(content)
     if path.suffix.lower() in (".gltf", *read_model.SUFFIXES):
         for array in raw.values():
-            digest.update(array.astype(np.float32).tobytes())
+            if array.dtype.kind == "f":
+                digest.update(array.astype(np.float32).tobytes())
     if (scale, up) != (1.0, "z"):
         digest.update(f"{scale!r} {up}".encode())
     return f"{path.name}#{digest.hexdigest()[:12]}"

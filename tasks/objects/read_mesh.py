@@ -13,8 +13,9 @@ import numpy as np
 from jaxtyping import Float
 
 from tasks.objects.confined import Arrays, RefusedError, needed
+from tasks.objects.cutting import CONVEX
+from tasks.objects.polyhedra import hull_volume
 from tasks.objects.shells import closed_shells, enclosed
-from tasks.objects.solids import MAX_PARTS
 from tasks.objects.visuals import PLAIN, Visual, coloured, packed
 from tasks.objects.welding import Surface, welded
 
@@ -22,6 +23,8 @@ SUFFIXES = (".obj", ".stl", ".ply", ".glb", ".gltf", ".off")
 MAX_BYTES = 200 << 20
 """Size that a file may have."""
 MAX_FACES = 500_000
+MAX_SHELLS = 100
+"""Convex shells that are merged, instead of cutting the mesh."""
 _MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 """Byte-order marks, which some editors put before a text, and their encodings."""
 
@@ -52,9 +55,9 @@ def read_mesh(path: str) -> Arrays:
 
 def _arrays(surface: Surface, shells: list[Surface]) -> Arrays:
     found: Arrays = {"vertices": surface.vertices, "faces": surface.faces}
-    if 1 < len(shells) <= MAX_PARTS:
-        found |= {f"shell{i}_vertices": s.vertices for i, s in enumerate(shells)}
-        found |= {f"shell{i}_faces": s.faces for i, s in enumerate(shells)}
+    convex = all(hull_volume(s.vertices) < CONVEX * s.volume for s in shells)
+    if 1 < len(shells) <= MAX_SHELLS and convex:
+        found |= {f"hull{i}": shell.vertices for i, shell in enumerate(shells)}
     return found
 
 

@@ -6,6 +6,8 @@ nothing are drawn only. Where the file is part of a larger model, it is read as 
 model would include it.
 """
 
+import copy
+import itertools
 import os
 from pathlib import Path
 from xml.etree import ElementTree
@@ -16,15 +18,15 @@ from jaxtyping import Float, Int
 from mujoco import mjtGeom, mjtJoint
 
 from tasks.objects.confined import Arrays, RefusedError
+from tasks.objects.fragments import parsed_xml, spec_of
 from tasks.objects.geoms import points_of, surface_of
-from tasks.objects.read_mesh import contents
-from tasks.objects.urdf import urdf_spec
+from tasks.objects.polyhedra import Points
+from tasks.objects.urdf import urdf_spec, without_impossible_inertia
 from tasks.objects.visuals import Visual, packed
 
 SUFFIXES = (".xml", ".urdf")
 MAX_GEOMS = 500
 _ABOVE = 3  # folders above the file's in which what it names may lie
-_SECTIONS = {"asset", "worldbody", "default", "compiler", "option", "include"}
 
 
 def read_model(path: str) -> Arrays:
@@ -35,7 +37,10 @@ def read_model(path: str) -> Arrays:
     """
     # or a log file would appear in the folder that names are relative to
     mujoco.set_mju_user_warning(_ignore)  # pyright: ignore[reportAttributeAccessIssue]
-    model = _model(Path(path).resolve())
+    file = Path(path).resolve()
+    root = parsed_xml(file)
+    notes = [] if root.tag != "robot" else without_impossible_inertia(root)
+    model = _model(file, root)
     data = mujoco.MjData(model)
     mujoco.mj_kinematics(model, data)
     bodies = _object(model)
@@ -49,13 +54,19 @@ def read_model(path: str) -> Arrays:
         raise RefusedError(
             f"an object has 1 to {MAX_GEOMS} geoms that collide, got {len(touching)}"
         )
-    seen = [i for i in solid if i not in touching] or touching
+    seen = [i for i in solid if i not in touching and model.geom_group[i] <= 2]
     found = {
         f"hull{k}": _placed(points_of(model, i), data, i)
         for k, i in enumerate(touching)
     }
-    visuals = [_visual(model, data, i) for i in seen if model.geom_group[i] <= 2]
-    return found | _mass(model, data, bodies) | packed(visuals)
+    visuals = [_visual(model, data, i) for i in seen or touching]
+    mass = _mass(model, data, bodies)
+    if not _possible(mass, np.concatenate(list(found.values()))):
+        notes.append("mass and inertia are none that its shape can have")
+        mass = {}
+    if notes:
+        found["note"] = np.array("; ".join(notes))
+    return found | mass | packed(visuals)
 
 
 _FLAT = (mjtGeom.mjGEOM_PLANE.value, mjtGeom.mjGEOM_HFIELD.value)
@@ -65,14 +76,17 @@ def _ignore(warning: str) -> None:
     """Do nothing with a warning of the compiler."""
 
 
-def _model(path: Path) -> mujoco.MjModel:
+def _model(path: Path, root: ElementTree.Element) -> mujoco.MjModel:
     """Compile a file; what it names may be given relative to a folder above it."""
-    root = _root(path)
     first: Exception | None = None
-    for folder in list(path.parents)[: _ABOVE + 1]:
+    folders = list(path.parents)[: _ABOVE + 1]
+    # textures are wanted for colours only
+    for textured, folder in itertools.product((True, False), folders):
         os.chdir(folder)
         try:
-            spec = _spec(path, root, folder)
+            spec = _spec(path, copy.deepcopy(root), folder)
+            if not textured:
+                _without_textures(spec)
             model = spec.compile()
             return model if model.nbody > 1 else _lifted(spec)
         except ValueError as error:
@@ -82,28 +96,17 @@ def _model(path: Path) -> mujoco.MjModel:
     raise RefusedError(" ".join(str(first).split()))
 
 
-def _root(path: Path) -> ElementTree.Element:
-    try:
-        return ElementTree.fromstring(contents(path))
-    except ElementTree.ParseError as error:
-        raise RefusedError(f"XML parse error: {error}") from error
+def _without_textures(spec: mujoco.MjSpec) -> None:
+    for material in spec.materials:
+        material.textures = [""] * len(material.textures)
+    for texture in spec.textures:
+        spec.delete(texture)
 
 
 def _spec(path: Path, root: ElementTree.Element, folder: Path) -> mujoco.MjSpec:
     if root.tag == "robot":
         return urdf_spec(root, path.parent)
-    if root.tag == "mujoco" and folder == path.parent:
-        return mujoco.MjSpec.from_file(str(path))
-    if root.tag == "body":
-        body = ElementTree.tostring(root, encoding="unicode")
-        return _parsed(f"<worldbody>{body}</worldbody>")
-    include = f'<include file="{path.relative_to(folder)}"/>'
-    whole = root.tag == "mujoco" or any(child.tag in _SECTIONS for child in root)
-    return _parsed(include if whole else f"<worldbody>{include}</worldbody>")
-
-
-def _parsed(text: str) -> mujoco.MjSpec:
-    return mujoco.MjSpec.from_string(f"<mujoco>{text}</mujoco>")
+    return spec_of(path, root, folder)
 
 
 def _lifted(spec: mujoco.MjSpec) -> mujoco.MjModel:
@@ -128,10 +131,11 @@ def _object(model: mujoco.MjModel) -> Int[np.ndarray, "b"]:
     root = moving[0] if moving else 0
     inner = [b for b in used if b != root and (not moving or _within(model, b, root))]
     if inner:
-        joint = model.joint(int(model.body_jntadr[inner[0]])).name
+        joint = int(model.body_jntadr[inner[0]])
+        kind = mjtJoint(model.jnt_type[joint]).name[6:].lower()
         raise RefusedError(
-            f"articulated: joint {joint!r} moves {_names(model, inner)}; an object is "
-            "one rigid body, fixed or with a free joint"
+            f"articulated: joint {model.joint(joint).name!r} ({kind}) moves "
+            f"{_names(model, inner)}; an object is one rigid body, fixed or free"
         )
     bodies = np.flatnonzero(welded == root)
     if moving:
@@ -163,7 +167,8 @@ def _within(model: mujoco.MjModel, body: int, root: int) -> bool:
 
 
 def _names(model: mujoco.MjModel, bodies: list[int]) -> str:
-    return ", ".join(repr(model.body(b).name or f"body {b}") for b in bodies)
+    names = [repr(model.body(b).name or f"body {b}") for b in bodies]
+    return ", ".join([*names[:3], "..."] if len(names) > 3 else names)
 
 
 def _mass(
@@ -173,7 +178,7 @@ def _mass(
     masses = model.body_mass[bodies]
     mass = float(masses.sum())
     if not mass > 0:
-        raise RefusedError("the body has no mass")
+        return {}
     com = masses @ data.xipos[bodies] / mass
     spread = np.zeros((3, 3))
     for body, share in zip(bodies, masses / mass, strict=True):
@@ -184,6 +189,16 @@ def _mass(
             apart = data.xipos[body] - com
             spread += share * (own + np.outer(apart, apart))
     return {"mass": np.array(mass), "com": com, "spread": spread}
+
+
+def _possible(mass: Arrays, points: Points) -> bool:
+    """Return whether a body within some points can have these mass properties."""
+    if not mass:
+        return False
+    com, slack = mass["com"], 0.1 * np.ptp(points, axis=0)
+    inside = (points.min(0) - slack <= com) & (com <= points.max(0) + slack)
+    farthest = ((points - com) ** 2).sum(1).max()
+    return bool(inside.all()) and float(np.trace(mass["spread"])) <= farthest
 
 
 def _visual(model: mujoco.MjModel, data: mujoco.MjData, i: int) -> Visual:

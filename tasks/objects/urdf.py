@@ -9,6 +9,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import mujoco
+import numpy as np
 
 from tasks.objects import read_mesh
 from tasks.objects.confined import RefusedError
@@ -49,6 +50,41 @@ def urdf_spec(root: ElementTree.Element, folder: Path) -> mujoco.MjSpec:
     compiler.set("balanceinertia", "true")
     text = ElementTree.tostring(root, encoding="unicode")
     return mujoco.MjSpec.from_string(text, assets=assets)
+
+
+def without_impossible_inertia(root: ElementTree.Element) -> list[str]:
+    """Remove all inertias if one is none of a body, and return what to say of it.
+
+    Static things are often given no mass, and others numbers that someone made up.
+    """
+    wrong = [
+        str(link.get("name"))
+        for link in root.iter("link")
+        if (inertial := link.find("inertial")) is not None and not _physical(inertial)
+    ]
+    if not wrong:
+        return []
+    for link in root.iter("link"):
+        for inertial in link.findall("inertial"):
+            link.remove(inertial)
+    return [f"mass and inertia of link {wrong[0]!r} are those of no body"]
+
+
+def _physical(inertial: ElementTree.Element) -> bool:
+    mass, inertia = inertial.find("mass"), inertial.find("inertia")
+    if mass is None or inertia is None:
+        return False
+    try:
+        kg = float(mass.get("value", "0"))
+        xx, yy, zz, xy, xz, yz = (
+            float(inertia.get(f"i{key}", "0"))
+            for key in ("xx", "yy", "zz", "xy", "xz", "yz")
+        )
+    except ValueError:
+        return False
+    moments = np.linalg.eigvalsh([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
+    # each is at most the sum of the two others
+    return kg > 0 and moments[0] > 0 and moments[2] < 1.01 * moments[:2].sum()
 
 
 def _found(name: str, folder: Path) -> Path:
