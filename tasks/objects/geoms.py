@@ -34,7 +34,9 @@ def points_of(model: mujoco.MjModel, i: int) -> Float[np.ndarray, "n 3"]:
         case mjtGeom.mjGEOM_ELLIPSOID:
             return _ball(0.0) * [x, y, z]
         case mjtGeom.mjGEOM_MESH:
-            return _mesh(model, i)[0]
+            # a file may hold vertices of no face
+            vertices, faces = _mesh(model, i)
+            return vertices[np.unique(faces)]
         case _:
             raise RefusedError(
                 "an object is made of boxes, spheres, capsules, cylinders, "

@@ -22,7 +22,7 @@ from tasks.objects.fragments import parsed_xml, spec_of
 from tasks.objects.geoms import points_of, surface_of
 from tasks.objects.polyhedra import Points
 from tasks.objects.urdf import urdf_spec, without_impossible_inertia
-from tasks.objects.visuals import Visual, packed
+from tasks.objects.visuals import Visual, area, packed
 
 SUFFIXES = (".xml", ".urdf")
 MAX_GEOMS = 500
@@ -54,12 +54,11 @@ def read_model(path: str) -> Arrays:
         raise RefusedError(
             f"an object has 1 to {MAX_GEOMS} geoms that collide, got {len(touching)}"
         )
-    seen = [i for i in solid if i not in touching and model.geom_group[i] <= 2]
     found = {
         f"hull{k}": _placed(points_of(model, i), data, i)
         for k, i in enumerate(touching)
     }
-    visuals = [_visual(model, data, i) for i in seen or touching]
+    visuals = _visuals(model, data, solid, touching)
     mass = _mass(model, data, bodies)
     if not _possible(mass, np.concatenate(list(found.values()))):
         notes.append("mass and inertia are none that its shape can have")
@@ -199,6 +198,18 @@ def _possible(mass: Arrays, points: Points) -> bool:
     inside = (points.min(0) - slack <= com) & (com <= points.max(0) + slack)
     farthest = ((points - com) ** 2).sum(1).max()
     return bool(inside.all()) and float(np.trace(mass["spread"])) <= farthest
+
+
+def _visuals(
+    model: mujoco.MjModel, data: mujoco.MjData, solid: list[int], touching: list[int]
+) -> list[Visual]:
+    """Return what is to be seen: of geoms that only are drawn, if they are the body."""
+    drawn = [i for i in solid if model.geom_group[i] <= 2 and _colour(model, i)[3] > 0]
+    bare = [_visual(model, data, i) for i in drawn if i not in touching]
+    both = [_visual(model, data, i) for i in touching]
+    if sum(map(area, bare)) > 0.5 * sum(map(area, both)):
+        return bare
+    return [_visual(model, data, i) for i in drawn] or both
 
 
 def _visual(model: mujoco.MjModel, data: mujoco.MjData, i: int) -> Visual:

@@ -47,6 +47,12 @@ def coloured(
     return visuals
 
 
+def area(visual: Visual) -> float:
+    """Return the area of a surface [m^2]."""
+    a, b, c = visual.vertices[visual.faces].transpose(1, 0, 2)
+    return float(np.linalg.norm(np.cross(b - a, c - a), axis=1).sum()) / 2
+
+
 def simplified(visuals: Sequence[Visual]) -> list[Visual]:
     """Merge vertices of a grid's cells until there are at most `MAX_FACES` triangles.
 
