@@ -19,7 +19,7 @@ from meta.training.run import train as train_run
 from meta.training.trained import SHIPPED, Trained, load_trained, shipped_policies
 from robots.registry import ROBOTS
 from tasks.contract import Worlds
-from tasks.objects.mesh_file import load_solid
+from tasks.objects.mesh_file import Up, load_solid
 from tasks.objects.solids import Solid
 from tasks.registry import FAMILIES, find_family
 from tasks.registry import make_env as make_worlds
@@ -41,14 +41,19 @@ def load(policy: str | Path, device: str = "cpu") -> Trained:
     return load_trained(str(policy), pick_device(device))
 
 
-def load_object(path: str | Path) -> Solid:
-    """Read an object of your own: a closed mesh in metres or an MJCF body.
+def load_object(path: str | Path, *, scale: float = 1.0, up: Up = "z") -> Solid:
+    """Read an object of your own: a closed mesh or an MJCF body.
+
+    Args:
+        path: the file.
+        scale: metres per unit of the file: 0.001 for millimetres.
+        up: axis of the file that points upwards.
 
     Raises:
         ValueError: if it cannot be used, saying why.
         OSError: if it cannot be read.
     """
-    return load_solid(Path(path))
+    return load_solid(Path(path), scale=scale, up=up)
 
 
 def families() -> list[str]:

@@ -1,5 +1,8 @@
 """What all tests share: torch on one thread, which is faster for small tensors."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -13,3 +16,12 @@ def one_torch_thread() -> None:
 def few_tuning_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tune the baselines of an evaluation on two tasks: most of its time goes there."""
     monkeypatch.setattr("meta.evaluation.finetuned._TUNING_TASKS", 2)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What is cut into convex parts is kept apart from the user's own cache."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PLIANT_CACHE", str(folder))
+        yield folder

@@ -7,7 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pliant.cli.names import check_policy, check_split
-from pliant.cli.options import Device, check_can_be_written, numbers, own_object
+from pliant.cli.options import (
+    Device,
+    Up,
+    check_can_be_written,
+    numbers,
+    own_object,
+)
 from pliant.cli.parsing import File, Folder, Numbers, Policies
 from pliant.cli.progress import progress_bar
 
@@ -56,6 +62,10 @@ class Evaluate:
     object: File = None
     """Use your own object in every task: a closed mesh in metres (.obj, .stl) or an
     MJCF body (.xml)."""
+    scale: float = 1.0
+    """Metres per unit of your object's file: 0.001 for millimetres."""
+    up: Up = "z"
+    """Axis of your object's file that points upwards."""
     change: bool = False
     """Measure instead how soon each method recovers when its task changes in the
     middle of an episode."""
@@ -82,7 +92,7 @@ class Evaluate:
             device=device,
         )
         # last, for cutting a mesh into convex parts takes a while
-        cfg = replace(cfg, object=own_object(self.object))
+        cfg = replace(cfg, object=own_object(self.object, self.scale, self.up))
         return (self._recover if self.change else self._adapt)(policies, groups, cfg)
 
     def _adapt(

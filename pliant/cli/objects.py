@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro import conf
 
 from pliant.cli.names import check_known
-from pliant.cli.options import check_can_be_written, own_object
+from pliant.cli.options import Up, check_can_be_written, own_object
 from pliant.cli.parsing import Files
 from pliant.cli.progress import progress_bar
 
@@ -35,6 +35,10 @@ class Objects:
     """Draw the flat ones, for pushing on a table, instead of the graspable."""
     object: Files = ()
     """Your own: closed meshes in metres (.obj, .stl) or MJCF bodies (.xml)."""
+    scale: float = 1.0
+    """Metres per unit of your object's file: 0.001 for millimetres."""
+    up: Up = "z"
+    """Axis of your object's file that points upwards."""
     out: Annotated[Path, conf.arg(metavar="FILE")] = Path("objects.png")
     """The picture."""
 
@@ -60,7 +64,7 @@ class Objects:
             solids: list[Solid] = []
             for path in self.object:
                 progress(len(solids), total)
-                if solid := own_object(path):
+                if solid := own_object(path, self.scale, self.up):
                     solids.append(solid)
             for kind, seed in wanted:
                 progress(len(solids), total)

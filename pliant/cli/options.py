@@ -11,22 +11,54 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from tasks.objects.solids import Solid
 
+Up = Literal["x", "y", "z"]
 Device = Literal["auto", "cpu", "cuda"]
 
 
-def own_object(path: Path | None) -> "Solid | None":
-    """Read a user's object, and report on stderr where it could not be kept exactly."""
+def own_object(path: Path | None, scale: float = 1.0, up: Up = "z") -> "Solid | None":
+    """Read a user's object, and report on stderr where it could not be kept exactly.
+
+    Args:
+        path: the file; None is fine.
+        scale: metres per unit of the file.
+        up: axis of the file that points upwards.
+    """
     if path is None:
         return None
-    from tasks.objects.mesh_file import load_solid
+    [solid] = own_objects(path, scale, up, one=True)
+    return solid
+
+
+def own_objects(
+    path: Path, scale: float = 1.0, up: Up = "z", *, one: bool = False
+) -> "list[Solid]":
+    """Read a user's objects: one of a file, or those of a folder; see `own_object`.
+
+    Args:
+        path: the file or folder.
+        scale: metres per unit of the files.
+        up: axis of the files that points upwards.
+        one: refuse a folder.
+    """
+    from tasks.objects.mesh_file import load_solid, load_solids
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        solid = load_solid(path)
+        solids = (
+            [load_solid(path, scale=scale, up=up, say=_say)]
+            if one
+            else load_solids(path, scale=scale, up=up, say=_say)
+        )
     for warning in caught:
         if warning.category is UserWarning:
             print(f"pliant: {warning.message}", file=sys.stderr)
-    return solid
+    return solids
+
+
+def _say(line: str) -> None:
+    """Say on a terminal why nothing happens for a while."""
+    if sys.stderr.isatty():
+        print(f"pliant: {line}", file=sys.stderr)
 
 
 def check_can_be_written(path: Path | None, suffix: str = "") -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pliant.cli.names import check_policy, check_split
-from pliant.cli.options import check_can_be_written, own_object
+from pliant.cli.options import Up, check_can_be_written, own_object
 from pliant.cli.parsing import File, Policy
 
 
@@ -25,6 +25,10 @@ class Record:
     """Number of episodes to adapt on."""
     object: File = None
     """Use your own object (.obj, .stl, .xml), as for `pliant evaluate`."""
+    scale: float = 1.0
+    """Metres per unit of your object's file: 0.001 for millimetres."""
+    up: Up = "z"
+    """Axis of your object's file that points upwards."""
     out: File = None
     """The recording; FAMILY-SPLIT-SEED.npz by default."""
 
@@ -43,7 +47,7 @@ class Record:
             split=self.split,
             seed=self.seed,
             adapt_episodes=self.adapt_episodes,
-            object=own_object(self.object),
+            object=own_object(self.object, self.scale, self.up),
         )
         family = recording.task.family
         out = self.out or Path(f"{family}-{recording.task.split}-{self.seed}.npz")

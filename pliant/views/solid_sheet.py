@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import mujoco
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, Int, UInt8
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 
@@ -25,10 +25,13 @@ PARTS: tuple[Colour, ...] = (
 _WIDTH, _HEIGHT, _CAPTION, _GAP, _TOP = 240, 180, 66, 6, 56  # [pixels]
 _SIZE = 0.11  # [m] that the diagonal of a solid's box has in the picture
 _APART = 1.0  # [m]
+_AIM = 0.021  # height of the point that the camera looks at, when it has not moved [m]
 
 
 def draw_sheet(solids: Sequence[Solid], *, columns: int) -> bytes:
     """Return a PNG: each solid with its figures, row after row, and the grid.
+
+    What a file shows, if there is any, is drawn to the left of its convex parts.
 
     Args:
         solids: the solids, in the order in which they are drawn.
@@ -41,9 +44,10 @@ def draw_sheet(solids: Sequence[Solid], *, columns: int) -> bytes:
     if not solids:
         raise ValueError("there is no object to draw")
     measured = [(complexity(solid), difficulty(solid)) for solid in solids]
-    columns = min(columns, len(solids))
+    wide = 1 + any(solid.visual for solid in solids)
+    columns = max(1, min(columns // wide, len(solids)))
     rows = -(-len(solids) // columns)
-    across, down = _WIDTH + _GAP, _HEIGHT + _CAPTION
+    across, down = wide * _WIDTH + _GAP, _HEIGHT + _CAPTION
     chart = _chart(solids, measured)
     width = max(columns * across - _GAP, chart.width)
     page = Image.new("RGB", (width, _TOP + rows * down + chart.height), PAPER)
@@ -53,11 +57,14 @@ def draw_sheet(solids: Sequence[Solid], *, columns: int) -> bytes:
     draw.text((14, _TOP / 2), title, INK, face, "lm")
     left = 26 + face.getlength(title)
     about = "a colour for each convex part; all drawn at one size"
+    if wide > 1:
+        about = f"as in the file, and {about}"
     draw.text((left, _TOP / 2), about, FAINT, typeface(14.0), "lm")
     pictures = _pictures(solids)
     for i, (solid, found) in enumerate(zip(solids, measured, strict=True)):
         x, y = i % columns * across, _TOP + i // columns * down
-        page.paste(Image.fromarray(pictures[i]), (x, y))
+        for k, picture in enumerate(pictures[i]):
+            page.paste(Image.fromarray(picture), (x + k * _WIDTH, y))
         _caption(draw, (x + 8, y + _HEIGHT), solid, found)
     page.paste(chart, (0, _TOP + rows * down))
     content = io.BytesIO()
@@ -81,22 +88,34 @@ def _caption(
         draw.text((at[0], at[1] + line), text, FAINT, typeface(12.0), "lm")
 
 
-def _pictures(solids: Sequence[Solid]) -> list[UInt8[np.ndarray, "y x 3"]]:
-    """Draw one scene with all solids in a row, by a camera that slides along it."""
+def _pictures(solids: Sequence[Solid]) -> list[list[UInt8[np.ndarray, "y x 3"]]]:
+    """Draw one scene with all solids in a row, by a camera that slides along it.
+
+    Returns:
+        The pictures of each solid: of what its file shows, if there is any, and of its
+        parts.
+    """
     model = _scene(solids)
     data = mujoco.MjData(model)
     kind = mujoco.mjtState.mjSTATE_INTEGRATION.value
     state = np.empty(mujoco.mj_stateSize(model, kind))
-    drawn: list[UInt8[np.ndarray, "y x 3"]] = []
+    drawn: list[list[UInt8[np.ndarray, "y x 3"]]] = []
     # drawn larger and made smaller, for smooth edges
     with Renderer(model, width=2 * _WIDTH, height=2 * _HEIGHT) as renderer:
-        for i in range(len(solids)):
-            data.qpos[0] = _APART * i
-            mujoco.mj_getState(model, data, state, kind)
-            picture = Image.fromarray(renderer.draw(state))
-            small = picture.resize((_WIDTH, _HEIGHT), Image.Resampling.LANCZOS)
-            drawn.append(np.asarray(small))
+        for i, solid in enumerate(solids):
+            half = _scale(solid) * float(np.ptp(solid.vertices[:, 2])) / 2
+            drawn.append([])
+            for beside in [1, 0] if solid.visual else [0]:
+                data.qpos[:] = _APART * beside, _APART * i, half - _AIM
+                mujoco.mj_getState(model, data, state, kind)
+                picture = Image.fromarray(renderer.draw(state))
+                small = picture.resize((_WIDTH, _HEIGHT), Image.Resampling.LANCZOS)
+                drawn[-1].append(np.asarray(small))
     return drawn
+
+
+def _scale(solid: Solid) -> float:
+    return _SIZE / float(np.linalg.norm(np.ptp(solid.vertices, axis=0)))
 
 
 def _scene(solids: Sequence[Solid]) -> mujoco.MjModel:
@@ -109,7 +128,8 @@ def _scene(solids: Sequence[Solid]) -> mujoco.MjModel:
     )
     eye = spec.worldbody.add_body(name="eye", explicitinertial=True, mass=1)
     eye.inertia = np.ones(3)
-    eye.add_joint(type=mujoco.mjtJoint.mjJNT_SLIDE, axis=[0, 1, 0])
+    for axis in np.eye(3):
+        eye.add_joint(type=mujoco.mjtJoint.mjJNT_SLIDE, axis=axis)
     # from the side of the long edges, and from above
     eye.add_camera(
         name=OVERVIEW,
@@ -119,15 +139,48 @@ def _scene(solids: Sequence[Solid]) -> mujoco.MjModel:
     )
     eye.add_light(pos=[-0.3, -0.5, 0.8], dir=[0.3, 0.5, -0.8], diffuse=[0.5] * 3)
     for i, solid in enumerate(solids):
-        scale = _SIZE / np.linalg.norm(np.ptp(solid.vertices, axis=0))
-        body = spec.worldbody.add_body(pos=[0, _APART * i, 0])
-        for k, part in enumerate(solid.parts):
-            mesh = f"{i}:{k}"
-            spec.add_mesh(name=mesh, uservert=(scale * part.vertices).ravel().tolist())
-            body.add_geom(
-                type=mujoco.mjtGeom.mjGEOM_MESH, meshname=mesh, rgba=_rgba(PARTS[k])
+        parts = [
+            (part.vertices, faces, _rgba(colour))
+            for part, faces, colour in zip(
+                solid.parts, solid.triangles, PARTS, strict=False
             )
+        ]
+        for beside, surfaces in enumerate((parts, solid.visual)):
+            body = spec.worldbody.add_body(pos=[_APART * beside, _APART * i, 0])
+            for k, (vertices, faces, rgba) in enumerate(surfaces):
+                _add_surface(
+                    spec,
+                    body,
+                    f"{i}:{beside}:{k}",
+                    _scale(solid) * vertices,
+                    faces,
+                    rgba,
+                )
     return spec.compile()
+
+
+def _add_surface(
+    spec: mujoco.MjSpec,
+    body: mujoco.MjsBody,
+    name: str,
+    vertices: Float[np.ndarray, "n 3"],
+    faces: Int[np.ndarray, "m 3"],
+    rgba: tuple[float, float, float, float],
+) -> None:
+    spec.add_mesh(
+        name=name,
+        uservert=vertices.ravel().tolist(),
+        userface=faces.ravel().tolist(),
+        # one that is open or flat encloses nothing
+        inertia=mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL,
+    )
+    body.add_geom(
+        type=mujoco.mjtGeom.mjGEOM_MESH,
+        meshname=name,
+        rgba=rgba,
+        contype=0,
+        conaffinity=0,
+    )
 
 
 def _chart(

@@ -1,296 +1,283 @@
-"""A user's own object, as a solid: a closed mesh (.obj, .stl) or an MJCF body (.xml).
+"""A user's own object, as a solid: a mesh file, or a model in MJCF or URDF.
 
-Meshes are read by trimesh and cut into convex parts by CoACD (Wei et al. 2022,
-"Approximate convex decomposition for 3D meshes with collision-aware concavity and tree
-search"); both are in the extra `objects`. Volume and inertia are those of the mesh
-itself, not of its parts. The object is moved, but stands as it does in the file.
+A file is read in a process of its own, judged by what costs nothing, and cut into
+convex parts only then. Volume and inertia are those of the body itself, not of its
+parts. The object is moved, and stands as it does in the file, one axis turned upwards.
 """
 
 import hashlib
-import importlib
 import math
+import re
 import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import ModuleType
+from typing import Literal, NamedTuple
 
-import mujoco
 import numpy as np
-from jaxtyping import Float, Int
-from mujoco import mjtGeom
+from jaxtyping import Float
 
+from tasks.objects import read_mesh, read_model
+from tasks.objects.confined import Arrays, RefusedError, confined
+from tasks.objects.cutting import convex_parts
 from tasks.objects.polyhedra import (
     Moments,
-    loft,
-    superellipse,
+    Points,
+    few,
     surface_moments,
+    tilt,
     triangulate,
 )
-from tasks.objects.solids import (
-    MAX_PARTS,
-    MAX_VERTICES,
-    Part,
-    Solid,
-    placed,
-    toppling_angle,
-    volume,
-)
+from tasks.objects.shells import joined, manifold_of, overlapping, surface_of, united
+from tasks.objects.solids import Part, Solid, placed, spread_of, toppling_angle
+from tasks.objects.visuals import Visual, unpacked
+from tasks.objects.welding import Surface
 
 SIZES = (0.01, 0.5)
 """Longest side that an object may have [m]."""
-SUFFIXES = (".obj", ".stl", ".xml")
+SUFFIXES = read_mesh.SUFFIXES + read_model.SUFFIXES
 LOSS = 0.05
 """Share of the volume that parts may add to a mesh without a warning."""
-_SEEN = 400  # directions in which the hull of a mesh is looked at
-_CONVEX = 1.02  # times its volume that the hull of a convex mesh may hold
+Up = Literal["x", "y", "z"]
+Turn = Float[np.ndarray, "3 3"]
 _FOOT = 1e-3  # [m]; what is lower carries the object
-_CONCAVITY = 0.05  # CoACD's own default
+_UPRIGHT = {
+    "x": ((0, 0, -1), (0, 1, 0), (1, 0, 0)),
+    "y": ((1, 0, 0), (0, 0, -1), (0, 1, 0)),
+    "z": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
+}
+"""Rotations that turn an axis upwards."""
 
 
-def load_solid(path: Path | str) -> Solid:
+class Found(NamedTuple):
+    """A file's object, in metres and upright."""
+
+    surface: Surface
+    """Of the body, closed."""
+    hulls: list[Points]
+    """Convex pieces that it is made of; none if it is not known to be."""
+    moments: Moments
+    visual: list[Visual]
+
+
+def load_solids(
+    path: Path | str,
+    *,
+    scale: float = 1.0,
+    up: Up = "z",
+    say: Callable[[str], None] | None = None,
+) -> list[Solid]:
+    """Read an object, or every one in a folder: sorted by name, equal ones once.
+
+    Files that another file of the folder names, such as the meshes of a model, are no
+    objects of their own.
+
+    Args:
+        path: a file, or a folder of files.
+        scale: as for `load_solid`, of all of them.
+        up: as for `load_solid`, of all of them.
+        say: as for `load_solid`.
+
+    Raises:
+        ValueError: as `load_solid`, or for a folder without an object.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return [load_solid(path, scale=scale, up=up, say=say)]
+    files = _objects_in(path)
+    if not files:
+        raise ValueError(f"{path}: the folder holds no file of {', '.join(SUFFIXES)}")
+    solids: dict[str, Solid] = {}
+    for file in files:
+        solid = load_solid(file, scale=scale, up=up, say=say)
+        solids.setdefault(solid.name.rpartition("#")[2], solid)
+    return list(solids.values())
+
+
+def load_solid(
+    path: Path | str,
+    *,
+    scale: float = 1.0,
+    up: Up = "z",
+    say: Callable[[str], None] | None = None,
+) -> Solid:
     """Read an object; its name is the file's with a hash of the content.
 
+    Args:
+        path: the file.
+        scale: metres per unit of the file.
+        up: axis of the file that points upwards.
+        say: told, in one line, what is going to take a while.
+
     Warns:
-        UserWarning: if four convex parts hold notably more than the mesh.
+        UserWarning: if four convex parts hold notably more or less than the object.
 
     Raises:
         ValueError: for a file that is missing, of another kind or cannot be read, and
-            for an object that is not closed, finite, solid, of a likely size in metres,
-            or not standing.
+            for an object that is not closed, finite, rigid, of a likely size, or not
+            standing. The message is one line that begins with the path.
     """
     path = Path(path)
-    if path.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"{path}: an object is a file of {', '.join(SUFFIXES)}")
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file")
-    read = _mjcf if path.suffix.lower() == ".xml" else _mesh
-    solid = placed(read(path))
-    com = solid.moments.first / solid.moments.mass
-    if toppling_angle(solid, com, floor=_FOOT) <= 0:
+    if not 0 < scale < math.inf or up not in _UPRIGHT:
         raise ValueError(
-            f"{path}: the object does not stand on its lowest {1000 * _FOOT:g} mm as "
-            "it is in the file, z up: turn it, or give it a foot"
+            "an object's scale is a positive number and up is one of "
+            f"{', '.join(_UPRIGHT)}; got {scale} and {up!r}"
         )
+    try:
+        return _solid(path, scale, up, say)
+    except RefusedError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _solid(
+    path: Path, scale: float, up: Up, say: Callable[[str], None] | None
+) -> Solid:
+    if path.suffix.lower() not in SUFFIXES:
+        raise RefusedError(f"an object is a file of {', '.join(SUFFIXES)}")
+    content = read_mesh.contents(path)
+    model = path.suffix.lower() in read_model.SUFFIXES
+    work = "read_model:read_model" if model else "read_mesh:read_mesh"
+    raw = confined(f"tasks.objects.{work}", path=str(path.resolve()))
+    name = _name(path, content, raw, scale, up)
+    if "note" in raw:
+        _warn(f"{path}: {raw['note']}: its shape decides them")
+    found = (_of_model if model else _of_mesh)(raw, scale, up)
+    parts, held = convex_parts(found.surface, found.hulls, say)
+    solid = Solid(
+        name, tuple(map(Part, parts)), found.moments, visual=tuple(found.visual)
+    )
+    _check_fill(path, len(parts), held / found.moments.mass - 1)
+    solid = placed(solid)
+    # parts of fewer vertices may have lost a foot
+    if toppling_angle(solid, spread_of(solid.moments)[0], floor=_FOOT) <= 0:
+        raise RefusedError(_fallen())
     return solid
 
 
-def _mesh(path: Path) -> Solid:
-    vertices, faces = _read(path)
-    _check_size(path, vertices)
-    _check_closed(path, faces)
-    moments = surface_moments(vertices, faces)
-    if moments.mass < 0:
-        moments = surface_moments(vertices, faces[:, ::-1])
-    box = float(np.ptp(vertices, axis=0).prod())
+def _of_mesh(raw: Arrays, scale: float, up: Up) -> Found:
+    turn = _turn(scale, up)
+    surface = Surface(raw["vertices"] @ turn.T, raw["faces"])
+    _check_size(surface.vertices, scale)
+    moments = surface_moments(*surface)
+    box = float(np.ptp(surface.vertices, axis=0).prod())
     if moments.mass < 1e-3 * box:
-        raise ValueError(
-            f"{path}: the mesh holds {moments.mass:.1e} m^3 of its box's {box:.1e}: "
-            "no volume, or not all faces turned outwards"
+        raise RefusedError(
+            f"the mesh holds {moments.mass:.1e} m^3 of its box's {box:.1e}: no volume"
         )
-    parts = _convex_parts(path, vertices, faces, moments.mass)
-    return Solid(_name(path, b""), tuple(Part(_few(p)) for p in parts), moments)
+    _check_stands(surface.vertices, moments, up)
+    return Found(surface, _hulls(raw, turn), moments, _seen(raw, turn))
 
 
-def _read(
-    path: Path,
-) -> tuple[Float[np.ndarray, "n 3"], Int[np.ndarray, "m 3"]]:
-    """Vertices that are used, equal ones merged, and faces with three of them."""
-    trimesh = _needed("trimesh")
-    try:
-        mesh = trimesh.load_mesh(path, process=False)
-        vertices = np.asarray(mesh.vertices, dtype=np.float64)
-        faces = np.asarray(mesh.faces, dtype=np.int64)
-    # readers raise whatever they stumble over
-    except Exception as error:
-        said = " ".join(str(error).split())
-        raise ValueError(f"{path}: cannot be read: {said}") from error
-    if not len(faces):
-        raise ValueError(f"{path}: the mesh is empty")
-    if not np.isfinite(vertices).all():
-        raise ValueError(f"{path}: the mesh has coordinates that are not finite")
-    corners = np.round(vertices[faces.flatten()], 8)
-    vertices, places = np.unique(corners, axis=0, return_inverse=True)
-    faces = places.reshape(-1, 3)
-    distinct = (faces != np.roll(faces, 1, axis=1)).all(1)
-    return vertices, faces[distinct]
-
-
-def _check_closed(path: Path, faces: Int[np.ndarray, "m 3"]) -> None:
-    """Every edge is run along as often one way as the other."""
-    sides = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
-    edges, places = np.unique(np.sort(sides, axis=1), axis=0, return_inverse=True)
-    way = np.where(sides[:, 0] < sides[:, 1], 1, -1)
-    uses = np.bincount(places.ravel(), minlength=len(edges))
-    excess = np.bincount(places.ravel(), weights=way, minlength=len(edges))
-    if (uses % 2).any():
-        raise ValueError(
-            f"{path}: the mesh is open, at {int((uses % 2).sum())} edges a face is "
-            "missing: make it watertight"
+def _of_model(raw: Arrays, scale: float, up: Up) -> Found:
+    turn = _turn(scale, up)
+    hulls = _hulls(raw, turn)
+    points = np.concatenate(hulls)
+    _check_size(points, scale)
+    pieces = [few(hull) for hull in hulls]
+    surfaces = [Surface(piece, triangulate(piece)) for piece in pieces]
+    surface = (
+        surface_of(united([manifold_of(s) for s in surfaces]))
+        if overlapping(surfaces)
+        else joined(surfaces)
+    )
+    moments = surface_moments(*surface)
+    if "mass" in raw:
+        held, com, spread = (
+            moments.mass,
+            turn @ raw["com"],
+            turn @ raw["spread"] @ turn.T,
         )
-    if excess.any():
-        raise ValueError(
-            f"{path}: neighbouring faces of the mesh look to different sides: turn "
-            "all normals outwards"
-        )
+        moments = Moments(held, held * com, held * (spread + np.outer(com, com)))
+    _check_stands(points, moments, up)
+    return Found(surface, pieces, moments, _seen(raw, turn))
 
 
-def _check_size(path: Path, vertices: Float[np.ndarray, "n 3"]) -> None:
+def _hulls(raw: Arrays, turn: Turn) -> list[Points]:
+    hulls: list[Points] = []
+    while f"hull{len(hulls)}" in raw:
+        hulls.append(raw[f"hull{len(hulls)}"] @ turn.T)
+    return hulls
+
+
+def _seen(raw: Arrays, turn: Turn) -> list[Visual]:
+    return [v._replace(vertices=v.vertices @ turn.T) for v in unpacked(raw)]
+
+
+def _turn(scale: float, up: Up) -> Turn:
+    return scale * np.array(_UPRIGHT[up], dtype=float)
+
+
+def _check_size(vertices: Points, scale: float) -> None:
     lengths = np.ptp(vertices, axis=0)
     size, (least, most) = float(lengths.max()), SIZES
     if not least <= size <= most:
-        hint = " (millimetres? scale it by 0.001)" if size <= 1000 * most else ""
-        hint = hint if size > most else ""
-        raise ValueError(
-            f"{path}: the object is {size:g} m long; lengths are in metres, from "
+        small = least <= size / 1000 <= most
+        hint = f" (in millimetres? --scale {0.001 * scale:g})" if small else ""
+        raise RefusedError(
+            f"the object is {size:g} m long; lengths are in metres, from "
             f"{least:g} to {most:g}{hint}"
         )
     if lengths.min() < 1e-3 * size:
-        raise ValueError(f"{path}: the object is flat, it has no volume")
+        raise RefusedError("the object is flat, it has no volume")
 
 
-def _convex_parts(
-    path: Path,
-    vertices: Float[np.ndarray, "n 3"],
-    faces: Int[np.ndarray, "m 3"],
-    held: float,
-) -> list[Float[np.ndarray, "_ 3"]]:
-    """One to four convex bodies that together are about the mesh."""
-    if _hull_volume(vertices) < _CONVEX * held:
-        return [vertices]
-    coacd = _needed("coacd")
-    coacd.set_log_level("error")
-    found = coacd.run_coacd(
-        coacd.Mesh(vertices, faces), threshold=_CONCAVITY, max_convex_hull=MAX_PARTS
+def _check_stands(vertices: Points, moments: Moments, up: Up) -> None:
+    com = spread_of(moments)[0]
+    if _tilt(vertices, com) > 0:
+        return
+    upright = np.array(_UPRIGHT[up], dtype=float)
+    for other in _UPRIGHT:
+        turn = np.array(_UPRIGHT[other], dtype=float) @ upright.T
+        if other != up and _tilt(vertices @ turn.T, turn @ com) > 0:
+            raise RefusedError(f"{_fallen()} (--up {other} would stand)")
+    raise RefusedError(_fallen())
+
+
+def _tilt(vertices: Points, com: Float[np.ndarray, "3"]) -> float:
+    low = np.array([0.0, 0.0, vertices[:, 2].min()])
+    return tilt(vertices - low, com - low, _FOOT)
+
+
+def _fallen() -> str:
+    return (
+        f"the object does not stand on its lowest {1000 * _FOOT:g} mm: turn it, or "
+        "give it a foot"
     )
-    parts = [np.asarray(points, dtype=np.float64) for points, _ in found]
-    more = sum(_hull_volume(part) for part in parts) / held - 1
-    if more > LOSS:
-        warnings.warn(
-            f"{path}: {len(parts)} convex parts hold {more:.0%} more than the mesh: "
-            "hollows are filled where things touch it; its mass is that of the mesh",
-            stacklevel=2,
+
+
+def _check_fill(path: Path, parts: int, more: float) -> None:
+    if abs(more) > LOSS:
+        _warn(
+            f"{path}: {parts} convex parts hold {abs(more):.0%} "
+            f"{'more' if more > 0 else 'less'} than the object: it collides as its "
+            "parts do; its mass is its own"
         )
-    return parts
 
 
-def _mjcf(path: Path) -> Solid:
-    try:
-        model = mujoco.MjModel.from_xml_path(str(path))
-    except ValueError as error:
-        raise ValueError(f"{path}: {' '.join(str(error).split())}") from error
-    if model.nbody != 2:
-        raise ValueError(
-            f"{path}: an object is one body with geoms, got {model.nbody - 1} bodies"
-        )
-    geoms = [
-        i
-        for i in np.flatnonzero(model.geom_bodyid == 1)
-        if model.geom_contype[i] or model.geom_conaffinity[i]
-    ]
-    if not 1 <= len(geoms) <= MAX_PARTS:
-        raise ValueError(
-            f"{path}: an object has 1 to {MAX_PARTS} geoms that collide, "
-            f"got {len(geoms)}"
-        )
-    parts = [_geom(path, model, int(i)) for i in geoms]
-    _check_size(path, np.concatenate(parts))
-    turn = _rotation(model.body_quat[1])
-    name = _name(path, model.mesh_vert.tobytes())
-    solid = Solid(name, tuple(Part(_few(part) @ turn.T) for part in parts))
-    return Solid(name, solid.parts, _body_moments(path, model, volume(solid)))
+def _warn(message: str) -> None:
+    warnings.warn(message, UserWarning, stacklevel=5)
 
 
-def _body_moments(path: Path, model: mujoco.MjModel, held: float) -> Moments:
-    """The compiler's mass properties of the body, as those of a volume."""
-    mass, com = float(model.body_mass[1]), model.body_ipos[1]
-    if not mass > 0:
-        raise ValueError(f"{path}: the body has no mass")
-    axes = _rotation(model.body_iquat[1])
-    tensor = axes @ np.diag(model.body_inertia[1]) @ axes.T / mass
-    spread = np.trace(tensor) / 2 * np.eye(3) - tensor
-    turn = _rotation(model.body_quat[1])
-    second = turn @ (spread + np.outer(com, com)) @ turn.T
-    return Moments(held, held * turn @ com, held * second)
-
-
-def _geom(path: Path, model: mujoco.MjModel, i: int) -> Float[np.ndarray, "n 3"]:
-    """Points of a geom, or of a polyhedron in it, in the frame of the body."""
-    x, y, z = (float(length) for length in model.geom_size[i])
-    kind = mjtGeom(model.geom_type[i])
-    match kind:
-        case mjtGeom.mjGEOM_BOX:
-            signs = np.array(np.meshgrid([-1, 1], [-1, 1], [-1, 1])).reshape(3, -1).T
-            points = signs * [x, y, z]
-        case mjtGeom.mjGEOM_CYLINDER:
-            disc = x * superellipse(1.0, MAX_VERTICES // 2)
-            points = loft([(disc, -y), (disc, y)])
-        case mjtGeom.mjGEOM_SPHERE:
-            points = x * _ball(0.0)
-        case mjtGeom.mjGEOM_CAPSULE:
-            points = x * _ball(y / x)
-        case mjtGeom.mjGEOM_ELLIPSOID:
-            points = _ball(0.0) * [x, y, z]
-        case mjtGeom.mjGEOM_MESH:
-            mesh = model.mesh(int(model.geom_dataid[i]))
-            start, count = int(mesh.vertadr[0]), int(mesh.vertnum[0])
-            points = model.mesh_vert[start : start + count].astype(np.float64)
-        case _:
-            raise ValueError(
-                f"{path}: an object is made of boxes, spheres, capsules, cylinders, "
-                f"ellipsoids and meshes, got {kind.name[6:].lower()}"
+def _objects_in(folder: Path) -> list[Path]:
+    """Return the objects of a folder, sorted, without what other files of it name."""
+    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
+    named: set[Path] = set()
+    for file in files:
+        if file.suffix.lower() in read_model.SUFFIXES and file.is_file():
+            text = read_mesh.contents(file).decode(errors="replace")
+            names: Sequence[str] = re.findall(
+                r"\bfile(?:name)?\s*=\s*[\"']([^\"']+)", text
             )
-    return points @ _rotation(model.geom_quat[i]).T + model.geom_pos[i]
+            named |= {folder / Path(name).name for name in names}
+    return [file for file in files if file not in named]
 
 
-def _ball(half: float) -> Float[np.ndarray, "n 3"]:
-    """Points of the unit sphere, its halves drawn apart along z by 2 `half`."""
-    ring, pole = superellipse(1.0, 9), np.zeros((1, 2))
-    rings = [(pole, -1 - half), (pole, 1 + half)]
-    for side in (-1, 1):
-        angles = [side * step * math.pi / 6 for step in (0, 1, 2)]
-        rings += [(ring * math.cos(a), math.sin(a) + side * half) for a in angles]
-    return loft(rings)
-
-
-def _few(points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "m 3"]:
-    """Points whose hull is about that of all, few enough for a part."""
-    count = _SEEN
-    kept = _extreme(points, count)
-    while len(kept) > MAX_VERTICES:
-        count = int(0.9 * count)
-        kept = _extreme(points, count)
-    return kept
-
-
-def _extreme(points: Float[np.ndarray, "n 3"], count: int) -> Float[np.ndarray, "m 3"]:
-    """Return the outermost vertices in directions spread evenly over a sphere."""
-    z = 1 - (2 * np.arange(count) + 1) / count
-    turn = np.arange(count) * math.pi * (3 - math.sqrt(5))  # the golden angle
-    across = np.sqrt(1 - z * z)
-    ways = np.stack([across * np.cos(turn), across * np.sin(turn), z], axis=1)
-    scaled = points / np.ptp(points, axis=0)
-    return points[np.unique((scaled @ ways.T).argmax(0))]
-
-
-def _hull_volume(points: Float[np.ndarray, "n 3"]) -> float:
-    seen = _extreme(points, _SEEN)
-    return surface_moments(seen, triangulate(seen)).mass
-
-
-def _rotation(quat: Float[np.ndarray, "4"]) -> Float[np.ndarray, "3 3"]:
-    matrix = np.empty(9)
-    mujoco.mju_quat2Mat(matrix, quat)
-    return matrix.reshape(3, 3)
-
-
-def _name(path: Path, more: bytes) -> str:
-    digest = hashlib.sha256(path.read_bytes() + more).hexdigest()
-    return f"{path.name}#{digest[:12]}"
-
-
-def _needed(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise ValueError(
-            f"reading a mesh needs {name}: pip install 'pliant[objects]'"
-        ) from error
+def _name(path: Path, content: bytes, raw: Arrays, scale: float, up: Up) -> str:
+    """Name an object by its file and a hash of all that was read, by this file too."""
+    digest = hashlib.sha256(content)
+    if path.suffix.lower() in (".gltf", *read_model.SUFFIXES):
+        for array in raw.values():
+            if array.dtype.kind == "f":
+                digest.update(array.astype(np.float32).tobytes())
+    if (scale, up) != (1.0, "z"):
+        digest.update(f"{scale!r} {up}".encode())
+    return f"{path.name}#{digest.hexdigest()[:12]}"

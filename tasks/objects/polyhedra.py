@@ -7,6 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+MAX_VERTICES = 60
+"""Most vertices of a part."""
+Points = Float[np.ndarray, "_ 3"]
+_SEEN = 400  # directions in which the hull of many points is looked at
 _FLAT = 1e-6  # volume below which a part has none, in cubes of its size
 _JOGGLE = 1e-8  # in sizes of a part
 
@@ -151,3 +155,50 @@ def loft(
     return np.concatenate(
         [np.insert(outline, 2, height, axis=1) for outline, height in rings]
     )
+
+
+def few(points: Points) -> Points:
+    """Return points whose hull is about that of all, few enough for a part."""
+    count = _SEEN
+    kept = _extreme(points, count)
+    while len(kept) > MAX_VERTICES:
+        count = int(0.9 * count)
+        kept = _extreme(points, count)
+    return kept
+
+
+def hull_volume(points: Points) -> float:
+    """Return about the volume of the convex hull of many points."""
+    seen = _extreme(points, _SEEN)
+    return surface_moments(seen, triangulate(seen)).mass
+
+
+def _extreme(points: Points, count: int) -> Points:
+    """Return the outermost vertices in directions spread evenly over a sphere."""
+    z = 1 - (2 * np.arange(count) + 1) / count
+    turn = np.arange(count) * math.pi * (3 - math.sqrt(5))  # the golden angle
+    across = np.sqrt(1 - z * z)
+    ways = np.stack([across * np.cos(turn), across * np.sin(turn), z], axis=1)
+    scaled = points / np.ptp(points, axis=0)
+    return points[np.unique((scaled @ ways.T).argmax(0))]
+
+
+def tilt(
+    vertices: Points, com: Sequence[float] | Float[np.ndarray, "3"], floor: float
+) -> float:
+    """Return `toppling_angle` of any body that stands on z = 0.
+
+    Args:
+        vertices: of the body [m].
+        com: its centre of mass [m].
+        floor: vertices below this height carry it [m].
+    """
+    x, y, z = com
+    feet = vertices[vertices[:, 2] < floor, :2]
+    support = feet[outline(feet)]
+    if len(support) < 3:
+        return -math.pi / 2
+    edges = np.roll(support, -1, axis=0) - support
+    inward = np.stack([-edges[:, 1], edges[:, 0]], 1)
+    inward /= np.linalg.norm(inward, axis=1, keepdims=True)
+    return math.atan2((inward * ([x, y] - support)).sum(1).min(), z)

@@ -15,11 +15,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from tasks.objects.polyhedra import Moments, outline, surface_moments, triangulate
+from tasks.objects.polyhedra import (
+    MAX_VERTICES,
+    Moments,
+    surface_moments,
+    tilt,
+    triangulate,
+)
+from tasks.objects.visuals import Visual, from_lists, to_lists
 
 MAX_PARTS = 4
-MAX_VERTICES = 60
-"""Most vertices of a part."""
 TRAITS = (
     "com x",
     "com y",
@@ -32,7 +37,6 @@ TRAITS = (
     "fill",
 )
 """Names of the numbers that `traits` returns."""
-
 
 Point = Sequence[float] | Float[np.ndarray, "3"]
 
@@ -68,6 +72,8 @@ class Solid:
         parts: one to four.
         exact: the moments of the true body at density 1, where the parts only
             approximate it.
+        visual: what is drawn instead of the parts, if there is any; no other property
+            of the solid depends on it.
 
     Raises:
         ValueError: for no part or more than four, more than 60 vertices in one, or one
@@ -77,6 +83,7 @@ class Solid:
     name: str
     parts: tuple[Part, ...]
     exact: Moments | None = None
+    visual: tuple[Visual, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what a bank could not hold."""
@@ -117,6 +124,7 @@ class Solid:
                 "parts": [[p.vertices.tolist(), p.density] for p in self.parts],
                 "exact": self.exact
                 and [np.asarray(value).tolist() for value in self.exact],
+                "visual": to_lists(self.visual),
             }
         )
 
@@ -147,7 +155,8 @@ def parse_solid(text: str) -> Solid:
         if exact is not None:
             mass, first, second = (np.array(value, dtype=float) for value in exact)
             exact = Moments(float(mass), first, second)
-        return Solid(str(raw["name"]), parts, exact)
+        visual = from_lists(raw.get("visual", ()))
+        return Solid(str(raw["name"]), parts, exact, visual)
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"not a solid: {error}") from error
 
@@ -167,7 +176,8 @@ def moved(solid: Solid, shift: Float[np.ndarray, "3"]) -> Solid:
         second = second + cross + cross.T + mass * np.outer(shift, shift)
         exact = Moments(mass, first + mass * shift, second)
     parts = tuple(Part(p.vertices + shift, p.density) for p in solid.parts)
-    return replace(solid, parts=parts, exact=exact)
+    visual = tuple(v._replace(vertices=v.vertices + shift) for v in solid.visual)
+    return replace(solid, parts=parts, exact=exact, visual=visual)
 
 
 def volume(solid: Solid) -> float:
@@ -264,15 +274,8 @@ def toppling_angle(
     Returns:
         The angle in the worst direction; negative if the solid topples as it stands.
     """
-    x, y, z = spread_of(solid.moments)[0] if com is None else com
-    feet = solid.vertices[solid.vertices[:, 2] < floor, :2]
-    support = feet[outline(feet)]
-    if len(support) < 3:
-        return -math.pi / 2
-    edges = np.roll(support, -1, axis=0) - support
-    inward = np.stack([-edges[:, 1], edges[:, 0]], 1)
-    inward /= np.linalg.norm(inward, axis=1, keepdims=True)
-    return math.atan2((inward * ([x, y] - support)).sum(1).min(), z)
+    com = spread_of(solid.moments)[0] if com is None else com
+    return tilt(solid.vertices, com, floor)
 
 
 def _quat(axes: Float[np.ndarray, "... 3 3"]) -> Float[np.ndarray, "... 4"]:

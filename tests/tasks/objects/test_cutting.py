@@ -1,0 +1,115 @@
+"""Convex parts: merged or cut, and kept."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+
+from tasks.objects import cutting
+from tasks.objects.confined import Arrays, RefusedError
+from tasks.objects.cutting import convex_parts, merged, volume_of
+from tasks.objects.polyhedra import Points
+from tasks.objects.welding import Surface
+
+
+def slab(low: tuple[float, ...], size: tuple[float, ...] = (1, 1, 1)) -> Points:
+    corners = np.array(list(np.ndindex(2, 2, 2)), dtype=float)
+    return np.array(low) + corners * size
+
+
+def test_pieces_are_merged_where_that_adds_least() -> None:
+    # a bar in three pieces, and three boxes far apart
+    pieces = [slab((i, 0, 0)) for i in range(3)]
+    pieces += [slab((10 * i, 9 * i * i, 5)) for i in (1, 2, 3)]
+    parts = merged(pieces)
+    assert len(parts) == 4
+    assert volume_of(parts) == pytest.approx(6.0)
+    assert sorted(float(np.ptp(p[:, 0])) for p in parts) == [1, 1, 1, 3]
+
+
+@pytest.fixture
+def ring() -> Surface:
+    mesh = trimesh.creation.annulus(0.02, 0.04, 0.02, sections=12)
+    return Surface(np.array(mesh.vertices), np.array(mesh.faces, dtype=np.int64))
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> list[Surface]:
+    """Stand in for CoACD, which takes seconds; lists what it was asked to cut."""
+    asked: list[Surface] = []
+
+    def cut(work: str, arrays: Arrays, **limits: object) -> Arrays:
+        asked.append(Surface(arrays["vertices"], arrays["faces"]))
+        halves = [
+            arrays["vertices"][arrays["vertices"][:, 0] * s >= 0] for s in (1, -1)
+        ]
+        return {"part0": halves[0], "part1": halves[1], "held": np.array(0.5)}
+
+    monkeypatch.setattr(cutting, "confined", cut)
+    return asked
+
+
+def kept(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.rglob("*") if p.is_file())
+
+
+@pytest.mark.parametrize("damage", ["none", "truncated", "flipped", "empty", "nan"])
+def test_what_was_cut_is_cut_again_only_if_its_file_is_damaged(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ring: Surface,
+    quick: list[Surface],
+    damage: str,
+) -> None:
+    monkeypatch.setenv("PLIANT_CACHE", str(tmp_path))
+    said: list[str] = []
+    first, held = convex_parts(ring, [], said.append)
+    [file] = kept(tmp_path)
+    whole = file.read_bytes()
+    match damage:
+        case "truncated":
+            file.write_bytes(whole[:-40])
+        case "flipped":
+            file.write_bytes(whole[:200] + bytes([whole[200] ^ 1]) + whole[201:])
+        case "empty":
+            file.write_bytes(b"")
+        case "nan":
+            np.savez(file, part0=np.full((4, 3), np.nan), held=np.array(1.0))
+        case _:
+            pass
+    again, held_again = convex_parts(ring, [], said.append)
+    assert len(quick) == len(said) == (1 if damage == "none" else 2)
+    assert held == held_again
+    for a, b in zip(first, again, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert file.read_bytes() == whole
+    assert kept(tmp_path) == [file]
+
+
+def test_another_shape_is_cut_anew_and_no_folder_is_no_obstacle(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ring: Surface,
+    quick: list[Surface],
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("PLIANT_CACHE", str(tmp_path / "file" / "below"))
+    convex_parts(ring, [])
+    convex_parts(ring, [])
+    assert len(quick) == 2
+    monkeypatch.setenv("PLIANT_CACHE", str(tmp_path / "kept"))
+    for scale in (1.0, 1.1, 1.0):
+        convex_parts(Surface(scale * ring.vertices, ring.faces), [])
+    assert len(quick) == 4
+
+
+def test_a_missing_library_is_named(
+    monkeypatch: pytest.MonkeyPatch, ring: Surface
+) -> None:
+    monkeypatch.setitem(sys.modules, "coacd", None)
+    with pytest.raises(
+        RefusedError, match=r"needs coacd: pip install 'pliant\[objects\]'"
+    ):
+        cutting.cut(*ring)

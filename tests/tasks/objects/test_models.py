@@ -1,0 +1,230 @@
+"""Objects in MJCF and URDF, written as other projects write them."""
+
+from pathlib import Path
+
+import mujoco
+import numpy as np
+import pytest
+import trimesh
+
+from tasks.objects.mesh_file import load_solid, load_solids
+from tasks.objects.solids import Solid, mass_properties, parse_solid, volume
+
+BOX = '<geom type="box" size=".03 .02 .04"/>'
+HELD = 8 * 0.03 * 0.02 * 0.04
+FREE = f'<body name="o" pos="0 0 .04"><freejoint/>{BOX}</body>'
+
+
+def model(body: str, before: str = "") -> str:
+    return f"<mujoco>{before}<worldbody>{body}</worldbody></mujoco>"
+
+
+def load(folder: Path, text: str, name: str = "object.xml") -> Solid:
+    (folder / name).write_text(text)
+    return load_solid(folder / name)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        model(f"<body><body pos='0 1 0'>{BOX}</body></body>"),
+        model(BOX),
+        model(f'<light pos="0 0 1"/><geom type="plane" size="1 1 .1"/>{FREE}'),
+        model(f'<geom type="box" size="1 1 .1" pos="0 0 -.1"/>{FREE}'),
+        model(f'{FREE}<body name="arm"><joint/><geom size=".1"/></body>'),
+        model(
+            "<body><joint type='slide' axis='1 0 0'/><joint/>"
+            f"<joint type='slide' axis='0 1 0'/>{BOX}</body>"
+        ),
+        f"<mujocoinclude><body>{BOX}</body></mujocoinclude>",
+        f"<body>{BOX}</body>",
+        f"<mujocoinclude><asset/><worldbody>{FREE}</worldbody></mujocoinclude>",
+    ],
+    ids=[
+        "nested", "world", "floor", "table", "scene", "planar", "part", "bare", "whole",
+    ],
+)  # fmt: skip
+def test_one_rigid_body_is_found(tmp_path: Path, text: str) -> None:
+    solid = load(tmp_path, text)
+    np.testing.assert_allclose(np.ptp(solid.vertices, axis=0), [0.06, 0.04, 0.08])
+    assert volume(solid) == pytest.approx(HELD)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            model(f"<body>{BOX}<body name='lid'><joint name='h'/>{BOX}</body></body>"),
+            r"articulated: joint 'h' \(hinge\) moves 'lid'; an object is one rigid",
+        ),
+        (model(f"<body name='door'><joint/>{BOX}</body>"), "articulated: .* 'door'"),
+        (
+            model(f"<body name='a'>{BOX}</body><body name='b'>{BOX}</body>"),
+            "holds several objects: 'a', 'b'",
+        ),
+        (
+            model("<body><geom type='mesh' mesh='m'/></body>",
+                  "<asset><mesh name='m' file='gone.stl'/></asset>"),
+            "Error opening file 'gone.stl'",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_not_one_rigid_body_is_refused(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        load(tmp_path, text)
+    assert "\n" not in str(caught.value)
+
+
+def test_bodies_are_fused_with_their_mass_and_any_number_of_geoms(
+    tmp_path: Path,
+) -> None:
+    """A stack of ten turned boxes, the upper half of it heavy and a body of its own."""
+    boxes = [
+        f'<geom type="box" size=".03 .02 .005" pos="0 0 {0.01 * i}" density="{d}"/>'
+        for i, d in enumerate([500] * 5 + [3000] * 5)
+    ]
+    low, high = "".join(boxes[:5]), "".join(boxes[5:])
+    text = model(
+        f'<body pos="1 2 3" euler="0 0 30"><freejoint/>{low}'
+        f'<body name="top" pos=".01 0 0" euler="0 0 20">{high}</body></body>'
+    )
+    solid = load(tmp_path, text)
+    assert len(solid.parts) <= 4
+    assert volume(solid) == pytest.approx(10 * 0.06 * 0.04 * 0.01, rel=1e-6)
+    spec = mujoco.MjSpec.from_string(text)
+    spec.compiler.fusestatic = True
+    fused = spec.compile()
+    m = mass_properties(solid, mass=float(fused.body_mass[1]))
+    np.testing.assert_allclose(m.inertia, fused.body_inertia[1], rtol=1e-6)
+    assert m.com[2] == pytest.approx(fused.body_ipos[1, 2] + 0.005, abs=1e-6)
+
+
+def test_what_touches_nothing_is_drawn_and_a_stated_inertia_holds(
+    tmp_path: Path,
+) -> None:
+    text = model(
+        '<body><inertial pos=".01 0 0" mass=".3" diaginertia="1e-4 2e-4 2.5e-4"/>'
+        f"{BOX}<geom type='sphere' size='.1' contype='0' conaffinity='0' "
+        "rgba='.2 .4 .6 1'/></body>"
+    )
+    solid = load(tmp_path, text)
+    assert len(solid.parts) == 1
+    m = mass_properties(solid, mass=0.3)
+    np.testing.assert_allclose(m.com, [0.01, 0, 0.04], atol=1e-9)
+    np.testing.assert_allclose(m.inertia, [2.5e-4, 2e-4, 1e-4])
+    [visual] = solid.visual
+    np.testing.assert_allclose(visual.rgba, [0.2, 0.4, 0.6, 1], atol=1e-6)
+    assert np.ptp(visual.vertices[:, 2]) == pytest.approx(0.2, rel=0.02)
+    again = parse_solid(solid.to_json())
+    np.testing.assert_array_equal(again.visual[0].vertices, visual.vertices)
+    assert again.visual[0].rgba == visual.rgba
+
+
+def test_overlapping_geoms_hold_what_their_union_does(tmp_path: Path) -> None:
+    cross = '<geom type="box" size=".05 .01 .01"/><geom type="box" size=".01 .05 .01"/>'
+    solid = load(tmp_path, model(f"<body>{cross}</body>"))
+    assert volume(solid) == pytest.approx((2 * 5 - 1) * 0.02**3, rel=1e-6)
+
+
+def test_a_fragment_is_read_with_what_lies_beside_it(tmp_path: Path) -> None:
+    """Defaults and meshes come from another file, by paths of a folder above."""
+    parts = tmp_path / "objects" / "parts"
+    parts.mkdir(parents=True)
+    (tmp_path / "meshes").mkdir()
+    trimesh.creation.box(extents=(0.06, 0.04, 0.08)).export(tmp_path / "meshes/m.stl")
+    (parts / "cup_needs.xml").write_text(
+        "<mujocoinclude><asset><mesh name='m' file='../meshes/m.stl'/></asset><default>"
+        "<default class='cup'><geom type='mesh' contype='0' conaffinity='0'/>"
+        "</default></default></mujocoinclude>"
+    )
+    (parts / "other.xml").write_text(
+        "<mujocoinclude><default><default class='pan'/></default></mujocoinclude>"
+    )
+    text = f"<mujocoinclude><body childclass='cup'><geom mesh='m'/>{BOX}</body>"
+    solid = load(parts, f"{text}</mujocoinclude>".replace("type", "contype='1' type"))
+    assert volume(solid) == pytest.approx(HELD, rel=1e-6)
+    assert len(solid.visual[0].faces) == 12
+
+
+LINK = """<robot name="b"><link name="l">{}
+<visual><geometry><mesh filename="package://p/seen/m.stl" scale="2 2 2"/></geometry>
+<material name="red"><color rgba="1 0 0 1"/></material></visual>
+<collision><geometry><mesh filename="package://p/touching/m.glb"/></geometry></collision>
+</link></robot>"""
+
+
+def test_a_urdf_finds_meshes_of_one_name_in_several_folders(tmp_path: Path) -> None:
+    for folder, side in (("seen", 0.02), ("touching", 0.05)):
+        (tmp_path / "p" / folder).mkdir(parents=True)
+        box = trimesh.creation.box(extents=(side, side, side))
+        box.export(tmp_path / "p" / folder / f"m.{'stl' if side < 0.04 else 'glb'}")
+    (tmp_path / "p" / "urdf").mkdir()
+    solid = load(tmp_path / "p" / "urdf", LINK.format(""), "o.urdf")
+    assert volume(solid) == pytest.approx(0.05**3, rel=1e-6)
+    [visual] = solid.visual
+    assert visual.rgba == (1, 0, 0, 1)
+    np.testing.assert_allclose(np.ptp(visual.vertices, axis=0), 0.04, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "inertial",
+    [
+        "<inertial/>",
+        '<mass value="0"/><inertia ixx="1" iyy="1" izz="1" ixy="0" ixz="0" iyz="0"/>',
+        '<mass value=".1"/><inertia ixx="1" iyy="1" izz="1" ixy="0" ixz="0" iyz="0"/>',
+        '<mass value=".1"/><inertia ixx="1" iyy="1" izz="9" ixy="0" ixz="0" iyz="0"/>',
+    ],
+)
+def test_an_impossible_inertia_is_that_of_the_shape(
+    tmp_path: Path, inertial: str
+) -> None:
+    text = f'<robot name="b"><link name="l"><inertial>{inertial}</inertial><collision>'
+    text += '<geometry><box size=".06 .04 .08"/></geometry></collision></link></robot>'
+    with pytest.warns(UserWarning, match=r"o\.urdf: mass and inertia .* shape decides"):
+        solid = load(tmp_path, text.replace("<inertial/>", ""), "o.urdf")
+    expected = np.array([0.06**2 + 0.08**2, 0.04**2 + 0.08**2, 0.06**2 + 0.04**2]) / 12
+    np.testing.assert_allclose(mass_properties(solid, mass=1.0).inertia, expected)
+
+
+def test_a_folder_holds_objects_once_and_not_their_meshes(tmp_path: Path) -> None:
+    box = trimesh.creation.box(extents=(0.06, 0.04, 0.08))
+    box.export(tmp_path / "m.stl")
+    for name in ("a.obj", "b.obj"):
+        trimesh.creation.box(extents=(0.05, 0.04, 0.03)).export(tmp_path / name)
+    mesh = "<asset><mesh name='m' file='m.stl'/></asset>"
+    (tmp_path / "z.xml").write_text(
+        model("<body><geom type='mesh' mesh='m'/></body>", mesh)
+    )
+    solids = load_solids(tmp_path)
+    assert [s.name.partition("#")[0] for s in solids] == ["a.obj", "z.xml"]
+    (tmp_path / "c.stl").write_text("solid nothing")
+    with pytest.raises(ValueError, match=r"c\.stl: "):
+        load_solids(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match=r"empty: the folder holds no file of \.obj"):
+        load_solids(tmp_path / "empty")
+
+
+@pytest.mark.parametrize(
+    ("up", "sides"), [("x", (80, 40, 60)), ("y", (60, 80, 40)), ("z", (60, 40, 80))]
+)
+def test_scale_and_up(tmp_path: Path, up: str, sides: tuple[float, ...]) -> None:
+    """A box with a heavy end: the axis that is up is that of the file."""
+    text = model(
+        '<body><geom type="box" size="30 20 40"/>'
+        '<geom type="box" size="1 1 1" pos="20 0 0" density="1e6"/></body>'
+    )
+    path = tmp_path / "mm.xml"
+    path.write_text(text)
+    solid = load_solid(path, scale=0.001, up=up)
+    np.testing.assert_allclose(np.ptp(solid.vertices, axis=0), np.array(sides) / 1000)
+    com = mass_properties(solid, mass=1.0).com - [0, 0, sides[2] / 2000]
+    expected = {"x": (0, 0, 1), "y": (1, 0, 0), "z": (1, 0, 0)}[up]
+    np.testing.assert_allclose(com / np.linalg.norm(com), expected, atol=1e-6)
+    assert volume(solid) == pytest.approx(HELD, rel=1e-6)
+    with pytest.raises(ValueError, match=r"80 m long; .*\(in millimetres\? --scale"):
+        load_solid(path)
+    with pytest.raises(ValueError, match="scale is a positive number and up is one of"):
+        load_solid(path, scale=0.0)

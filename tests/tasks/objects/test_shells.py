@@ -1,0 +1,108 @@
+"""Closed shells of a mesh: each by itself, and all of them as one body."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import trimesh
+
+from tasks.objects.confined import RefusedError
+from tasks.objects.shells import closed_shells, enclosed
+from tasks.objects.welding import Surface, welded
+
+SIDE = 0.06
+BOX = SIDE**3
+
+
+def box(at: Sequence[float] = (0, 0, 0), side: float = SIDE) -> trimesh.Trimesh:
+    mesh = trimesh.creation.box(extents=[side] * 3)
+    mesh.apply_translation(at)
+    return mesh
+
+
+def soup(*meshes: trimesh.Trimesh) -> Surface:
+    """Weld meshes that were written triangle by triangle, as in an STL file."""
+    corners = np.concatenate([m.vertices[m.faces].reshape(-1, 3) for m in meshes])
+    return welded(corners, np.arange(len(corners)).reshape(-1, 3))
+
+
+def turned(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
+    return trimesh.Trimesh(mesh.vertices, mesh.faces[:, ::-1], process=False)
+
+
+def volume(*meshes: trimesh.Trimesh) -> float:
+    return enclosed(closed_shells(soup(*meshes)))[0].volume
+
+
+@pytest.mark.parametrize(
+    ("meshes", "boxes"),
+    [
+        ([box(), box((0.1, 0, 0))], 2.0),
+        ([box(), turned(box((0.1, 0, 0)))], 2.0),
+        ([turned(box()), turned(box((0.1, 0, 0)))], 2.0),
+        ([box(), box((SIDE / 2, 0, 0))], 1.5),
+        ([box(), turned(box((SIDE / 2, 0, 0)))], 1.5),
+        ([box(), box((SIDE, 0, 0))], 2.0),
+        ([box(), box((SIDE, SIDE, 0))], 2.0),
+        ([box(), box()], 1.0),
+        ([box(), turned(box())], 1.0),
+        ([box(), box(side=SIDE / 2)], 1.0),
+        ([box(), turned(box(side=SIDE / 2))], 1 - 1 / 8),
+        ([turned(box()), box(side=SIDE / 2)], 1 - 1 / 8),
+        ([box(), turned(box(side=SIDE / 2)), box(side=SIDE / 4)], 1 - 1 / 8 + 1 / 64),
+        ([box(), box((0, 0, 1e-4)), box((0.01, 0, 0))], 1 + 1 / 6 + 1e-4 / SIDE),
+    ],
+)
+def test_shells_enclose_one_body_together(
+    meshes: list[trimesh.Trimesh], boxes: float
+) -> None:
+    assert volume(*meshes) == pytest.approx(boxes * BOX, rel=1e-6)
+
+
+def test_a_shell_is_turned_outwards_face_by_face() -> None:
+    mesh = trimesh.creation.torus(0.03, 0.01)
+    faces = mesh.faces.copy()
+    flipped = np.random.default_rng(0).random(len(faces)) < 0.5
+    faces[flipped] = faces[flipped, ::-1]
+    [shell] = closed_shells(soup(trimesh.Trimesh(mesh.vertices, faces, process=False)))
+    assert abs(shell.volume) == pytest.approx(mesh.volume, rel=1e-9)
+
+
+@pytest.mark.parametrize("place", [0.0, 3.0])
+@pytest.mark.parametrize("scale", [1.0, 1000.0])
+def test_corners_are_merged_relative_to_the_size(scale: float, place: float) -> None:
+    mesh = trimesh.creation.icosphere(subdivisions=3, radius=0.05)
+    corners = scale * (mesh.vertices[mesh.faces].reshape(-1, 3) + place)
+    noise = np.random.default_rng(0).uniform(-1, 1, corners.shape)
+    corners = np.float32(corners + 1e-7 * scale * noise).astype(float)
+    surface = welded(corners, np.arange(len(corners)).reshape(-1, 3))
+    [shell] = closed_shells(surface)
+    assert len(shell.vertices) == len(mesh.vertices)
+    assert shell.volume == pytest.approx(mesh.volume * scale**3, rel=1e-4)
+
+
+def test_corners_of_a_closed_mesh_are_never_merged() -> None:
+    """A step of a thousandth of the tolerance is a step, where nothing is open."""
+    mesh = trimesh.creation.box(extents=[1, 1, 1e-8])
+    assert len(welded(mesh.vertices, mesh.faces).faces) == 12
+
+
+def test_an_open_mesh_is_refused() -> None:
+    mesh = box()
+    torn = trimesh.Trimesh(mesh.vertices, mesh.faces[1:], process=False)
+    with pytest.raises(RefusedError, match="is open, at 3 edges a face is missing"):
+        closed_shells(soup(torn))
+
+
+def test_a_surface_of_one_side_is_refused() -> None:
+    # the projective plane: closed, of six corners
+    faces = np.transpose(
+        [
+            [0, 0, 0, 0, 0, 1, 2, 3, 4, 5],
+            [1, 2, 3, 4, 5, 2, 3, 4, 5, 1],
+            [2, 3, 4, 5, 1, 4, 5, 1, 2, 3],
+        ]
+    )
+    points = np.random.default_rng(0).random((6, 3))
+    with pytest.raises(RefusedError, match="has one side only"):
+        closed_shells(Surface(points, faces))
