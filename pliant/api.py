@@ -42,7 +42,7 @@ def load(policy: str | Path, device: str = "cpu") -> Trained:
 
 
 def load_object(path: str | Path, *, scale: float = 1.0, up: Up = "z") -> Solid:
-    """Read an object of your own: a closed mesh or an MJCF body.
+    """Read an object of your own: a closed mesh, an MJCF body or a URDF.
 
     Args:
         path: the file.
@@ -112,8 +112,8 @@ def make_env(
         tasks: number of tasks.
         split: where the tasks come from.
         seed: decides the tasks.
-        object: an object that all tasks are about, or its file (.obj, .stl, .xml),
-            instead of the family's own.
+        object: an object that all tasks are about, or its file, as for
+            `load_object`, instead of the family's own.
         hidden: whether observations end with the hidden parameters.
         device: what simulates: cpu, cuda, or auto.
         threads: simulator threads; 0 means one per CPU.

@@ -60,8 +60,8 @@ class Evaluate:
     device: Device = "auto"
     """Device that simulates and adapts; auto is cuda where there is a GPU."""
     object: File = None
-    """Use your own object in every task: a closed mesh in metres (.obj, .stl) or an
-    MJCF body (.xml)."""
+    """Use your own object in every task: a closed mesh (.obj, .stl, .ply, .glb, .gltf,
+    .off), an MJCF body (.xml) or a .urdf."""
     scale: float = 1.0
     """Metres per unit of your object's file: 0.001 for millimetres."""
     up: Up = "z"

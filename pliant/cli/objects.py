@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro import conf
 
 from pliant.cli.names import check_known
-from pliant.cli.options import Up, check_can_be_written, own_object
+from pliant.cli.options import Up, check_can_be_written, own_objects
 from pliant.cli.parsing import Files
 from pliant.cli.progress import progress_bar
 
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 class Objects:
     """Draw the objects that the generator makes, or your own, with their convex parts.
 
-    Below each: its name, size and volume, its complexity and its difficulty; at the
-    bottom, where all of them lie on the grid of the two.
+    Your own are drawn as their files show them, too. Below each: its name, size and
+    volume, its complexity and its difficulty; at the bottom, where all of them lie on
+    the grid of the two.
 
     Example: pliant objects --kinds mug hull --count 4 --object my.stl --out objects.png
     """
@@ -34,7 +35,7 @@ class Objects:
     flat: bool = False
     """Draw the flat ones, for pushing on a table, instead of the graspable."""
     object: Files = ()
-    """Your own: closed meshes in metres (.obj, .stl) or MJCF bodies (.xml)."""
+    """Your own, as for `pliant evaluate`, or folders of them."""
     scale: float = 1.0
     """Metres per unit of your object's file: 0.001 for millimetres."""
     up: Up = "z"
@@ -62,14 +63,13 @@ class Objects:
         total = len(self.object) + len(wanted) + 1
         with progress_bar("objects") as progress:
             solids: list[Solid] = []
-            for path in self.object:
-                progress(len(solids), total)
-                if solid := own_object(path, self.scale, self.up):
-                    solids.append(solid)
-            for kind, seed in wanted:
-                progress(len(solids), total)
+            for i, path in enumerate(self.object):
+                progress(i, total)
+                solids += own_objects(path, self.scale, self.up)
+            for i, (kind, seed) in enumerate(wanted, start=len(self.object)):
+                progress(i, total)
                 solids.append(make_solid(kind, seed, flat=self.flat))
-            progress(len(solids), total)
+            progress(total - 1, total)
             write_atomically(self.out, draw_sheet(solids, columns=self.count))
         print(f"wrote {self.out}: {len(solids)} objects")
         return 0

@@ -24,7 +24,7 @@ class Record:
     adapt_episodes: int = 5
     """Number of episodes to adapt on."""
     object: File = None
-    """Use your own object (.obj, .stl, .xml), as for `pliant evaluate`."""
+    """Use your own object, as for `pliant evaluate`."""
     scale: float = 1.0
     """Metres per unit of your object's file: 0.001 for millimetres."""
     up: Up = "z"

@@ -128,7 +128,7 @@ def _scene(solids: Sequence[Solid]) -> mujoco.MjModel:
     )
     eye = spec.worldbody.add_body(name="eye", explicitinertial=True, mass=1)
     eye.inertia = np.ones(3)
-    for axis in np.eye(3):
+    for axis in np.eye(3).tolist():
         eye.add_joint(type=mujoco.mjtJoint.mjJNT_SLIDE, axis=axis)
     # from the side of the long edges, and from above
     eye.add_camera(

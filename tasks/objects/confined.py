@@ -31,7 +31,6 @@ GIB = 4
 Arrays = dict[str, NDArray[Any]]
 _REFUSED = "refused"
 _ROOT = str(Path(__file__).parents[2])
-_START = "import sys; sys.path.insert(0, {!r}); import tasks.objects.confined as c; "
 
 
 class RefusedError(ValueError):
@@ -79,26 +78,9 @@ def confined(
     given = io.BytesIO()
     np.savez(given, **(arrays or {}))  # pyright: ignore[reportArgumentType]
     job = json.dumps([work, settings, seconds, gib])
-    # -P and an empty folder: what lies beside the file is never imported, and the
-    # simulator's log file does not land there
+    # an empty folder: the simulator's log file does not land in the user's
     with tempfile.TemporaryDirectory(prefix="pliant-") as folder:
-        child = subprocess.Popen(
-            [
-                sys.executable,
-                "-P",
-                "-W",
-                "ignore",
-                "-c",
-                _START.format(_ROOT) + "c.serve()",
-                job,
-            ],
-            cwd=folder,
-            env=os.environ | ({} if threads else _ONE_THREAD),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        child = _start(job, folder, {} if threads else _ONE_THREAD)
         try:
             # the child's own alarm rings first, and rings even if we are killed
             said, _ = child.communicate(given.getvalue(), timeout=seconds + 10)
@@ -113,6 +95,22 @@ def confined(
     if _REFUSED in found:
         raise RefusedError(str(found[_REFUSED]))
     return found
+
+
+def _start(
+    job: str, folder: str, environment: Mapping[str, str]
+) -> "subprocess.Popen[bytes]":
+    code = f"import sys; sys.path.insert(0, {_ROOT!r}); from {__name__} import serve; "
+    return subprocess.Popen(
+        # -P: what lies in the working directory is never imported
+        [sys.executable, "-P", "-W", "ignore", "-c", f"{code}serve()", job],
+        cwd=folder,
+        env={**os.environ, **environment},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.objects.confined import Arrays, confined, needed
+from tasks.objects.confined import Arrays, RefusedError, confined, needed
 from tasks.objects.polyhedra import Points, few, hull_volume
-from tasks.objects.shells import united
+from tasks.objects.shells import manifold_of, surface_of, united
 from tasks.objects.solids import MAX_PARTS
 from tasks.objects.welding import Surface
 
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 SECONDS = 900
 """Time that cutting one mesh may take."""
-CONVEX = 1.02
-"""Times its volume that the hull of a convex mesh may hold."""
+LOSS = 0.05
+"""Share of the volume that parts may add to an object without a warning."""
 _GIB = 8
 _CONCAVITY = 0.05  # CoACD's own default
-_FORMAT = "1"  # to be counted up when the same surface is cut another way
+_FORMAT = "2"  # to be counted up when the same surface is cut another way
 
 
 def convex_parts(
@@ -61,7 +61,7 @@ def convex_parts(
         parts = merged(parts)
         return parts, volume_of(parts)
     held = hull_volume(surface.vertices)
-    if held < CONVEX * surface.volume:
+    if held < (1 + LOSS) * surface.volume:
         return [few(surface.vertices)], held
     arrays: Arrays = {"vertices": surface.vertices, "faces": surface.faces}
     kept = _folder() / f"{_key(arrays)}.npz"
@@ -85,6 +85,9 @@ def cut(vertices: NDArray[Any], faces: NDArray[Any]) -> Arrays:
     """Cut a mesh in a process of its own; see `convex_parts`."""
     coacd = needed("coacd")
     coacd.set_log_level("error")
+    # else CoACD makes it a manifold of voxels, which is slow and fills hollows
+    with contextlib.suppress(RefusedError):
+        vertices, faces = surface_of(manifold_of(Surface(vertices, faces)))
     found = coacd.run_coacd(
         coacd.Mesh(vertices, faces), threshold=_CONCAVITY, max_convex_hull=MAX_PARTS
     )

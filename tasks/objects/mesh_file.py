@@ -18,7 +18,7 @@ from jaxtyping import Float
 
 from tasks.objects import read_mesh, read_model
 from tasks.objects.confined import Arrays, RefusedError, confined
-from tasks.objects.cutting import convex_parts
+from tasks.objects.cutting import LOSS, convex_parts
 from tasks.objects.polyhedra import (
     Moments,
     Points,
@@ -35,8 +35,6 @@ from tasks.objects.welding import Surface
 SIZES = (0.01, 0.5)
 """Longest side that an object may have [m]."""
 SUFFIXES = read_mesh.SUFFIXES + read_model.SUFFIXES
-LOSS = 0.05
-"""Share of the volume that parts may add to a mesh without a warning."""
 Up = Literal["x", "y", "z"]
 Turn = Float[np.ndarray, "3 3"]
 _FOOT = 1e-3  # [m]; what is lower carries the object
@@ -52,7 +50,7 @@ class Found(NamedTuple):
     """A file's object, in metres and upright."""
 
     surface: Surface
-    """Of the body, closed."""
+    """Closed surface of the body."""
     hulls: list[Points]
     """Convex pieces that it is made of; none if it is not known to be."""
     moments: Moments

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from tasks.objects.confined import Arrays, RefusedError, needed
-from tasks.objects.cutting import CONVEX
+from tasks.objects.cutting import LOSS
 from tasks.objects.polyhedra import hull_volume
 from tasks.objects.shells import closed_shells, enclosed
 from tasks.objects.visuals import PLAIN, Visual, coloured, packed
@@ -55,7 +55,7 @@ def read_mesh(path: str) -> Arrays:
 
 def _arrays(surface: Surface, shells: list[Surface]) -> Arrays:
     found: Arrays = {"vertices": surface.vertices, "faces": surface.faces}
-    convex = all(hull_volume(s.vertices) < CONVEX * s.volume for s in shells)
+    convex = all(hull_volume(s.vertices) < (1 + LOSS) * s.volume for s in shells)
     if 1 < len(shells) <= MAX_SHELLS and convex:
         found |= {f"hull{i}": shell.vertices for i, shell in enumerate(shells)}
     return found
@@ -138,8 +138,12 @@ def _colours(piece: Any) -> Float[np.ndarray, "m 4"]:  # noqa: ANN401
     plain = np.tile(PLAIN, (len(piece.faces), 1))
     try:
         visual = piece.visual
-        if visual.kind == "texture":
+        if visual.kind == "texture" and _has_image(visual):
             visual = visual.to_color()
+        if visual.kind == "texture":
+            return np.tile(
+                np.asarray(visual.material.main_color) / 255, (len(plain), 1)
+            )
         if visual.kind not in ("face", "vertex"):
             return plain
         colours = np.asarray(visual.face_colors, np.float64).reshape(-1, 4) / 255
@@ -147,3 +151,8 @@ def _colours(piece: Any) -> Float[np.ndarray, "m 4"]:  # noqa: ANN401
     except Exception:
         return plain
     return colours if colours.shape == plain.shape else plain
+
+
+def _has_image(visual: Any) -> bool:  # noqa: ANN401
+    images = (getattr(visual.material, n, None) for n in ("image", "baseColorTexture"))
+    return visual.uv is not None and any(image is not None for image in images)

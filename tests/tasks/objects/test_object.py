@@ -177,18 +177,23 @@ def test_objects_are_drawn_on_a_sheet(
 ) -> None:
     tool = tmp_path / "tool.xml"
     tool.write_text(
-        '<mujoco><worldbody><body><geom type="box" size=".04 .02 .01"/>'
-        "</body></worldbody></mujoco>"
+        '<mujoco><worldbody><body><geom type="box" size=".02 .02 .1" '
+        'rgba="0 .2 1 1"/></body></worldbody></mujoco>'
     )
     out = tmp_path / "sheet.png"
     options = ["--kinds", "mug", "box", "--count", "2", "--object", str(tool)]
     assert main(["objects", *options, "--out", str(out)]) == 0
     assert capsys.readouterr().out == f"wrote {out}: 5 objects\n"
     page = np.asarray(Image.open(out)).astype(int)
-    # the first picture shows the box in the colour of a first part
-    first = page[56:236, :240].reshape(-1, 3)
-    orange = (first[:, 0] > 150) & (first[:, 2] < 120)
-    assert 0.03 < orange.mean() < 0.6
+    # the tall box as in its file, and in the colour of a first part; both whole
+    for left, colour in ((0, (2, 0)), (240, (0, 2))):
+        picture = page[56:236, left : left + 240]
+        high, low = (picture[:, :, channel] for channel in colour)
+        seen = (high > 100) & (high > 1.8 * low)
+        assert 0.03 < seen.mean() < 0.6
+        rows = np.flatnonzero(seen.any(1))
+        assert rows[0] > 5
+        assert rows[-1] < 175
 
 
 @pytest.mark.parametrize(
