@@ -16,7 +16,13 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tasks.contract import Step, TaskFamily, check_tasks, observation_size
+from tasks.contract import (
+    Step,
+    TaskFamily,
+    check_tasks,
+    observation_size,
+    sound,
+)
 from tasks.parameters import SPLITS, Value
 from tasks.task import Task
 
@@ -93,9 +99,9 @@ class ExternalEnv:
     """W worlds of an external family, with the contract of `Env`.
 
     An episode ends once, and then stays as it was, whatever the vector environment
-    does with its world until the next reset. An observation or reward that is not
-    finite, or an action that is not, is a fault: the episode ends with the observation
-    before, and that step is worth nothing.
+    does with its world until the next reset. An action, observation or reward that is
+    not finite, or one beyond the family's bound, is a fault: the episode ends with the
+    observation before, and that step is worth nothing.
 
     Args:
         family: the family.
@@ -127,6 +133,8 @@ class ExternalEnv:
             torch.zeros(worlds, dtype=torch.bool) for _ in range(4)
         )
         self._started = False
+        self.renders = self.envs.render_mode == "rgb_array"
+        """Whether its worlds can be drawn."""
         # worlds that the vector environment may not step before they are reset
         self._due = np.zeros(worlds, dtype=np.bool_)
 
@@ -173,7 +181,7 @@ class ExternalEnv:
                 f"{self.family.name} has {self._mode.name}"
             )
         rows = self._rows(obs)
-        finite = rows.isfinite().all(-1)
+        finite = sound(self.family, rows)
         rows = torch.where(finite[:, None], rows, 0.0)
         self._obs = torch.where(new[:, None], rows, self._obs)
         self._steps = torch.where(new, 0.0, self._steps)
@@ -190,10 +198,10 @@ class ExternalEnv:
         if not self._started:
             raise RuntimeError("the worlds have no state yet: call reset first")
         going = ~(self._terminated | self._truncated)
-        action = action.clamp(-1.0, 1.0)
         sane = action.isfinite().all(-1)
-        seen = self._advance(torch.where(sane[:, None], action, 0.0))
-        fine = going & sane & seen.obs.isfinite().all(-1) & seen.reward.isfinite()
+        action = torch.where(sane[:, None], action.clamp(-1.0, 1.0), 0.0)
+        seen = self._advance(action)
+        fine = going & sane & sound(self.family, seen.obs, seen.reward)
         fault = going & ~fine
         self._steps = self._steps + going.float()
         self._obs = torch.where(fine[:, None], seen.obs, self._obs)
@@ -212,6 +220,20 @@ class ExternalEnv:
             success=self._success,
             terms={},
         )
+
+    def frames(self) -> list[NDArray[np.uint8]]:
+        """Draw every world, as the vector environment does.
+
+        Raises:
+            ValueError: if it does not.
+        """
+        drawn: Any = self.envs.render() if self.renders else None
+        if drawn is None or len(drawn) != self.worlds:
+            raise ValueError(
+                f"family {self.family.name} is not drawn: its vector environment needs "
+                "render_mode='rgb_array' and a picture of each world"
+            )
+        return [np.asarray(frame, np.uint8) for frame in drawn]
 
     def _advance(self, action: Float[Tensor, "world action"]) -> _Transition:
         """Step the vector environment, whatever it does where an episode ends."""
@@ -249,7 +271,10 @@ class ExternalEnv:
         low, high = (np.float64(bound) for bound in (space.low, space.high))
         action = action.reshape(self.worlds, *space.shape)
         stretched = (low + high) / 2 + (high - low) / 2 * action
-        return np.clip(stretched, low, high).astype(space.dtype)
+        stretched = np.clip(stretched, low, high)
+        if np.issubdtype(space.dtype, np.integer):
+            stretched = np.rint(stretched)
+        return stretched.astype(space.dtype)
 
     def _rows(self, obs: object) -> Float[Tensor, "world obs"]:
         return torch.from_numpy(np.array(obs)).float().reshape(self.worlds, -1)
@@ -257,7 +282,8 @@ class ExternalEnv:
     def _succeeded(self, info: Mapping[str, Any]) -> Bool[Tensor, "world"]:
         found = [info[name] for name in _SUCCESS if name in info]
         flags = found[0] if found else np.zeros(self.worlds)
-        return torch.from_numpy(np.array(flags).astype(np.bool_))
+        # NaN, and None of a world that says nothing, are no success
+        return torch.from_numpy(np.nan_to_num(np.array(flags, np.float64)) != 0)
 
     def _observed(self) -> Float[Tensor, "world obs"]:
         return torch.cat([self._obs, self._revealed], dim=-1)
