@@ -37,6 +37,9 @@ class TaskFamily(ABC):
     """Steps per episode."""
     obs_dim: ClassVar[int]
     action_dim: ClassVar[int]
+    """Components of an action, or choices."""
+    discrete: ClassVar[bool] = False
+    """Whether an action is one of `action_dim` choices: the largest component's."""
     parameters: tuple[Parameter, ...]
     splits: ClassVar[tuple[str, ...]] = SPLITS[:4]
     max_worlds: ClassVar[int] = 1000

@@ -8,10 +8,9 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
-import gymnasium
 import numpy as np
 import torch
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import AutoresetMode
 from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
@@ -24,9 +23,9 @@ from tasks.contract import (
     sound,
 )
 from tasks.parameters import SPLITS, Value
+from tasks.spaces import Spaces, Vector, autoreset_mode
 from tasks.task import Task
 
-Vector = VectorEnv[Any, Any, Any]
 _STATED = ("horizon", "obs_dim", "action_dim", "parameters")
 _SUCCESS = ("is_success", "success")
 
@@ -34,8 +33,9 @@ _SUCCESS = ("is_success", "success")
 class ExternalFamily(TaskFamily):
     """A distribution of tasks in a vector environment of Gymnasium, on the CPU.
 
-    Subclasses state `horizon`, `obs_dim`, `action_dim` and `parameters`, and the two
-    methods; where a benchmark fixes its tasks, they override `sample` too.
+    Subclasses state `horizon`, `obs_dim`, `action_dim` and `parameters`, `discrete` if
+    actions are choices, and the two methods; where a benchmark fixes its tasks, they
+    override `sample` too.
 
     Raises:
         ValueError: for another device, or a class that does not state all of it or has
@@ -67,9 +67,11 @@ class ExternalFamily(TaskFamily):
     def make(self, worlds: int) -> Vector:
         """Make a vector environment of that many worlds.
 
-        Its actions are a bounded `Box`, which actions in [-1, 1] are stretched to; its
-        observations are a `Box`. Success is what its info says under `is_success` or
-        `success`; without either no episode succeeds.
+        Its actions are a bounded `Box`, which actions in [-1, 1] are stretched to, or,
+        if the family states `discrete`, `Discrete`. Its observations are of any space
+        that Gymnasium flattens, `Box` or `Dict`, to `obs_dim` numbers. Success is what
+        its info says under `is_success` or `success`; without either no episode
+        succeeds.
         """
 
     @abstractmethod
@@ -109,8 +111,8 @@ class ExternalEnv:
         oracle: whether observations end with the hidden parameters.
 
     Raises:
-        ValueError: for spaces that are no bounded box of actions and box of
-            observations of the stated sizes, or an unknown autoreset mode.
+        ValueError: for another number of worlds, spaces that are not of the stated
+            sizes (see `Spaces`), or an unknown autoreset mode.
     """
 
     def __init__(
@@ -125,7 +127,12 @@ class ExternalEnv:
         self.device = family.device
         self.tasks: tuple[Task, ...] = ()
         self.envs = family.make(worlds)
-        self._mode = _check(family, self.envs, worlds)
+        if self.envs.num_envs != worlds:
+            raise ValueError(
+                f"family {family.name} made {self.envs.num_envs} worlds, not {worlds}"
+            )
+        self._spaces = Spaces(family, self.envs)
+        self._mode = autoreset_mode(family, self.envs)
         self._revealed = torch.zeros(worlds, self.obs_dim - family.obs_dim)
         self._obs = torch.zeros(worlds, family.obs_dim)
         self._steps = torch.zeros(worlds)
@@ -180,7 +187,7 @@ class ExternalEnv:
                 f"some worlds alone are reset in autoreset mode DISABLED only; family "
                 f"{self.family.name} has {self._mode.name}"
             )
-        rows = self._rows(obs)
+        rows = self._spaces.rows(obs)
         finite = sound(self.family, rows)
         rows = torch.where(finite[:, None], rows, 0.0)
         self._obs = torch.where(new[:, None], rows, self._obs)
@@ -241,9 +248,9 @@ class ExternalEnv:
         if disabled and self._due.any():
             # these episodes are over for us, but all worlds are stepped or none
             self.envs.reset(options={"reset_mask": self._due})
-        stretched = self._stretched(action.double().numpy())
-        obs, reward, terminated, truncated, info = self.envs.step(stretched)
-        rows, success = self._rows(obs), self._succeeded(info)
+        taken = self._spaces.actions(action)
+        obs, reward, terminated, truncated, info = self.envs.step(taken)
+        rows, success = self._spaces.rows(obs), self._succeeded(info)
         self._due = np.array(terminated, np.bool_) | np.array(truncated, np.bool_)
         ended = self._due.nonzero()[0]
         if self._mode is AutoresetMode.SAME_STEP and len(ended):
@@ -253,8 +260,8 @@ class ExternalEnv:
                     f"family {self.family.name} ended an episode in autoreset mode "
                     "SAME_STEP without info['final_obs']: its last observation is lost"
                 )
-            last = np.stack([np.asarray(info["final_obs"][w]) for w in ended])
-            rows[ended] = torch.from_numpy(last).float().reshape(len(ended), -1)
+            last = [self._spaces.row(info["final_obs"][w]) for w in ended]
+            rows[ended] = torch.stack(last)
             final = self._succeeded(info.get("final_info", info))
             success[ended] = final[ended]
         return _Transition(
@@ -265,20 +272,6 @@ class ExternalEnv:
             success=success,
         )
 
-    def _stretched(self, action: NDArray[np.float64]) -> NDArray[Any]:
-        """Stretch actions from [-1, 1] to their bounds, in the environment's shape."""
-        space: Any = self.envs.single_action_space
-        low, high = (np.float64(bound) for bound in (space.low, space.high))
-        action = action.reshape(self.worlds, *space.shape)
-        stretched = (low + high) / 2 + (high - low) / 2 * action
-        stretched = np.clip(stretched, low, high)
-        if np.issubdtype(space.dtype, np.integer):
-            stretched = np.rint(stretched)
-        return stretched.astype(space.dtype)
-
-    def _rows(self, obs: object) -> Float[Tensor, "world obs"]:
-        return torch.from_numpy(np.array(obs)).float().reshape(self.worlds, -1)
-
     def _succeeded(self, info: Mapping[str, Any]) -> Bool[Tensor, "world"]:
         found = [info[name] for name in _SUCCESS if name in info]
         flags = found[0] if found else np.zeros(self.worlds)
@@ -287,35 +280,3 @@ class ExternalEnv:
 
     def _observed(self) -> Float[Tensor, "world obs"]:
         return torch.cat([self._obs, self._revealed], dim=-1)
-
-
-def _check(family: ExternalFamily, envs: Vector, worlds: int) -> AutoresetMode:
-    """Return the autoreset mode of an environment, if a policy can act in it."""
-    obs, action = envs.single_observation_space, envs.single_action_space
-    if envs.num_envs != worlds:
-        raise ValueError(
-            f"family {family.name} made {envs.num_envs} worlds, not {worlds}"
-        )
-    for what, space, size in (
-        ("observations", obs, family.obs_dim),
-        ("actions", action, family.action_dim),
-    ):
-        box = isinstance(space, gymnasium.spaces.Box)
-        if not box or int(np.prod(space.shape)) != size:
-            raise ValueError(
-                f"{what} of family {family.name} are to be a Box of {size} numbers, "
-                f"got {space}"
-            )
-    if isinstance(action, gymnasium.spaces.Box) and not action.is_bounded("both"):
-        raise ValueError(
-            f"actions of family {family.name} need bounds, which [-1, 1] is stretched "
-            f"to; got {action}"
-        )
-    mode = envs.metadata.get("autoreset_mode")
-    try:
-        return AutoresetMode(mode)
-    except ValueError:
-        raise ValueError(
-            f"family {family.name}: metadata['autoreset_mode'] is to be one of "
-            f"{', '.join(m.name for m in AutoresetMode)}, got {mode!r}"
-        ) from None

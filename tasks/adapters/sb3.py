@@ -116,7 +116,7 @@ class TaskVecEnv(VecEnv):
         super().__init__(
             env.worlds,
             gymnasium.spaces.Box(-np.inf, np.inf, (env.obs_dim,), np.float32),
-            gymnasium.spaces.Box(-1.0, 1.0, (env.action_dim,), np.float32),
+            action_space(env),
         )
         self.metadata: dict[str, Any] = {"render_modes": [*MODES, "human"]}
         if self.pictures:
@@ -142,6 +142,8 @@ class TaskVecEnv(VecEnv):
 
     def step_async(self, actions: np.ndarray) -> None:
         """Keep the actions of the next step."""
+        if self.env.family.discrete:
+            actions = np.eye(self.env.action_dim)[np.asarray(actions, dtype=np.int64)]
         self._actions = torch.from_numpy(np.asarray(actions, dtype=np.float32))
 
     def step_wait(self) -> tuple[Floats, Floats, NDArray[np.bool_], list[Any]]:
@@ -227,3 +229,10 @@ class TaskVecEnv(VecEnv):
 
     def _chosen(self, indices: Any) -> list[World]:
         return [self._each[index] for index in self._get_indices(indices)]
+
+
+def action_space(env: Worlds) -> gymnasium.spaces.Space[Any]:
+    """Return the actions of one world: in [-1, 1], or one of so many choices."""
+    if env.family.discrete:
+        return gymnasium.spaces.Discrete(env.action_dim)
+    return gymnasium.spaces.Box(-1.0, 1.0, (env.action_dim,), np.float32)

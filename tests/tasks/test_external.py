@@ -389,7 +389,7 @@ def pointed(**changes: Any) -> PointVector:
     [
         ({"single_action_space": Discrete(3)}, r"actions .* Box of 2 .*Discrete\(3\)"),
         (
-            {"single_observation_space": Discrete(3)},
+            {"single_observation_space": Discrete(4)},
             "observations .* Box of 3",
         ),
         ({"single_action_space": Box(-1, 1, (4,))}, "Box of 2 numbers"),
