@@ -43,12 +43,17 @@ class ExternalFamily(TaskFamily):
     """
 
     splits: ClassVar[tuple[str, ...]] = SPLITS[:2]
+    summary: ClassVar[str]
+    """What the robot is to do, in one line; the docstring's first, if not stated."""
+    success: ClassVar[str] = "what the environment's info calls success"
 
     def __init_subclass__(cls) -> None:
         """Name the family by its module and class, by which it is found again."""
         super().__init_subclass__()
         if "name" not in vars(cls):
             cls.name = f"{cls.__module__}:{cls.__qualname__}"
+        if "summary" not in vars(cls):
+            cls.summary = (cls.__doc__ or "").strip().partition("\n")[0]
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         super().__init__(device)
