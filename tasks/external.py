@@ -137,7 +137,7 @@ class ExternalEnv:
                 f"family {family.name} made {self.envs.num_envs} worlds, not {worlds}"
             )
         self._spaces = Spaces(family, self.envs)
-        self._mode = autoreset_mode(family, self.envs)
+        self.mode = autoreset_mode(family, self.envs)
         self._revealed = torch.zeros(worlds, self.obs_dim - family.obs_dim)
         self._obs = torch.zeros(worlds, family.obs_dim)
         self._steps = torch.zeros(worlds)
@@ -185,12 +185,12 @@ class ExternalEnv:
             new = torch.zeros_like(new).index_fill(0, worlds, True)
         if new.all():
             obs, _ = self.envs.reset(seed=seed)
-        elif self._mode is AutoresetMode.DISABLED:
+        elif self.mode is AutoresetMode.DISABLED:
             obs, _ = self.envs.reset(seed=seed, options={"reset_mask": new.numpy()})
         else:
             raise ValueError(
                 f"some worlds alone are reset in autoreset mode DISABLED only; family "
-                f"{self.family.name} has {self._mode.name}"
+                f"{self.family.name} has {self.mode.name}"
             )
         rows = self._spaces.rows(obs)
         finite = sound(self.family, rows)
@@ -249,7 +249,7 @@ class ExternalEnv:
 
     def _advance(self, action: Float[Tensor, "world action"]) -> _Transition:
         """Step the vector environment, whatever it does where an episode ends."""
-        disabled = self._mode is AutoresetMode.DISABLED
+        disabled = self.mode is AutoresetMode.DISABLED
         if disabled and self._due.any():
             # these episodes are over for us, but all worlds are stepped or none
             self.envs.reset(options={"reset_mask": self._due})
@@ -258,7 +258,7 @@ class ExternalEnv:
         rows, success = self._spaces.rows(obs), self._succeeded(info)
         self._due = np.array(terminated, np.bool_) | np.array(truncated, np.bool_)
         ended = self._due.nonzero()[0]
-        if self._mode is AutoresetMode.SAME_STEP and len(ended):
+        if self.mode is AutoresetMode.SAME_STEP and len(ended):
             # the returned observation is the next episode's; the last one is kept apart
             if "final_obs" not in info:
                 raise ValueError(
