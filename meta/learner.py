@@ -25,7 +25,7 @@ class Sizes(NamedTuple):
     action: int
     """Components of an action, or choices."""
     discrete: bool = False
-    """Whether an action is one of so many choices."""
+    """True if an action is one of so many choices."""
 
     @classmethod
     def of(cls, family: TaskFamily | type[TaskFamily]) -> "Sizes":

@@ -39,7 +39,7 @@ class TaskFamily(ABC):
     action_dim: ClassVar[int]
     """Components of an action, or choices."""
     discrete: ClassVar[bool] = False
-    """Whether an action is one of `action_dim` choices: the largest component's."""
+    """True if an action is one of `action_dim` choices: the largest component's."""
     parameters: tuple[Parameter, ...]
     splits: ClassVar[tuple[str, ...]] = SPLITS[:4]
     max_worlds: ClassVar[int] = 1000

@@ -44,7 +44,7 @@ class ExternalFamily(TaskFamily):
 
     splits: ClassVar[tuple[str, ...]] = SPLITS[:2]
     summary: ClassVar[str]
-    """What the robot is to do, in one line; the docstring's first, if not stated."""
+    """The task in one line; the docstring's first, if not stated."""
     success: ClassVar[str] = "what the environment's info calls success"
 
     def __init_subclass__(cls) -> None:
@@ -146,7 +146,7 @@ class ExternalEnv:
         )
         self._started = False
         self.renders = self.envs.render_mode == "rgb_array"
-        """Whether its worlds can be drawn."""
+        """True if its worlds can be drawn."""
         # worlds that the vector environment may not step before they are reset
         self._due = np.zeros(worlds, dtype=np.bool_)
 

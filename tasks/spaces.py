@@ -18,7 +18,7 @@ Vector = VectorEnv[Any, Any, Any]
 
 
 class Spaces:
-    """What a vector environment observes and does, as a family's policies see it.
+    """Observations and actions of a vector environment, as policies see them.
 
     Args:
         family: states the sizes.

@@ -108,7 +108,7 @@ class Evaluation:
 
     @property
     def has_gap(self) -> bool:
-        """Whether knowing the task is worth enough to give shares of it."""
+        """True if knowing the task is worth enough to give shares of it."""
         return bool(self.admission.value >= MIN_GAP)
 
     @property

@@ -12,7 +12,7 @@ _FLOOR = 1e-2
 _RARE, _FEW = 1e-3, 4
 """Share of the samples, and number of them, that may be outliers."""
 _FAR = 1e3
-"""How many times farther out than all others an outlier is."""
+"""Factor by which an outlier is farther out than all others."""
 
 
 def fresh_moments(features: int) -> Theta:

@@ -23,7 +23,7 @@ class Rollout:
     action: Float[Tensor, "time world action"]
     """Actions as drawn; the environment clips them."""
     mean: Float[Tensor, "time world action"]
-    """Of the Gaussian that actions were drawn from; of a categorical, its logits."""
+    """Means of the Gaussian that drew the actions; of a categorical, its logits."""
     log_std: Float[Tensor, "time world action"] | None
     """None for a categorical."""
     reward: Float[Tensor, "time world"]

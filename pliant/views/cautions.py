@@ -1,4 +1,4 @@
-"""What a reader must know before comparing the rows of an evaluation."""
+"""Cautions: facts to know before comparing the rows of an evaluation."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ _MADE = ("dr-finetune", "finetune", "scratch")
 
 
 def cautions(e: Evaluation) -> list[str]:
-    """Return what a reader must know before comparing the rows."""
+    """Return facts to know before comparing the rows."""
     missing = [name for name in ("dr", "oracle") if name not in e.baselines]
     found = _missing(e, missing) if missing else _gap(e)
     steps = {n: env_steps(e, n) for n in e.policies if n not in _MADE}

@@ -30,7 +30,7 @@ _SMOOTH = 3  # a curve is drawn this much larger: Pillow's lines are jagged
 
 
 class Told(NamedTuple):
-    """What the header of a sheet says."""
+    """Words in the header of a sheet."""
 
     name: str
     summary: str
