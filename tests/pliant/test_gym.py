@@ -285,12 +285,12 @@ def test_a_video_of_all_worlds_is_recorded(tmp_path) -> None:
     assert isinstance(frames, tuple)
     assert [frame.shape for frame in frames] == [(48, 64, 3)] * 2
     assert (frames[0] != frames[1]).any()
-    filmed = RecordVideo(env, str(tmp_path), video_length=3)
+    filmed = RecordVideo(env, str(tmp_path / "film"), video_length=3)
     filmed.reset(seed=0)
     for _ in range(4):
         filmed.step(np.zeros((2, 2)))
     filmed.close()
-    [video] = tmp_path.iterdir()
+    [video] = (tmp_path / "film").iterdir()
     assert video.stat().st_size > 1000
 
 

@@ -212,7 +212,7 @@ def test_pictures_of_all_worlds_are_one_and_make_a_video(tmp_path) -> None:
     assert worlds(1).get_images() == [None]
     pytest.importorskip("moviepy")
     filmed = VecVideoRecorder(env, str(tmp_path), lambda step: step == 0, 4)
-    assert filmed.frames_per_sec == 20
+    assert filmed.frames_per_sec == round(1 / env.env.sim.control_dt)  # pyright: ignore
     filmed.reset()
     for _ in range(6):
         filmed.step(np.zeros((2, 2)))
