@@ -23,12 +23,15 @@ class Sizes(NamedTuple):
     hidden: int
     """Features of the hidden parameters, which follow an observation that has them."""
     action: int
+    """Components of an action, or choices."""
+    discrete: bool = False
+    """True if an action is one of so many choices."""
 
     @classmethod
     def of(cls, family: TaskFamily | type[TaskFamily]) -> "Sizes":
         """Return the sizes of a family."""
         hidden = sum(p.width for p in family.parameters if p.hidden)
-        return cls(family.obs_dim, hidden, family.action_dim)
+        return cls(family.obs_dim, hidden, family.action_dim, family.discrete)
 
 
 class Settings(Protocol):

@@ -242,8 +242,8 @@ def evaluate(
     return evaluate_beside(
         chosen,
         cfg,
-        dr=groups.pop(FLOOR),
-        oracle=groups.pop(CEILING),
+        dr=groups.pop(FLOOR, []),
+        oracle=groups.pop(CEILING, []),
         rivals=[trained for group in groups.values() for trained in group],
     )
 

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 
 import gymnasium
 
-from tasks.adapters.gym import TaskEnv, TaskVectorEnv
+from tasks.adapters.gym import TaskEnv
+from tasks.adapters.vector import TaskVectorEnv
 from tasks.registry import FAMILIES
 
 __all__ = ["TaskEnv", "TaskVectorEnv", "register"]

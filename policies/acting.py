@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from policies.gaussian import Gaussian
+from policies.distribution import Distribution
 
 
 class Transition(NamedTuple):
@@ -26,12 +26,12 @@ class RecurrentPolicy(NamedTuple):
 
     memory: Float[Tensor, "task memory"]
     """Memory at the start, one row for equally many worlds."""
-    policy: Callable[[Tensor, Tensor], Gaussian]
+    policy: Callable[[Tensor, Tensor], Distribution]
     """Maps observations and memories to the distribution over each world's actions."""
     watch: Callable[[Tensor, Transition], Tensor]
     """Returns the memories after a step."""
 
-    def __call__(self, obs: Float[Tensor, "world obs"]) -> Gaussian:
+    def __call__(self, obs: Float[Tensor, "world obs"]) -> Distribution:
         """Return the distributions over the first actions of an episode."""
         return self.policy(obs, self.start(len(obs)))
 
@@ -40,7 +40,7 @@ class RecurrentPolicy(NamedTuple):
         return self.memory.repeat_interleave(worlds // len(self.memory), dim=0)
 
 
-Act = Callable[[Float[Tensor, "world obs"]], Gaussian] | RecurrentPolicy
+Act = Callable[[Float[Tensor, "world obs"]], Distribution] | RecurrentPolicy
 """Maps observations to the distribution over each world's actions."""
 
 
@@ -49,7 +49,7 @@ def with_memory(act: Act) -> RecurrentPolicy:
     if isinstance(act, RecurrentPolicy):
         return act
 
-    def policy(obs: Tensor, memory: Tensor) -> Gaussian:
+    def policy(obs: Tensor, memory: Tensor) -> Distribution:
         return act(obs)
 
     def watch(memory: Tensor, step: Transition) -> Tensor:

@@ -17,6 +17,20 @@ class Gaussian(NamedTuple):
     log_std: Float[Tensor, "*batch action"]
     """Broadcasts against `mean`."""
 
+    @property
+    def mode(self) -> Float[Tensor, "*batch action"]:
+        """The most probable action: the mean."""
+        return self.mean
+
+    @property
+    def std(self) -> Float[Tensor, "*batch action"]:
+        """Standard deviation of each component."""
+        return self.log_std.exp()
+
+    def whole(self) -> "Gaussian":
+        """Return the same with a standard deviation for each mean."""
+        return Gaussian(self.mean, self.log_std.expand_as(self.mean))
+
     def sample(self, rng: torch.Generator) -> Float[Tensor, "*batch action"]:
         """Draw one action for each mean."""
         noise = torch.randn(self.mean.shape, generator=rng, device=self.mean.device)
@@ -34,3 +48,13 @@ class Gaussian(NamedTuple):
         ratio = (2 * (self.log_std - other.log_std)).exp()
         shift = (self.mean - other.mean) * (-other.log_std).exp()
         return 0.5 * (ratio + shift.square() - 1 - ratio.log()).sum(-1)
+
+    def noise(
+        self, action: Float[Tensor, "*batch action"]
+    ) -> Float[Tensor, "*batch action"]:
+        """Return what chance added to the mean, in standard deviations."""
+        return (action - self.mean) * (-self.log_std).exp()
+
+    def shift(self, new: "Gaussian") -> Float[Tensor, "*batch action"]:
+        """Return how far another's mean is from this one's, in standard deviations."""
+        return (new.mean - self.mean) * (-self.log_std).exp()

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from policies.categorical import Categorical
+from policies.distribution import Distribution
 from policies.gaussian import Gaussian
 
 
@@ -48,25 +50,38 @@ class PolicyCfg:
 
 
 class MlpPolicy(nn.Module):
-    """Observation to Gaussian.
+    """Observation to Gaussian, or to a categorical over choices.
 
     Args:
         obs_dim: observation features.
-        action_dim: action components.
+        action_dim: action components, or choices.
         cfg: sizes and spread.
         rng: where the weights are drawn from.
+        discrete: whether an action is one of `action_dim` choices, whose logits then
+            take the place of the mean; the spread is not used.
     """
 
     def __init__(
-        self, obs_dim: int, action_dim: int, cfg: PolicyCfg, rng: torch.Generator
+        self,
+        obs_dim: int,
+        action_dim: int,
+        cfg: PolicyCfg,
+        rng: torch.Generator,
+        *,
+        discrete: bool = False,
     ) -> None:
         super().__init__()
         self.mean = Mlp([obs_dim, *cfg.hidden, action_dim], last_gain=0.01, rng=rng)
+        self.discrete = discrete
+        if discrete:
+            return
         spread = torch.full((action_dim,), math.log(cfg.initial_std))
         self.log_std = nn.Parameter(spread)
         self.min_log_std = math.log(cfg.min_std)
 
-    def forward(self, obs: Float[Tensor, "*batch obs"]) -> Gaussian:
+    def forward(self, obs: Float[Tensor, "*batch obs"]) -> Distribution:
         """Return the distribution over actions."""
+        if self.discrete:
+            return Categorical(self.mean(obs))
         log_std = self.log_std.clamp(min=self.min_log_std)
         return Gaussian(self.mean(obs), log_std)

@@ -4,20 +4,21 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from policies.gaussian import Gaussian
+from policies.distribution import Distribution
 from policies.mlp import Mlp, MlpPolicy, PolicyCfg
 
 
 class PrivilegedPolicy(nn.Module):
-    """Observation and latent to Gaussian; the latent encodes what is privileged.
+    """Observation and latent to action; the latent encodes what is privileged.
 
     Args:
         obs_dim: observation features, without the privileged ones.
         privileged_dim: privileged features; they follow the observation.
-        action_dim: action components.
+        action_dim: action components, or choices.
         cfg: sizes and spread; the encoder has one hidden layer, the policy's last.
         latent: width of the latent; 0 takes the privileged features themselves.
         rng: where the weights are drawn from.
+        discrete: whether an action is one of `action_dim` choices.
     """
 
     def __init__(
@@ -29,19 +30,22 @@ class PrivilegedPolicy(nn.Module):
         *,
         latent: int,
         rng: torch.Generator,
+        discrete: bool = False,
     ) -> None:
         super().__init__()
         self.obs_dim = obs_dim
         self.latent_dim = latent or privileged_dim
         sizes = [privileged_dim, cfg.hidden[-1], latent]
         self.encoder = Mlp(sizes, last_gain=1.0, rng=rng) if latent else nn.Identity()
-        self.decide = MlpPolicy(obs_dim + self.latent_dim, action_dim, cfg, rng)
+        self.decide = MlpPolicy(
+            obs_dim + self.latent_dim, action_dim, cfg, rng, discrete=discrete
+        )
 
     def forward(
         self,
         obs: Float[Tensor, "*batch obs"],
         latent: Float[Tensor, "*batch latent"] | None = None,
-    ) -> Gaussian:
+    ) -> Distribution:
         """Return the distribution over actions.
 
         Args:

@@ -1,5 +1,6 @@
 """The contract of tasks: the interface that training and evaluation use."""
 
+import os
 from abc import ABC
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,10 @@ from torch import Tensor
 
 from tasks.parameters import SPLITS, Parameter, current_split
 from tasks.task import Task, parse_task, sample_task
+
+# a child that is forked has none of its parent's threads, and would wait for them
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 Values = Mapping[str, Float[Tensor, "world"]]
 """The parameters of each world's task, as numbers."""
@@ -32,10 +37,15 @@ class TaskFamily(ABC):
     """Steps per episode."""
     obs_dim: ClassVar[int]
     action_dim: ClassVar[int]
+    """Components of an action, or choices."""
+    discrete: ClassVar[bool] = False
+    """True if an action is one of `action_dim` choices: the largest component's."""
     parameters: tuple[Parameter, ...]
     splits: ClassVar[tuple[str, ...]] = SPLITS[:4]
     max_worlds: ClassVar[int] = 1000
     """Worlds that are measured at once."""
+    bound: ClassVar[float] = 1e6
+    """Observations and rewards beyond, of either sign, are faults, as NaN is."""
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
@@ -99,6 +109,8 @@ class Step:
     truncated: Bool[Tensor, "world"]
     """Ended by the horizon."""
     fault: Bool[Tensor, "world"]
+    """Ended by a number that no physics gives, an action's too; such a step is worth 0
+    and its observation is the one before."""
     success: Bool[Tensor, "world"]
     terms: Mapping[str, Float[Tensor, "world"]]
 
@@ -147,6 +159,16 @@ def observation_size(family: TaskFamily, *, oracle: bool) -> int:
     """Return the size of observations, with the hidden parameters for an oracle."""
     revealed = sum(p.width for p in family.hidden) if oracle else 0
     return family.obs_dim + revealed
+
+
+def sound(
+    family: TaskFamily,
+    obs: Float[Tensor, "world obs"],
+    reward: Float[Tensor, "world"] | None = None,
+) -> Bool[Tensor, "world"]:
+    """Tell which worlds' numbers are finite and within the family's bound."""
+    fine = (obs.abs() <= family.bound).all(-1)
+    return fine if reward is None else fine & (reward.abs() <= family.bound)
 
 
 def check_tasks(

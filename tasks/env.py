@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from robots.sim.simulator import Readings, Simulator
-from tasks.contract import Step, check_tasks, observation_size
+from tasks.contract import Step, check_tasks, observation_size, sound
 from tasks.family import Family, Instant
 from tasks.simulators import make_simulator
 from tasks.task import Task
@@ -19,7 +19,8 @@ class Env:
 
     One step: clip actions, let the family turn them into controls, advance the
     physics by one control period, read, judge, observe. Worlds are never reset
-    silently.
+    silently. An action, observation or reward that is not finite, or one beyond the
+    family's bound, is a fault, as a state is that the simulator cannot go on from.
 
     Args:
         family: the family; its device is that of the worlds.
@@ -51,6 +52,8 @@ class Env:
         self._revealed = torch.empty(worlds, 0, device=self.device)
         self._started = False
         self._steps = torch.zeros(worlds, device=self.device)
+        # worlds whose numbers were unsound, though their states are not
+        self._unsound = torch.zeros(worlds, dtype=torch.bool, device=self.device)
 
     def assign(
         self, tasks: Sequence[Task], worlds: Int[Tensor, "n"] | None = None
@@ -104,29 +107,39 @@ class Env:
         readings = self.sim.reset(qpos, qvel, worlds)
         self._steps[chosen] = 0
         self._now, self._started = self._instant(readings), True
-        return self._observe(self._now)
+        obs = self._observe(self._now)
+        self._unsound[chosen] = ~sound(self.family, obs)[chosen]
+        self._obs = torch.where(self._unsound[:, None], 0.0, obs)
+        return self._obs
 
     def step(self, action: Float[Tensor, "world action"]) -> Step:
         """Advance every world by one control period."""
         if not self._started:
             raise RuntimeError("the worlds have no state yet: call reset first")
-        action = action.clamp(-1.0, 1.0)
+        sane = action.isfinite().all(-1, keepdim=True)
+        action = torch.where(sane, action.clamp(-1.0, 1.0), 0.0)
         before = self._now
-        readings = self.sim.step(self.family.control(before, action))
+        control = self.family.control(before, action)
+        # the simulator stops a world whose control is not finite
+        readings = self.sim.step(torch.where(sane, control, torch.nan))
         self._steps += 1
         now = self._now = self._instant(readings)
         outcome = self.family.judge(before, now, action)
         reward = torch.zeros(self.worlds, device=self.device)
         for name, term in outcome.terms.items():
             reward += self.family.weights[name] * term
+        obs = self._observe(now)
+        self._unsound = self._unsound | ~sound(self.family, obs, reward)
+        fault = readings.fault | self._unsound
+        self._obs = torch.where(fault[:, None], self._obs, obs)
         return Step(
-            obs=self._observe(now),
-            reward=reward,
-            terminated=outcome.terminated | readings.fault,
+            obs=self._obs,
+            reward=torch.where(fault, 0.0, reward),
+            terminated=outcome.terminated | fault,
             truncated=self._steps >= self.horizon,
-            fault=readings.fault,
-            success=outcome.success & ~readings.fault,
-            terms=outcome.terms,
+            fault=fault,
+            success=outcome.success & ~fault,
+            terms={k: torch.where(fault, 0.0, v) for k, v in outcome.terms.items()},
         )
 
     def _instant(self, readings: Readings) -> Instant:

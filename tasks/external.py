@@ -8,19 +8,24 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
-import gymnasium
 import numpy as np
 import torch
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import AutoresetMode
 from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tasks.contract import Step, TaskFamily, check_tasks, observation_size
+from tasks.contract import (
+    Step,
+    TaskFamily,
+    check_tasks,
+    observation_size,
+    sound,
+)
 from tasks.parameters import SPLITS, Value
+from tasks.spaces import Spaces, Vector, autoreset_mode
 from tasks.task import Task
 
-Vector = VectorEnv[Any, Any, Any]
 _STATED = ("horizon", "obs_dim", "action_dim", "parameters")
 _SUCCESS = ("is_success", "success")
 
@@ -28,8 +33,9 @@ _SUCCESS = ("is_success", "success")
 class ExternalFamily(TaskFamily):
     """A distribution of tasks in a vector environment of Gymnasium, on the CPU.
 
-    Subclasses state `horizon`, `obs_dim`, `action_dim` and `parameters`, and the two
-    methods; where a benchmark fixes its tasks, they override `sample` too.
+    Subclasses state `horizon`, `obs_dim`, `action_dim` and `parameters`, `discrete` if
+    actions are choices, and the two methods; where a benchmark fixes its tasks, they
+    override `sample` too.
 
     Raises:
         ValueError: for another device, or a class that does not state all of it or has
@@ -37,12 +43,17 @@ class ExternalFamily(TaskFamily):
     """
 
     splits: ClassVar[tuple[str, ...]] = SPLITS[:2]
+    summary: ClassVar[str]
+    """The task in one line; the docstring's first, if not stated."""
+    success: ClassVar[str] = "what the environment's info calls success"
 
     def __init_subclass__(cls) -> None:
         """Name the family by its module and class, by which it is found again."""
         super().__init_subclass__()
         if "name" not in vars(cls):
             cls.name = f"{cls.__module__}:{cls.__qualname__}"
+        if "summary" not in vars(cls):
+            cls.summary = (cls.__doc__ or "").strip().partition("\n")[0]
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         super().__init__(device)
@@ -61,9 +72,11 @@ class ExternalFamily(TaskFamily):
     def make(self, worlds: int) -> Vector:
         """Make a vector environment of that many worlds.
 
-        Its actions are a bounded `Box`, which actions in [-1, 1] are stretched to; its
-        observations are a `Box`. Success is what its info says under `is_success` or
-        `success`; without either no episode succeeds.
+        Its actions are a bounded `Box`, which actions in [-1, 1] are stretched to, or,
+        if the family states `discrete`, `Discrete`. Its observations are of any space
+        that Gymnasium flattens, `Box` or `Dict`, to `obs_dim` numbers. Success is what
+        its info says under `is_success` or `success`; without either no episode
+        succeeds.
         """
 
     @abstractmethod
@@ -93,9 +106,9 @@ class ExternalEnv:
     """W worlds of an external family, with the contract of `Env`.
 
     An episode ends once, and then stays as it was, whatever the vector environment
-    does with its world until the next reset. An observation or reward that is not
-    finite, or an action that is not, is a fault: the episode ends with the observation
-    before, and that step is worth nothing.
+    does with its world until the next reset. An action, observation or reward that is
+    not finite, or one beyond the family's bound, is a fault: the episode ends with the
+    observation before, and that step is worth nothing.
 
     Args:
         family: the family.
@@ -103,8 +116,8 @@ class ExternalEnv:
         oracle: whether observations end with the hidden parameters.
 
     Raises:
-        ValueError: for spaces that are no bounded box of actions and box of
-            observations of the stated sizes, or an unknown autoreset mode.
+        ValueError: for another number of worlds, spaces that are not of the stated
+            sizes (see `Spaces`), or an unknown autoreset mode.
     """
 
     def __init__(
@@ -119,7 +132,12 @@ class ExternalEnv:
         self.device = family.device
         self.tasks: tuple[Task, ...] = ()
         self.envs = family.make(worlds)
-        self._mode = _check(family, self.envs, worlds)
+        if self.envs.num_envs != worlds:
+            raise ValueError(
+                f"family {family.name} made {self.envs.num_envs} worlds, not {worlds}"
+            )
+        self._spaces = Spaces(family, self.envs)
+        self.mode = autoreset_mode(family, self.envs)
         self._revealed = torch.zeros(worlds, self.obs_dim - family.obs_dim)
         self._obs = torch.zeros(worlds, family.obs_dim)
         self._steps = torch.zeros(worlds)
@@ -127,6 +145,8 @@ class ExternalEnv:
             torch.zeros(worlds, dtype=torch.bool) for _ in range(4)
         )
         self._started = False
+        self.renders = self.envs.render_mode == "rgb_array"
+        """True if its worlds can be drawn."""
         # worlds that the vector environment may not step before they are reset
         self._due = np.zeros(worlds, dtype=np.bool_)
 
@@ -165,15 +185,15 @@ class ExternalEnv:
             new = torch.zeros_like(new).index_fill(0, worlds, True)
         if new.all():
             obs, _ = self.envs.reset(seed=seed)
-        elif self._mode is AutoresetMode.DISABLED:
+        elif self.mode is AutoresetMode.DISABLED:
             obs, _ = self.envs.reset(seed=seed, options={"reset_mask": new.numpy()})
         else:
             raise ValueError(
                 f"some worlds alone are reset in autoreset mode DISABLED only; family "
-                f"{self.family.name} has {self._mode.name}"
+                f"{self.family.name} has {self.mode.name}"
             )
-        rows = self._rows(obs)
-        finite = rows.isfinite().all(-1)
+        rows = self._spaces.rows(obs)
+        finite = sound(self.family, rows)
         rows = torch.where(finite[:, None], rows, 0.0)
         self._obs = torch.where(new[:, None], rows, self._obs)
         self._steps = torch.where(new, 0.0, self._steps)
@@ -190,10 +210,10 @@ class ExternalEnv:
         if not self._started:
             raise RuntimeError("the worlds have no state yet: call reset first")
         going = ~(self._terminated | self._truncated)
-        action = action.clamp(-1.0, 1.0)
         sane = action.isfinite().all(-1)
-        seen = self._advance(torch.where(sane[:, None], action, 0.0))
-        fine = going & sane & seen.obs.isfinite().all(-1) & seen.reward.isfinite()
+        action = torch.where(sane[:, None], action.clamp(-1.0, 1.0), 0.0)
+        seen = self._advance(action)
+        fine = going & sane & sound(self.family, seen.obs, seen.reward)
         fault = going & ~fine
         self._steps = self._steps + going.float()
         self._obs = torch.where(fine[:, None], seen.obs, self._obs)
@@ -213,26 +233,40 @@ class ExternalEnv:
             terms={},
         )
 
+    def frames(self) -> list[NDArray[np.uint8]]:
+        """Draw every world, as the vector environment does.
+
+        Raises:
+            ValueError: if it does not.
+        """
+        drawn: Any = self.envs.render() if self.renders else None
+        if drawn is None or len(drawn) != self.worlds:
+            raise ValueError(
+                f"family {self.family.name} is not drawn: its vector environment needs "
+                "render_mode='rgb_array' and a picture of each world"
+            )
+        return [np.asarray(frame, np.uint8) for frame in drawn]
+
     def _advance(self, action: Float[Tensor, "world action"]) -> _Transition:
         """Step the vector environment, whatever it does where an episode ends."""
-        disabled = self._mode is AutoresetMode.DISABLED
+        disabled = self.mode is AutoresetMode.DISABLED
         if disabled and self._due.any():
             # these episodes are over for us, but all worlds are stepped or none
             self.envs.reset(options={"reset_mask": self._due})
-        stretched = self._stretched(action.double().numpy())
-        obs, reward, terminated, truncated, info = self.envs.step(stretched)
-        rows, success = self._rows(obs), self._succeeded(info)
+        taken = self._spaces.actions(action)
+        obs, reward, terminated, truncated, info = self.envs.step(taken)
+        rows, success = self._spaces.rows(obs), self._succeeded(info)
         self._due = np.array(terminated, np.bool_) | np.array(truncated, np.bool_)
         ended = self._due.nonzero()[0]
-        if self._mode is AutoresetMode.SAME_STEP and len(ended):
+        if self.mode is AutoresetMode.SAME_STEP and len(ended):
             # the returned observation is the next episode's; the last one is kept apart
             if "final_obs" not in info:
                 raise ValueError(
                     f"family {self.family.name} ended an episode in autoreset mode "
                     "SAME_STEP without info['final_obs']: its last observation is lost"
                 )
-            last = np.stack([np.asarray(info["final_obs"][w]) for w in ended])
-            rows[ended] = torch.from_numpy(last).float().reshape(len(ended), -1)
+            last = [self._spaces.row(info["final_obs"][w]) for w in ended]
+            rows[ended] = torch.stack(last)
             final = self._succeeded(info.get("final_info", info))
             success[ended] = final[ended]
         return _Transition(
@@ -243,53 +277,11 @@ class ExternalEnv:
             success=success,
         )
 
-    def _stretched(self, action: NDArray[np.float64]) -> NDArray[Any]:
-        """Stretch actions from [-1, 1] to their bounds, in the environment's shape."""
-        space: Any = self.envs.single_action_space
-        low, high = (np.float64(bound) for bound in (space.low, space.high))
-        action = action.reshape(self.worlds, *space.shape)
-        stretched = (low + high) / 2 + (high - low) / 2 * action
-        return np.clip(stretched, low, high).astype(space.dtype)
-
-    def _rows(self, obs: object) -> Float[Tensor, "world obs"]:
-        return torch.from_numpy(np.array(obs)).float().reshape(self.worlds, -1)
-
     def _succeeded(self, info: Mapping[str, Any]) -> Bool[Tensor, "world"]:
         found = [info[name] for name in _SUCCESS if name in info]
         flags = found[0] if found else np.zeros(self.worlds)
-        return torch.from_numpy(np.array(flags).astype(np.bool_))
+        # NaN, and None of a world that says nothing, are no success
+        return torch.from_numpy(np.nan_to_num(np.array(flags, np.float64)) != 0)
 
     def _observed(self) -> Float[Tensor, "world obs"]:
         return torch.cat([self._obs, self._revealed], dim=-1)
-
-
-def _check(family: ExternalFamily, envs: Vector, worlds: int) -> AutoresetMode:
-    """Return the autoreset mode of an environment, if a policy can act in it."""
-    obs, action = envs.single_observation_space, envs.single_action_space
-    if envs.num_envs != worlds:
-        raise ValueError(
-            f"family {family.name} made {envs.num_envs} worlds, not {worlds}"
-        )
-    for what, space, size in (
-        ("observations", obs, family.obs_dim),
-        ("actions", action, family.action_dim),
-    ):
-        box = isinstance(space, gymnasium.spaces.Box)
-        if not box or int(np.prod(space.shape)) != size:
-            raise ValueError(
-                f"{what} of family {family.name} are to be a Box of {size} numbers, "
-                f"got {space}"
-            )
-    if isinstance(action, gymnasium.spaces.Box) and not action.is_bounded("both"):
-        raise ValueError(
-            f"actions of family {family.name} need bounds, which [-1, 1] is stretched "
-            f"to; got {action}"
-        )
-    mode = envs.metadata.get("autoreset_mode")
-    try:
-        return AutoresetMode(mode)
-    except ValueError:
-        raise ValueError(
-            f"family {family.name}: metadata['autoreset_mode'] is to be one of "
-            f"{', '.join(m.name for m in AutoresetMode)}, got {mode!r}"
-        ) from None

@@ -26,7 +26,8 @@ def with_shipped(
         alone: of what ships, take DR and oracle only.
 
     Raises:
-        ValueError: if there is no DR or no oracle, saying how to train one.
+        ValueError: if there is no DR or no oracle for a family of Pliant's own, saying
+            how to train one; for an external one they may be missing.
     """
     family, groups = policy.cfg.family, dict[str, list[Trained]]()
     for trained in others:
@@ -37,7 +38,7 @@ def with_shipped(
         if method in groups or own:
             continue
         names = shipped_policies(family, method)
-        if not names and method in needed:
+        if not names and method in needed and ":" not in family:
             raise ValueError(
                 f"no {method} baseline ships for {family}; train one with: pliant "
                 f"train {family} --method {method}, then give --beside FOLDER"
@@ -71,3 +72,44 @@ def sources(
         ]
         for name, group in groups.items()
     }
+
+
+def check_policies(
+    policies: Sequence[Trained],
+    dr: Sequence[Trained],
+    oracle: Sequence[Trained],
+    rivals: Sequence[Trained],
+) -> None:
+    """Refuse policies of several families, or under another name than their method's.
+
+    Raises:
+        ValueError: saying which.
+    """
+    if not policies:
+        raise ValueError("need at least one policy")
+    families = {t.cfg.family for t in (*policies, *dr, *oracle, *rivals)}
+    if len(families) > 1:
+        raise ValueError(
+            "policy and baselines are of different families: "
+            f"{', '.join(sorted(families))}"
+        )
+    methods = {t.cfg.method for t in policies}
+    if len(methods) > 1:
+        raise ValueError(
+            "policies are pooled as training seeds of one method, got "
+            f"{', '.join(sorted(methods))}"
+        )
+    taken = methods | {FLOOR, CEILING}
+    for trained in rivals:
+        if trained.cfg.method in taken:
+            raise ValueError(
+                f"{trained.source} was trained with method {trained.cfg.method!r}: it "
+                "is no rival of another method"
+            )
+    for name, group in ((FLOOR, dr), (CEILING, oracle)):
+        for trained in group:
+            if trained.cfg.method != name:
+                raise ValueError(
+                    f"{trained.source} was trained with method {trained.cfg.method!r}, "
+                    f"not as the {name} baseline"
+                )

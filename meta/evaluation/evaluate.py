@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from meta.evaluation.baselines import sources
+from meta.evaluation.baselines import check_policies, sources
 from meta.evaluation.evaluation_cfg import EvaluationCfg
-from meta.evaluation.finetuned import TRIALS, tuned
+from meta.evaluation.finetuned import TRIALS, tunable, tuned
 from meta.evaluation.grid import by_object
 from meta.evaluation.leak import probe_family
 from meta.evaluation.measure import Bench, Ledger, Measured, Steps, stack
@@ -56,6 +56,7 @@ from tasks.task import Task
 POLICY, LEVELS = "policy", ("random", FLOOR, CEILING)
 """Key of the method under evaluation, and keys of the references, which do not adapt
 and are measured once."""
+_UNDEFINED = Estimate(value=math.nan, low=math.nan, high=math.nan)
 
 
 def evaluate(
@@ -72,8 +73,10 @@ def evaluate(
     Args:
         policies: one per training seed.
         cfg: tasks, episodes and random numbers.
-        dr: the robust baseline, one per training seed; fine-tuned too.
-        oracle: the ceiling, one per training seed.
+        dr: the robust baseline, one per training seed; fine-tuned too. Without any, the
+            unadapted policies are fine-tuned.
+        oracle: the ceiling, one per training seed; without DR or it, no shares of the
+            gap between them are given.
         rivals: other methods, one per method and training seed.
         progress: told how many policies are measured, and of how many; those tried to
             tune the baselines count too.
@@ -82,12 +85,13 @@ def evaluate(
         ValueError: for policies of different families or of the wrong method, or an
             unknown split.
     """
-    _check_policies(policies, dr, oracle, rivals)
+    check_policies(policies, dr, oracle, rivals)
     family = find_family(policies[0].cfg.family, objects=cfg.objects)
     drawn = family.sample(cfg.split, cfg.seed, cfg.tasks)
     bench = Bench(drawn, cfg)
     most = max(cfg.episodes)
-    made = 2 * len(dr) + TRIALS if most else 0
+    base = tunable(dr, policies)[1]
+    made = 2 * len(base) + TRIALS if most and base else 0
     done = Steps(len((*policies, *dr, *oracle, *rivals)) + made + 1, progress)
     groups = _methods(policies, dr, oracle, rivals, most, cfg.device, done)
     found, ledgers = _measured(bench, groups, cfg.episodes, done)
@@ -123,16 +127,14 @@ def _estimates(
     return {
         "curve": curves.pop(POLICY),
         "rivals": curves,
-        "baselines": {name: _level(found[name][0], rng) for name in LEVELS},
+        "baselines": {n: _level(found[n][0], rng) for n in LEVELS if n in found},
         "improvement": _improvement(last, rng),
         "profiles": _profiles(last),
-        "admission": estimate(
-            [last[n] for n in reversed(LEVELS)], value_of_knowing, rng
-        ),
+        "admission": _admission(last, rng),
         "grid": by_object(
             tasks,
             [family.coordinates(task) for task in tasks],
-            {n: levels[n] for n in BY_OBJECT},
+            {n: levels[n] for n in BY_OBJECT if n in levels},
             rng,
         ),
     }
@@ -143,13 +145,19 @@ def _curves(
     episodes: Sequence[int],
     rng: np.random.Generator,
 ) -> dict[str, Curve]:
-    levels = {name: found[name][0] for name in LEVELS}
-    gap = _has_gap({name: levels[name].returns for name in LEVELS})
+    levels = {name: found[name][0] for name in LEVELS if name in found}
+    gap = _has_gap({name: level.returns for name, level in levels.items()})
     return {
         name: tuple(_point(k, at, levels if gap else {}, rng) for k in episodes)
         for name, at in found.items()
         if name not in LEVELS
     }
+
+
+def _admission(last: Mapping[str, Scores], rng: np.random.Generator) -> Estimate:
+    if not all(name in last for name in LEVELS):
+        return _UNDEFINED
+    return estimate([last[n] for n in reversed(LEVELS)], value_of_knowing, rng)
 
 
 def _improvement(
@@ -194,15 +202,19 @@ def _methods(
 ) -> Mapping[str, Sequence[Trained]]:
     """Everything that is measured, by method."""
     groups: dict[str, list[Trained]] = {POLICY: list(policies), FLOOR: list(dr)}
-    if episodes:
-        groups["dr-finetune"], groups["scratch"] = tuned(dr, episodes, device, done)
+    name, base = tunable(dr, policies)
+    if episodes and base:
+        groups[name], groups["scratch"] = tuned(base, episodes, device, done)
     for trained in rivals:
         groups.setdefault(trained.cfg.method, []).append(trained)
-    return groups | {CEILING: list(oracle)}
+    groups[CEILING] = list(oracle)
+    return {name: group for name, group in groups.items() if group}
 
 
 def _has_gap(last: Mapping[str, Scores]) -> bool:
     """Return whether knowing the task is worth enough to give shares of it."""
+    if not all(name in last for name in LEVELS):
+        return False
     known, robust, chance = (last[name].T for name in reversed(LEVELS))
     return bool(value_of_knowing(known, robust, chance) >= MIN_GAP)
 
@@ -258,42 +270,6 @@ def _share(
     at: Measured, gap: Mapping[str, Measured], rng: np.random.Generator
 ) -> Estimate:
     if not gap:
-        return Estimate(value=math.nan, low=math.nan, high=math.nan)
+        return _UNDEFINED
     ends = [gap[FLOOR].returns, gap[CEILING].returns]
     return estimate([at.returns, *ends], share_of_gap, rng)
-
-
-def _check_policies(
-    policies: Sequence[Trained],
-    dr: Sequence[Trained],
-    oracle: Sequence[Trained],
-    rivals: Sequence[Trained],
-) -> None:
-    if not (policies and dr and oracle):
-        raise ValueError("need at least one policy, one DR and one oracle")
-    families = {t.cfg.family for t in (*policies, *dr, *oracle, *rivals)}
-    if len(families) > 1:
-        raise ValueError(
-            "policy and baselines are of different families: "
-            f"{', '.join(sorted(families))}"
-        )
-    methods = {t.cfg.method for t in policies}
-    if len(methods) > 1:
-        raise ValueError(
-            "policies are pooled as training seeds of one method, got "
-            f"{', '.join(sorted(methods))}"
-        )
-    taken = methods | {FLOOR, CEILING}
-    for trained in rivals:
-        if trained.cfg.method in taken:
-            raise ValueError(
-                f"{trained.source} was trained with method {trained.cfg.method!r}: it "
-                "is no rival of another method"
-            )
-    for name, group in ((FLOOR, dr), (CEILING, oracle)):
-        for trained in group:
-            if trained.cfg.method != name:
-                raise ValueError(
-                    f"{trained.source} was trained with method {trained.cfg.method!r}, "
-                    f"not as the {name} baseline"
-                )

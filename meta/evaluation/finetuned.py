@@ -21,6 +21,24 @@ TRIALS = 2 * len(RATES)
 _TUNING_SEED, _TUNING_TASKS = 2**31, 20
 
 
+def tunable(
+    dr: Sequence[Trained], policies: Sequence[Trained]
+) -> tuple[str, list[Trained]]:
+    """Return what is fine-tuned, and its key: DR, or without it the unadapted policies.
+
+    Those that observe the hidden parameters, or that adapt by a memory, are not.
+    """
+    if dr:
+        return "dr-finetune", list(dr)
+    plain: list[Trained] = []
+    for trained in policies:
+        own = trained.learner
+        if isinstance(own, Maml) and not trained.cfg.told:
+            cfg = replace(own.cfg, inner_steps=0, learned_advantage=False)
+            plain.append(replace(trained, learner=Maml(cfg, own.policy)))
+    return "finetune", plain
+
+
 def tuned(
     dr: Sequence[Trained],
     episodes: int,

@@ -42,7 +42,6 @@ from meta.machine.versions import versions
 from meta.registry import FLOOR
 from meta.training.trained import Trained
 from policies.acting import Act
-from policies.gaussian import Gaussian
 from tasks.env import Env
 from tasks.family import Family
 from tasks.parameters import current_split
@@ -232,9 +231,8 @@ def _finite(x: object) -> object:
 def _window(e: Experience, first: int) -> Experience:
     """`WINDOW` episodes of each task from the given one on."""
     keep = slice(first, first + WINDOW)
-    mean, log_std = (x[:, keep] for x in e.old)
     rest = {k: v[:, keep] for k, v in e._asdict().items() if k != "old"}
-    return Experience(**rest, old=Gaussian(mean, log_std))
+    return Experience(**rest, old=type(e.old)(*(x[:, keep] for x in e.old)))
 
 
 def _recovery(

@@ -77,7 +77,7 @@ class Evaluation:
     rivals: Mapping[str, Curve]
     """Curves of the other methods that adapt, by method."""
     baselines: Mapping[str, Level]
-    """Levels of random, dr and oracle."""
+    """Levels of random, dr and oracle, as far as there are any."""
     improvement: Mapping[str, Estimate]
     """Probability that the policy, after the most episodes, does better on a task than
     another method does then."""
@@ -111,7 +111,7 @@ class Evaluation:
 
     @property
     def has_gap(self) -> bool:
-        """Whether knowing the task is worth enough to give shares of it."""
+        """True if knowing the task is worth enough to give shares of it."""
         return bool(self.admission.value >= MIN_GAP)
 
     @property

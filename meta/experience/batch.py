@@ -11,7 +11,7 @@ from meta.experience.moments import fresh_moments, standardised, update_moments
 from meta.experience.rollout import Experience
 from meta.machine.distributed import summed
 from meta.theta import Theta
-from policies.gaussian import Gaussian
+from policies.distribution import Distribution
 
 _LEAST_LEFT = 0.03
 """Lower bound on the pooled baseline's residual, as a share of the returns' spread."""
@@ -25,7 +25,7 @@ class Batch(NamedTuple):
     change: Float[Tensor, "*task episode time features"]
     """Normalised change of the observation, and reward."""
     action: Float[Tensor, "*task episode time action"]
-    old: Gaussian
+    old: Distribution
     old_log_prob: Float[Tensor, "*task episode time"]
     advantage: Float[Tensor, "*task episode time"]
     valid: Float[Tensor, "*task episode time"]
@@ -102,9 +102,11 @@ def _spread(
     x: Float[Tensor, "sample"], valid: Float[Tensor, "sample"]
 ) -> Float[Tensor, ""]:
     """Standard deviation of every process's valid samples."""
-    count = summed(valid.double().sum())
+    count = summed(valid.double().sum()).clamp(min=1)
     mean = summed((x * valid).sum()) / count
-    return (summed(((x - mean) * valid).square().sum()) / (count - 1)).sqrt()
+    # one sample has no spread
+    left = (count - 1).clamp(min=1)
+    return (summed(((x - mean) * valid).square().sum()) / left).sqrt()
 
 
 def _features(e: Experience) -> Float[Tensor, "task episode time features"]:

@@ -9,6 +9,10 @@ from meta.theta import Theta, prefixed
 
 _FLOOR = 1e-2
 """Features that vary less than this are not blown up, in their own units."""
+_RARE, _FEW = 1e-3, 4
+"""Share of the samples, and number of them, that may be outliers."""
+_FAR = 1e3
+"""Factor by which an outlier is farther out than all others."""
 
 
 def fresh_moments(features: int) -> Theta:
@@ -37,12 +41,33 @@ def standardised(
 
 
 def update_moments(theta: Theta, x: Float[Tensor, "sample features"]) -> None:
-    """Add every process's samples, in place (Chan et al. 1983, the pairwise update)."""
-    x = x.double()
+    """Add every process's samples, in place (Chan et al. 1983, the pairwise update).
+
+    Rare values absurdly far from the others do not count: see `_without_outliers`.
+    """
+    x = _without_outliers(x.double())
     count, mean, square = (theta[f"moments/{k}"] for k in ("count", "mean", "square"))
     more = summed(torch.full_like(count, len(x)))
-    centre = summed(x.sum(0)) / more
-    delta, total = centre - mean, count + more
+    centre = summed(x.sum(0)) / more.clamp(min=1)
+    delta, total = centre - mean, (count + more).clamp(min=1)
     square += summed((x - centre).square().sum(0)) + delta**2 * count * more / total
     mean += delta * more / total
     count += more
+
+
+def _without_outliers(
+    x: Float[Tensor, "sample features"],
+) -> Float[Tensor, "sample features"]:
+    """Return samples whose rare and absurd values are replaced by the median.
+
+    A single value of 1e8 would otherwise decide a feature's variance for the rest of
+    training, and hide all that it says. Values that are not rare, or less than `_FAR`
+    times as far from the median as the others, stay as they are, bit for bit.
+    """
+    few = max(_FEW, int(_RARE * len(x)))
+    if len(x) <= 2 * few:  # too few to tell who is the outlier
+        return x
+    centre = x.median(dim=0).values
+    spread = (x - centre).abs().kthvalue(len(x) - few, dim=0).values
+    reach = _FAR * spread.clamp(min=_FLOOR)
+    return torch.where((x - centre).abs() <= reach, x, centre)

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from policies.acting import Act, Transition, with_memory
-from policies.gaussian import Gaussian
+from policies.distribution import Distribution, distribution, parts
 from tasks.contract import Step, Worlds
 from tasks.task import Task
 
@@ -23,12 +23,19 @@ class Rollout:
     action: Float[Tensor, "time world action"]
     """Actions as drawn; the environment clips them."""
     mean: Float[Tensor, "time world action"]
-    log_std: Float[Tensor, "time world action"]
+    """Means of the Gaussian that drew the actions; of a categorical, its logits."""
+    log_std: Float[Tensor, "time world action"] | None
+    """None for a categorical."""
     reward: Float[Tensor, "time world"]
     valid: Bool[Tensor, "time world"]
     success: Bool[Tensor, "world"]
     """At the episode's end."""
     fault: Bool[Tensor, "world"]
+
+    @property
+    def policy(self) -> Distribution:
+        """The distribution that the actions were drawn from."""
+        return distribution(self.mean, self.log_std)
 
     @property
     def returns(self) -> Float[Tensor, "world"]:
@@ -54,7 +61,7 @@ class Experience(NamedTuple):
     obs: Float[Tensor, "task episode time obs"]
     next_obs: Float[Tensor, "task episode time obs"]
     action: Float[Tensor, "task episode time action"]
-    old: Gaussian
+    old: Distribution
     """The distribution that the actions were drawn from."""
     reward: Float[Tensor, "task episode time"]
     valid: Float[Tensor, "task episode time"]
@@ -75,7 +82,7 @@ def collect(
         env: worlds that have their tasks.
         act: observations to distributions.
         rng: draws the initial states and the actions.
-        explore: sample actions; otherwise take the means.
+        explore: sample actions; otherwise take the most probable.
         change: what the tasks become in mid-episode, if they do.
     """
     rows: dict[str, list[Tensor]] = {}
@@ -90,7 +97,7 @@ def collect(
             if change is not None and time == change.step:
                 env.assign(change.tasks)
             policy = acting.policy(obs, memory)
-            action = policy.sample(rng) if explore else policy.mean
+            action = policy.sample(rng) if explore else policy.mode
             step = env.step(action)
             _append(rows, obs, action, policy, step, running)
             taken = Transition(obs, action, step.reward, step.obs, running.float())
@@ -99,7 +106,8 @@ def collect(
             fault = fault | (running & step.fault)
             running = running & ~(step.terminated | step.truncated)
             obs = step.obs
-    stacked = {name: torch.stack(values) for name, values in rows.items()}
+    stacked: dict[str, Any] = {"log_std": None}
+    stacked |= {name: torch.stack(values) for name, values in rows.items()}
     return Rollout(**stacked, success=success, fault=fault)
 
 
@@ -107,19 +115,21 @@ def _append(
     rows: dict[str, list[Tensor]],
     obs: Tensor,
     action: Tensor,
-    policy: Gaussian,
+    policy: Distribution,
     step: Step,
     running: Tensor,
 ) -> None:
+    mean, log_std = parts(policy.whole())
     row = {
         "obs": obs,
         "next_obs": step.obs,
         "action": action,
-        "mean": policy.mean,
-        "log_std": policy.log_std.expand_as(policy.mean),
+        "mean": mean,
         "reward": step.reward,
         "valid": running,
     }
+    if log_std is not None:
+        row["log_std"] = log_std
     for name, value in row.items():
         rows.setdefault(name, []).append(value)
 
@@ -127,13 +137,16 @@ def _append(
 def concatenate(rollouts: list[Rollout], tasks: int) -> Rollout:
     """Several rollouts of the same worlds as one, the episodes of a task together."""
 
-    def join(name: str) -> Tensor:
-        parts = [getattr(r, name) for r in rollouts]
-        axis = 0 if parts[0].ndim == 1 else 1
-        split = [p.unflatten(axis, (tasks, -1)) for p in parts]
+    def join(name: str) -> Tensor | None:
+        pieces = [getattr(r, name) for r in rollouts]
+        if pieces[0] is None:
+            return None
+        axis = 0 if pieces[0].ndim == 1 else 1
+        split = [p.unflatten(axis, (tasks, -1)) for p in pieces]
         return torch.cat(split, axis + 1).flatten(axis, axis + 1)
 
-    return Rollout(**{name: join(name) for name in Rollout.__dataclass_fields__})
+    joined: dict[str, Any] = {n: join(n) for n in Rollout.__dataclass_fields__}
+    return Rollout(**joined)
 
 
 def by_task(rollout: Rollout, tasks: int) -> Experience:
@@ -146,7 +159,10 @@ def by_task(rollout: Rollout, tasks: int) -> Experience:
         obs=lay(rollout.obs),
         next_obs=lay(rollout.next_obs),
         action=lay(rollout.action),
-        old=Gaussian(lay(rollout.mean), lay(rollout.log_std)),
+        old=distribution(
+            lay(rollout.mean),
+            None if rollout.log_std is None else lay(rollout.log_std),
+        ),
         reward=lay(rollout.reward),
         valid=lay(rollout.valid).float(),
     )

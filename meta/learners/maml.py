@@ -32,7 +32,7 @@ from meta.learners.maml_cfg import MamlCfg
 from meta.machine.distributed import average_gradients, averaged
 from meta.objectives.policy_gradient import clipped_surrogate, inner_loss, mean_valid
 from meta.theta import Params, Theta, group, module_params, prefixed
-from policies.gaussian import Gaussian
+from policies.distribution import Distribution, divergence, shift
 from policies.mlp import MlpPolicy, PolicyCfg
 
 _TRAINED = ("policy", "log_rate", "advantage")
@@ -62,7 +62,7 @@ class Maml:
         The hidden parameters, if `sizes` has any, are part of the observation.
         """
         obs_dim = sizes.obs + sizes.hidden
-        policy = MlpPolicy(obs_dim, sizes.action, network, rng)
+        policy = MlpPolicy(obs_dim, sizes.action, network, rng, discrete=sizes.discrete)
         advantage = None
         if settings.learned_advantage:
             # features: observation, its change, reward
@@ -119,17 +119,17 @@ class Maml:
 
     def act(
         self, theta: Theta, adaptation: Params
-    ) -> Callable[[Float[Tensor, "world obs"]], Gaussian]:
+    ) -> Callable[[Float[Tensor, "world obs"]], Distribution]:
         """Return the adapted policies, for worlds grouped by task."""
         tasks = len(next(iter(adaptation.values())))
 
-        def act(obs: Float[Tensor, "world obs"]) -> Gaussian:
+        def whole(params: Params, obs: Tensor) -> Distribution:
+            return self._distribution(params, obs).whole()
+
+        def act(obs: Float[Tensor, "world obs"]) -> Distribution:
             split = standardised(theta, obs).unflatten(0, (tasks, -1))
-            dist = vmap(self._distribution)(adaptation, split)
-            return Gaussian(
-                dist.mean.flatten(0, 1),
-                dist.log_std[:, None].expand_as(dist.mean).flatten(0, 1),
-            )
+            dist = vmap(whole)(adaptation, split)
+            return type(dist)(*(x.flatten(0, 1) for x in dist))
 
         return act
 
@@ -212,10 +212,10 @@ class Maml:
         if inner and self.cfg.unadapted:
             own, _ = self._surrogate(group(theta, "policy"), inner[0])
             surrogate = surrogate + self.cfg.unadapted * own
-        outer_kl = mean_valid(outer.old.kl(new), outer.valid)
+        outer_kl = mean_valid(divergence(outer.old, new), outer.valid)
         return surrogate, kl, outer_kl.detach()
 
-    def _surrogate(self, params: Params, batch: Batch) -> tuple[Tensor, Gaussian]:
+    def _surrogate(self, params: Params, batch: Batch) -> tuple[Tensor, Distribution]:
         """PPO's clipped loss of a policy, and its distribution."""
         new = self._distribution(params, batch.obs)
         loss = clipped_surrogate(
@@ -232,12 +232,11 @@ class Maml:
     ) -> tuple[Params, Float[Tensor, ""]]:
         """One task's step, and KL(sampling policy || policy before the step)."""
         weights = self._inner_weights(theta, batch)
-        noise_scale = (-batch.old.log_std).exp()
 
         def loss(p: Params) -> tuple[Tensor, Tensor]:
             new = self._distribution(p, batch.obs)
             log_prob = new.log_prob(batch.action)
-            moved = (new.mean - batch.old.mean) * noise_scale
+            moved = shift(batch.old, new)
             total = inner_loss(
                 self.cfg.inner_loss,
                 log_prob,
@@ -245,7 +244,7 @@ class Maml:
                 weights.advantage,
                 batch.valid,
             ) - mean_valid((weights.push * moved).sum(-1), batch.valid)
-            return total, mean_valid(batch.old.kl(new), batch.valid)
+            return total, mean_valid(divergence(batch.old, new), batch.valid)
 
         gradient, kl = grad(loss, has_aux=True)(params)
         if self.cfg.first_order:
@@ -263,13 +262,15 @@ class Maml:
             (
                 torch.cat([batch.obs, batch.change], dim=-1),
                 batch.action,
-                (batch.action - batch.old.mean) * (-batch.old.log_std).exp(),
+                batch.old.noise(batch.action),
                 batch.advantage,
                 batch.valid,
             ),
         )
 
-    def _distribution(self, params: Params, obs: Float[Tensor, "... obs"]) -> Gaussian:
+    def _distribution(
+        self, params: Params, obs: Float[Tensor, "... obs"]
+    ) -> Distribution:
         return functional_call(self.policy, params, (obs,))
 
 

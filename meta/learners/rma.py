@@ -28,7 +28,7 @@ from meta.machine.distributed import average_gradients, averaged
 from meta.objectives.policy_gradient import mean_valid
 from meta.theta import Params, Theta, group, module_params, prefixed
 from policies.acting import RecurrentPolicy, Transition
-from policies.gaussian import Gaussian
+from policies.distribution import Distribution
 from policies.mlp import Mlp, PolicyCfg
 from policies.privileged import PrivilegedPolicy
 
@@ -54,7 +54,15 @@ class Rma:
         cls, settings: RmaCfg, network: PolicyCfg, sizes: Sizes, rng: torch.Generator
     ) -> "Rma":
         """Make one; see `LearnerClass.build`."""
-        policy = PrivilegedPolicy(*sizes, network, latent=settings.latent, rng=rng)
+        policy = PrivilegedPolicy(
+            sizes.obs,
+            sizes.hidden,
+            sizes.action,
+            network,
+            latent=settings.latent,
+            rng=rng,
+            discrete=sizes.discrete,
+        )
         teacher = Maml(settings.teacher, policy)
         hidden = network.hidden[-1]
         return cls(settings, teacher, policy, sizes.action, hidden=hidden, rng=rng)
@@ -110,7 +118,7 @@ class Rma:
 
         def policy(
             obs: Float[Tensor, "world obs"], memory: Float[Tensor, "world memory"]
-        ) -> Gaussian:
+        ) -> Distribution:
             seen = standardised(theta, obs[..., : self.policy.obs_dim])
             params = group(theta, "policy")
             latent = self._infer(theta, memory)

@@ -67,12 +67,14 @@ class Sb3Trainer:
     def _make(self, cfg: TrainCfg, moments: Theta) -> PPO:
         # its own initial weights are drawn from torch's global generator
         torch.manual_seed(cfg.seed)
+        batch = _batch_size(self._steps * cfg.worlds)
         ppo = PPO(
             "MlpPolicy",
             self._worlds,
             learning_rate=self._rate,
             n_steps=self._steps,
-            batch_size=_batch_size(self._steps * cfg.worlds),
+            batch_size=batch,
+            normalize_advantage=batch > 1,  # one sample has no spread to divide by
             n_epochs=_EPOCHS,
             gamma=cfg.learner.discount,
             gae_lambda=_TRACE,
@@ -88,6 +90,10 @@ class Sb3Trainer:
         )
         ppo.set_logger(Logger(folder=None, output_formats=[]))
         return ppo
+
+    def _std(self) -> float:
+        spread = getattr(self._ppo.policy, "log_std", None)  # choices have none
+        return 0.0 if spread is None else float(spread.detach().exp().mean())
 
     def _rate(self, _: object) -> float:
         return RATE * max(0.0, 1 - self.iteration / self.cfg.iterations)
@@ -126,7 +132,7 @@ class Sb3Trainer:
             "success_pre": success,
             "success_post": success,
             "faults": float(self._worlds.faults),
-            "std": float(ppo.policy.log_std.detach().exp().mean()),
+            "std": self._std(),
             "loss": float(ppo.logger.name_to_value["train/loss"]),
         }
 

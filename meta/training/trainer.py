@@ -121,6 +121,6 @@ def _summary(rollouts: list[Rollout]) -> Metrics:
         "success_pre": pre.success.float().mean(),
         "success_post": post.success.float().mean(),
         "faults": faults * share().size,
-        "std": post.log_std.exp().mean(),
+        "std": post.policy.std.mean(),
     }
     return {name: averaged(value).item() for name, value in means.items()}

@@ -104,7 +104,7 @@ class Evaluate:
         from meta.registry import CEILING, FLOOR
         from pliant.views.report import print_table, write_report
 
-        dr, oracle = groups.pop(FLOOR), groups.pop(CEILING)
+        dr, oracle = groups.pop(FLOOR, []), groups.pop(CEILING, [])
         rivals = [trained for group in groups.values() for trained in group]
         with progress_bar("evaluating") as progress:
             result = evaluate(

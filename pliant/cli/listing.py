@@ -13,8 +13,12 @@ from pliant.cli.options import check_can_be_written
 from pliant.cli.parsing import File, Name
 
 if TYPE_CHECKING:
+    from tasks.contract import TaskFamily
+    from tasks.external import ExternalFamily
     from tasks.family import Family
     from tasks.parameters import Parameter
+
+    Listed = Family | ExternalFamily
 
 _SUMMARY = 36
 """Column in which a family's summary begins."""
@@ -40,7 +44,7 @@ class List:
     def run(self) -> int:
         """Print the list."""
         from meta.training.trained import SHIPPED, shipped_policies
-        from tasks.registry import FAMILIES, make_family
+        from tasks.registry import FAMILIES, find_family, make_family
 
         if self.pictures is not None and self.family is None:
             raise ValueError("--pictures draws one family: name it with --family")
@@ -48,13 +52,13 @@ class List:
         if self.family is not None:
             check_family(self.family)
         names = list(FAMILIES) if self.family is None else [self.family]
-        made = [make_family(name) for name in names]
         if self.pictures is not None:
             from pliant.views.task_sheet import draw_tasks
 
-            draw_tasks(made[0], self.pictures)
+            draw_tasks(make_family(names[0]), self.pictures)
             print(self.pictures)
             return 0
+        made = [_listed(find_family(name)) for name in names]
         families = [_describe(family) for family in made]
         policies = [f"{SHIPPED}{name}" for name in shipped_policies()]
         if self.json:
@@ -65,7 +69,17 @@ class List:
         return 0
 
 
-def _describe(family: "Family") -> dict[str, Any]:
+def _listed(family: "TaskFamily") -> "Listed":
+    """Return a family as one that says what it is about."""
+    from tasks.external import ExternalFamily
+    from tasks.family import Family
+
+    if not isinstance(family, Family | ExternalFamily):
+        raise TypeError(f"family {family.name} has no summary")
+    return family
+
+
+def _describe(family: "Listed") -> dict[str, Any]:
     from tasks.manipulation.handling import HandlingFamily
 
     own = isinstance(family, HandlingFamily)
@@ -83,8 +97,12 @@ def _describe(family: "Family") -> dict[str, Any]:
     }
 
 
-def _group(family: "Family") -> str:
+def _group(family: "Listed") -> str:
     """Return the kind of a family: the folder that its module is in."""
+    from tasks.external import ExternalFamily
+
+    if isinstance(family, ExternalFamily):
+        return "external"
     return type(family).__module__.split(".")[-2]
 
 
@@ -140,7 +158,7 @@ def _overview(
     yield f"pliant evaluate shipped:{name:<7} measure how it adapts"
 
 
-def _page(family: "Family") -> Iterator[str]:
+def _page(family: "Listed") -> Iterator[str]:
     """Yield everything about one family."""
     width, about = shutil.get_terminal_size().columns, _describe(family)
     yield from _wrap(f"{family.name}: {family.summary}", width)
@@ -161,8 +179,8 @@ def _page(family: "Family") -> Iterator[str]:
     splits = f"splits: {', '.join(family.splits)}"
     yield ""
     yield from _wrap(splits, width, hang=8)
-    yield "\nshipped policies:"
-    yield from _policies(family.name, width)
+    if policies := list(_policies(family.name, width)):
+        yield from ("\nshipped policies:", *policies)
 
 
 def _ranges(row: dict[str, Any], width: int) -> Iterator[str]:

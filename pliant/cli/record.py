@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pliant.cli.names import check_policy, check_split
 from pliant.cli.options import Up, check_can_be_written, own_objects
@@ -34,23 +35,26 @@ class Record:
 
     def run(self) -> int:
         """Record."""
+        from meta.recording.footage import film
         from meta.recording.trajectory import record
         from meta.training.trained import load_trained
         from pliant.views.recording_sheet import returns
+        from tasks.parameters import current_split
 
         check_policy(self.policy)
         check_can_be_written(self.out)
         trained = load_trained(self.policy)
         check_split(trained.cfg.family, self.split)
-        recording = record(
-            trained,
-            split=self.split,
-            seed=self.seed,
-            adapt_episodes=self.adapt_episodes,
-            objects=own_objects(self.object, self.scale, self.up, trained.cfg.family),
-        )
-        family = recording.task.family
-        out = self.out or Path(f"{family}-{recording.task.split}-{self.seed}.npz")
+        family = trained.cfg.family
+        how: dict[str, Any] = {"split": self.split, "seed": self.seed}
+        how |= {"adapt_episodes": self.adapt_episodes}
+        if ":" in family and self.object is None:
+            recording = film(trained, **how)
+        else:
+            how["objects"] = own_objects(self.object, self.scale, self.up, family)
+            recording = record(trained, **how)
+        split = current_split(self.split)
+        out = self.out or Path(f"{family}-{split}-{self.seed}.npz")
         recording.save(out)
         print(f"recorded {out}: return {returns(recording)}")
         return 0

@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from tyro import conf
 
 from pliant.cli.options import check_can_be_written
 from pliant.cli.parsing import File
 from pliant.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from meta.recording.footage import Footage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +35,7 @@ class Replay:
 
     def run(self) -> int:
         """Replay."""
+        from meta.recording.footage import is_footage, load_footage
         from meta.recording.replay import verify
         from meta.recording.trajectory import load_recording
         from pliant.views.recording_sheet import returns
@@ -42,6 +46,8 @@ class Replay:
         check_can_be_written(self.png, ".png")
         if not self.slow > 0:
             raise ValueError(f"--slow must be greater than 0, got {self.slow}")
+        if is_footage(self.recording):
+            return self._film(load_footage(self.recording))
         recording = load_recording(self.recording)
         difference = verify(recording)
         if difference:
@@ -55,4 +61,23 @@ class Replay:
             print(f"wrote {self.mp4}: return {returns(recording)}")
         if not (self.mp4 or self.png):
             show(recording, slow=self.slow)
+        return 0
+
+    def _film(self, footage: "Footage") -> int:
+        """Show what was filmed of a family that is simulated elsewhere."""
+        from pliant.views.footage import film_strip, film_video
+        from pliant.views.recording_sheet import returns
+
+        if not (self.mp4 or self.png):
+            raise ValueError(
+                f"a recording of {footage.family} has no window, for it holds pictures "
+                "and no states: give --mp4 or --png"
+            )
+        if self.png:
+            film_strip(footage, self.png)
+            print(f"wrote {self.png}: return {returns(footage)}")
+        if self.mp4:
+            with progress_bar("drawing") as progress:
+                film_video(footage, self.mp4, slow=self.slow, progress=progress)
+            print(f"wrote {self.mp4}: return {returns(footage)}")
         return 0

@@ -10,6 +10,7 @@ Look = tuple[str, str, int]
 _MADE: dict[str, Look] = {
     "random": ("random", "0.6", 0),
     "scratch": ("PPO from scratch", "0.75", 20),
+    "finetune": ("not adapted, fine-tuned", "0.4", 30),
     "dr-finetune": ("DR, fine-tuned", "0.4", 30),
     UNADAPTED: ("not adapted", "tab:blue", 59),
 }

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from itertools import accumulate
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw
 
+from meta.recording.footage import Footage
 from meta.recording.trajectory import Recording
 from pliant.views.style import (
     EPISODES,
@@ -27,12 +29,39 @@ Picture = UInt8[np.ndarray, "y x 3"]
 _SMOOTH = 3  # a curve is drawn this much larger: Pillow's lines are jagged
 
 
+class Told(NamedTuple):
+    """Words in the header of a sheet."""
+
+    name: str
+    summary: str
+    split: str
+    hidden: Sequence[str]
+    """Names, values and units of the hidden parameters."""
+
+    @classmethod
+    def of(cls, recording: Recording, family: Family) -> "Told":
+        """Return what is said of a recording in a family of Pliant's own."""
+        hidden = hidden_parameters(recording, family)
+        return cls(family.name, family.summary, recording.task.split, hidden)
+
+    @classmethod
+    def of_footage(cls, footage: Footage) -> "Told":
+        """Return what is said of footage: all is in it."""
+        hidden = [
+            f"{name.replace('_', ' ')} "
+            + (value if isinstance(value, str) else f"{value:.3g}")
+            + (f" {footage.units[name]}" if name in footage.units else "")
+            for name, value in footage.parameters.items()
+        ]
+        return cls(footage.family, footage.summary, footage.split, hidden)
+
+
 class Sheet:
     """Layout of the pictures of a recording's two episodes.
 
     Args:
-        recording: the recording to show.
-        family: the family of its task.
+        recording: what was recorded.
+        told: what the header says.
         dt: length of a step [s].
         width: width of one picture [pixels]; its height is three quarters of it.
         remark: words after the name of the split.
@@ -40,15 +69,15 @@ class Sheet:
 
     def __init__(
         self,
-        recording: Recording,
-        family: Family,
+        recording: Recording | Footage,
+        told: Told,
         *,
         dt: float,
         width: int,
         remark: str = "",
     ) -> None:
         self.recording = recording
-        self.family = family
+        self.told = told
         self.dt = dt
         self.width = width
         self.height = _even(width * 3 / 4)
@@ -110,17 +139,17 @@ class Sheet:
         draw, margin = ImageDraw.Draw(page), 18 * scale
         y = 0.32 * height
         title = typeface(21 * scale, bold=True)
-        draw.text((margin, y), self.family.name, INK, title, "lm")
-        left = margin + title.getlength(self.family.name) + 12 * scale
-        where = "  ·  ".join(filter(None, (self.recording.task.split, self.remark)))
+        draw.text((margin, y), self.told.name, INK, title, "lm")
+        left = margin + title.getlength(self.told.name) + 12 * scale
+        where = "  ·  ".join(filter(None, (self.told.split, self.remark)))
         right = page.width - margin
         draw.text((right, y), where, FAINT, typeface(15 * scale), "rm")
         room = right - left - typeface(15 * scale).getlength(where) - margin
-        _fitted(draw, (left, y), self.family.summary, 15 * scale, room, FAINT)
+        _fitted(draw, (left, y), self.told.summary, 15 * scale, room, FAINT)
         y, label = 0.73 * height, typeface(16 * scale)
         draw.text((margin, y), "hidden:", FAINT, label, "lm")
         left = margin + label.getlength("hidden:") + 8 * scale
-        text = "   ·   ".join(hidden_parameters(self.recording, self.family))
+        text = "   ·   ".join(self.told.hidden)
         _fitted(draw, (left, y), text, 16 * scale, right - left, INK)
 
     def _label(
@@ -197,7 +226,7 @@ def hidden_parameters(recording: Recording, family: Family) -> list[str]:
     ]
 
 
-def captions(recording: Recording) -> tuple[str, str]:
+def captions(recording: Recording | Footage) -> tuple[str, str]:
     """Return the names of the two episodes."""
     count = recording.after.adapt_episodes
     if not count:
@@ -205,7 +234,7 @@ def captions(recording: Recording) -> tuple[str, str]:
     return "before adaptation", f"after {count} episode{'s' * (count != 1)}"
 
 
-def returns(recording: Recording) -> str:
+def returns(recording: Recording | Footage) -> str:
     """Return the returns of both episodes, as a sentence has them."""
     before, after = (float(t.rewards.sum()) for t in recording.episodes)
     return f"{before:.3f} before adapting, {after:.3f} after"

@@ -11,7 +11,6 @@ from rich.table import Table
 
 from meta.evaluation.leak import Leak
 from meta.evaluation.results import (
-    MIN_GAP,
     THRESHOLDS,
     UNADAPTED,
     Evaluation,
@@ -21,6 +20,7 @@ from meta.evaluation.results import (
 )
 from meta.evaluation.statistics import Estimate
 from meta.machine.files import write_atomically
+from pliant.views.cautions import cautions, env_steps, method_of, short
 from pliant.views.markdown import count, markdown, text
 from pliant.views.names import colour_of, name_of
 from pliant.views.tables import grid_table, one_seed
@@ -30,9 +30,6 @@ _LEVELS = ("oracle", "dr", "random")
 """Methods that do not adapt, as lines across a plot."""
 _COLUMNS = ("policy", "return", "success", "gap DR to oracle", "env steps")
 """The last: env steps that each training seed was trained on."""
-_UNLIKE = 1.1
-"""Ratio of env steps in training from which methods are not compared in silence."""
-_MADE = ("dr-finetune", "scratch")
 
 _LEDGER = (
     "method",
@@ -105,13 +102,13 @@ def _draw(axes: Axes, e: Evaluation, label: str) -> None:
     for name, curve in e.rivals.items():
         values, colour = [_shown(p, label).value for p in curve], colour_of(name)
         axes.plot(spots, values, ".-", color=colour, lw=1, label=name_of(name))
-    for name in _LEVELS:
+    for name in (n for n in _LEVELS if n in e.baselines):
         level, colour = _shown(e.baselines[name], label), colour_of(name)
         axes.axhspan(level.low, level.high, color=colour, alpha=0.2, lw=0)
         axes.axhline(level.value, color=colour, lw=1.2, ls="--", label=name_of(name))
     points = [_shown(p, label) for p in e.curve]
     low, high = [p.low for p in points], [p.high for p in points]
-    method, values = _method(e), [p.value for p in points]
+    method, values = method_of(e), [p.value for p in points]
     colour, adapted = colour_of(method), f"{name_of(method)}, adapted"
     axes.fill_between(spots, low, high, color=colour, alpha=0.25, lw=0)
     axes.plot(spots, values, "o-", color=colour, label=adapted)
@@ -126,7 +123,7 @@ def _draw_profiles(axes: Axes, e: Evaluation) -> None:
     """Draw the share of tasks above a threshold, after the most episodes."""
     for name, shares in e.profiles.items():
         own = name == "policy"
-        colour = colour_of(_method(e) if own else name)
+        colour = colour_of(method_of(e) if own else name)
         axes.plot(THRESHOLDS, shares, color=colour, lw=2.0 if own else 1.0)
     most = max(p.episodes for p in e.curve)
     axes.set_xlabel("share of the gap from DR (0) to oracle (1)")
@@ -134,11 +131,6 @@ def _draw_profiles(axes: Axes, e: Evaluation) -> None:
     axes.set_ylim(0, 1)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
-
-
-def _method(e: Evaluation) -> str:
-    """Return the method under evaluation."""
-    return str(e.policies["policy"][0]["method"])
 
 
 def _shown(level: Level, label: str) -> Estimate:
@@ -155,9 +147,11 @@ def _sections(e: Evaluation) -> list[list[tuple[str, ...]]]:
     def baseline(name: str) -> tuple[str, ...]:
         return name_of(name), *level(e.baselines[name], name), "", _trained_on(e, name)
 
+    no_gap = "no gap" if len(e.baselines) == len(_LEVELS) else ""
+
     def point(p: Point, title: str, method: str) -> tuple[str, ...]:
         one = one_seed(e.policies, method, *_LEVELS)
-        share = text(p.normalised, one_seed=one) if e.has_gap else "no gap"
+        share = text(p.normalised, one_seed=one) if e.has_gap else no_gap
         return title, *level(p, method), share, _trained_on(e, method)
 
     curve = [
@@ -178,8 +172,11 @@ def _sections(e: Evaluation) -> list[list[tuple[str, ...]]]:
         for p in points
         if p.episodes in few
     ]
-    floor = [baseline("random"), baseline("dr")]
-    return [floor, curve, rivals, [baseline("oracle")]]
+    floor, ceiling = (
+        [baseline(name) for name in names if name in e.baselines]
+        for names in (("random", "dr"), ("oracle",))
+    )
+    return [floor, curve, rivals, ceiling]
 
 
 def _title(e: Evaluation) -> str:
@@ -194,7 +191,7 @@ def _facts(e: Evaluation) -> list[str]:
     last = max(e.curve, key=lambda p: p.episodes)
     own = e.ledgers["policy"]
     return [
-        *_cautions(e),
+        *cautions(e),
         f"after {count(last.episodes, 'episode')} a share of "
         f"{text(last.harm_rate, one_seed=one_seed(e.policies, 'policy'))} of the tasks "
         "is worse off than unadapted",
@@ -214,55 +211,16 @@ def _facts(e: Evaluation) -> list[str]:
 
 
 def _reached(e: Evaluation) -> str:
+    if len(e.baselines) < len(_LEVELS):
+        return "unknown"
     if not e.has_gap:
         return "no gap to close"
     reached = e.episodes_to_90
     return "not reached" if reached is None else count(reached, "episode")
 
 
-def _cautions(e: Evaluation) -> list[str]:
-    """Return what a reader must know before comparing the rows."""
-    found: list[str] = []
-    random, dr, oracle = (e.baselines[n].returns.value for n in reversed(_LEVELS))
-    if oracle < dr:
-        found.append(
-            f"the oracle ({oracle:.2f}) is below DR ({dr:.2f}): it is no ceiling here"
-        )
-    if not e.has_gap:
-        found.append(
-            f"no gap to close: from DR ({dr:.2f}) to the oracle ({oracle:.2f}) is less "
-            f"than {MIN_GAP:.0%} of the way from random ({random:.2f}) to the oracle"
-        )
-    steps = {n: _env_steps(e, n) for n in e.policies if n not in _MADE}
-    if max(steps.values()) > _UNLIKE * min(steps.values()):
-        each = ", ".join(
-            f"{name_of(_method(e) if n == 'policy' else n)} {_short(x)}"
-            for n, x in steps.items()
-        )
-        found.append(f"CAUTION: trained on unlike numbers of env steps: {each}")
-    if any(one_seed(e.policies, name) for name in e.policies):
-        found.append(
-            "(tasks ...) marks one training seed: its interval covers the tasks alone"
-        )
-    return found
-
-
-def _env_steps(e: Evaluation, method: str) -> float:
-    """Return the env steps that a policy of a method was trained on, on average."""
-    steps = [int(t["env_steps"]) for t in e.policies[method]]
-    return sum(steps) / len(steps)
-
-
 def _trained_on(e: Evaluation, method: str) -> str:
-    return _short(_env_steps(e, method)) if method in e.policies else ""
-
-
-def _short(steps: float) -> str:
-    """Return a number of env steps in three digits or so: 950, 12.5 k, 4.10 M."""
-    for unit, size in (("M", 1e6), ("k", 1e3)):
-        if steps >= size:
-            return f"{steps / size:.3g} {unit}"
-    return f"{steps:.0f}"
+    return short(env_steps(e, method)) if method in e.policies else ""
 
 
 def _by_object(e: Evaluation) -> list[str]:
@@ -288,7 +246,7 @@ def _ledger_rows(e: Evaluation) -> list[tuple[str, ...]]:
     for name, x in e.ledgers.items():
         trained = sum(int(t["env_steps"]) for t in e.policies.get(name, []))
         spent = (x.adapt_episodes, x.adapt, x.measure_episodes, x.measure)
-        method = _method(e) if name == "policy" else name
+        method = method_of(e) if name == "policy" else name
         rows.append(
             (name_of(method), *(f"{n:,}" for n in (trained, *spent)), f"{x.faults}")
         )

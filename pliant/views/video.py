@@ -13,7 +13,7 @@ from PIL import Image
 from meta.machine.files import write_atomically
 from meta.recording.replay import world_of
 from meta.recording.trajectory import Recording
-from pliant.views.recording_sheet import Sheet
+from pliant.views.recording_sheet import Sheet, Told
 from robots.sim.render import Renderer
 
 MAX_DRAWN = 60
@@ -53,7 +53,13 @@ def write_video(
     every = -(-steps // MAX_DRAWN)
     fps = 1 / (sim.control_dt * every * slow)
     remark = f"{slow:g} times slower" if slow != 1 else ""
-    sheet = Sheet(recording, family, dt=sim.control_dt, width=width, remark=remark)
+    sheet = Sheet(
+        recording,
+        Told.of(recording, family),
+        dt=sim.control_dt,
+        width=width,
+        remark=remark,
+    )
 
     def pages() -> Iterator[Image.Image]:
         instants = [*range(0, steps, every), steps]
@@ -66,7 +72,7 @@ def write_video(
                 if progress:
                     progress(done, len(instants))
 
-    _encode(path, pages(), fps)
+    encode(path, pages(), fps)
 
 
 def write_strip(
@@ -91,7 +97,7 @@ def write_strip(
     family, sim = world_of(recording)
     steps = max(len(e.rewards) for e in recording.episodes)
     instants = [round(steps * i / (moments - 1)) for i in range(moments)]
-    sheet = Sheet(recording, family, dt=sim.control_dt, width=width)
+    sheet = Sheet(recording, Told.of(recording, family), dt=sim.control_dt, width=width)
     with Renderer(sim.model_of(0), width=width, height=sheet.height) as renderer:
         renderer.zoom(_all_states(recording))
         drawn = [_moment(recording, renderer, instant) for instant in instants]
@@ -113,7 +119,7 @@ def _all_states(recording: Recording) -> np.ndarray:
     return np.concatenate([e.states for e in recording.episodes])
 
 
-def _encode(path: Path, pages: Iterator[Image.Image], fps: float) -> None:
+def encode(path: Path, pages: Iterator[Image.Image], fps: float) -> None:
     """Write the pages as H.264, which every player takes."""
     partial = path.with_name(f".{path.name}.partial.mp4")
     rate: Any = fps  # any number will do, says ffmpeg

@@ -1,6 +1,8 @@
 """The CPU simulator: `mujoco.batch.Batch` behind the contract of `simulator.py`."""
 
+import logging
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -18,6 +20,10 @@ from robots.sim.simulator import (
     sensor_columns,
 )
 
+# a world that diverges is reported as a fault: MuJoCo need not write a file about it
+_hooks: Any = mujoco  # whose stubs lack them
+if _hooks.get_mju_user_warning() is None:
+    _hooks.set_mju_user_warning(logging.getLogger("mujoco").info)
 _SENSED = mujoco.mjtStage.mjSTAGE_VEL.value
 """The last stage that positions and velocities decide; makes their sensors current."""
 
@@ -117,7 +123,9 @@ class CpuSimulator:
     def step(self, ctrl: Float[Tensor, "world nu"]) -> Readings:
         """See `Simulator.step`."""
         check_shape("ctrl", ctrl, self._state["ctrl"].shape)
-        self._state["ctrl"][:] = ctrl.numpy()
+        finite = ctrl.isfinite().all(1).numpy()
+        self._fault |= ~finite
+        self._state["ctrl"][:] = np.where(finite[:, None], ctrl.numpy(), 0.0)
         np.copyto(self._before, self._batch.state)
         healthy = np.flatnonzero(~self._fault) if self._fault.any() else None
         raised = np.empty(0, dtype=int)

@@ -87,6 +87,8 @@ class Simulator(Protocol):
     def step(self, ctrl: Float[Tensor, "world nu"]) -> Readings:
         """Advance every healthy world by one control period under a held control.
 
+        A world whose control is not finite is faulty from then on.
+
         Raises:
             ValueError: for a wrong shape.
         """

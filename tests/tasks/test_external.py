@@ -1,5 +1,6 @@
 """Families in vector environments of Gymnasium: what is passed on, and what added."""
 
+import json
 import os
 import subprocess
 import sys
@@ -389,7 +390,7 @@ def pointed(**changes: Any) -> PointVector:
     [
         ({"single_action_space": Discrete(3)}, r"actions .* Box of 2 .*Discrete\(3\)"),
         (
-            {"single_observation_space": Discrete(3)},
+            {"single_observation_space": Discrete(4)},
             "observations .* Box of 3",
         ),
         ({"single_action_space": Box(-1, 1, (4,))}, "Box of 2 numbers"),
@@ -528,15 +529,55 @@ def test_the_command_evaluates_and_refuses_what_needs_a_model(
     ]
     assert main(["evaluate", maml, "--beside", dr, oracle, *options]) == 0
     assert Point.name in (tmp_path / "report/report.md").read_text()
-    for command in (
-        ["evaluate", maml, "--beside", dr, oracle, "--change"],
-        ["record", maml],
+    for command, words in (
+        (["evaluate", maml, "--beside", dr, oracle, "--change"], "Pliant's own: cheet"),
+        (["record", maml], "is not drawn: its vector environment needs"),
     ):
         capsys.readouterr()
         assert main(command) == 2
         error = capsys.readouterr().err.splitlines()
         assert len(error) == 1
-        assert "Pliant's own: cheetah-direction" in error[0]
+        assert words in error[0]
+
+
+@pytest.mark.slow
+def test_it_is_evaluated_beside_whatever_baselines_there_are(
+    runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Random and fine-tuning are always there; what is missing is named."""
+    maml, dr, _ = (str(path) for path in runs.values())
+    report = tmp_path / "report"
+    options = ["--tasks", "2", "--episodes", "0,2", "--threads", "1"]
+    out = ["--json", str(tmp_path / "e.json"), "--report", str(report)]
+    assert main(["evaluate", maml, *options, *out]) == 0
+    found = json.loads((tmp_path / "e.json").read_text())
+    assert set(found["baselines"]) == {"random"}
+    assert set(found["rivals"]) == {"finetune", "scratch"}
+    assert found["admission"]["value"] is None
+    assert found["curve"][1]["normalised"] is None
+    text = (report / "report.md").read_text()
+    missing = "missing: DR and oracle, and so the share of the gap; pliant train "
+    assert missing + Point.name in text
+    assert "not adapted, fine-tuned, 2 episodes" in text
+    assert "90 % of the gap: unknown" in text
+    assert main(["evaluate", maml, "--beside", dr, *options, *out]) == 0
+    found = json.loads((tmp_path / "e.json").read_text())
+    assert set(found["baselines"]) == {"random", "dr"}
+    assert set(found["rivals"]) == {"dr-finetune", "scratch"}
+    capsys.readouterr()
+
+
+def test_it_is_listed_with_its_parameters(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "--family", Point.name]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"{Point.name}: Goals anywhere in a square.")
+    assert "x [m]: -1 to 1" in shown
+    assert "shipped" not in shown
+    assert main(["list", "--family", Point.name, "--json"]) == 0
+    [family] = json.loads(capsys.readouterr().out)["families"]
+    assert family["group"] == "external"
+    assert main(["list", "--family", Point.name, "--pictures", "x.png"]) == 2
+    assert "needs one of Pliant's own" in capsys.readouterr().err
 
 
 def leaks(family: type[ExternalFamily]) -> list[Leak]:
@@ -628,7 +669,7 @@ def test_the_command_finds_a_family_in_the_working_directory(tmp_path: Path) -> 
 
     done = call("train", "mine:Point", *options)
     assert done.returncode == 0, done.stderr
-    again = call("evaluate", "run")
-    assert "train one with: pliant train mine:Point --method dr" in again.stderr
+    again = call("evaluate", "run", "--tasks", "2", "--episodes", "0,1")
+    assert "pliant train mine:Point --method dr" in " ".join(again.stdout.split())
     with pytest.raises(ValueError, match="'mine:Point' cannot be imported"):
         load_trained(str(tmp_path / "run"))

@@ -4,15 +4,17 @@ import dataclasses
 import functools
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from robots.sim.tape import cpu_simulator
 from tasks.contract import Step
 from tasks.env import Env
-from tasks.family import Family
+from tasks.family import Family, Instant
 from tasks.parameters import SPLITS, Choice, Parameter, Scalar, Value
 from tasks.registry import FAMILIES, make_family
 from tasks.task import Task
@@ -538,3 +540,65 @@ def test_what_never_varied_in_training_tells_the_oracle_nothing() -> None:
     assert set(map(tuple, shown.tolist())) <= set(
         map(tuple, family.reveal(known).tolist())
     )
+
+
+@every_family
+def test_a_faulty_world_is_worth_nothing_and_touches_no_other(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An action that is no number; and one that is merely huge, which is clipped."""
+    monkeypatch.chdir(tmp_path)  # where MuJoCo would write MUJOCO_LOG.TXT
+    family = family_of(name)
+    env = make_env(name, family.sample("train", 0, 4))
+    actions = draw_actions(family, 4, time=4)
+    actions[1, 3] = 1.0
+    plain, rewards, _ = play(env, actions)
+    actions[1, 0], actions[1, 2, 0], actions[1, 3] = torch.nan, -torch.inf, 1e30
+    obs, worth, steps = play(env, actions)
+    assert torch.equal(obs[:, [1, 3]], plain[:, [1, 3]])
+    assert torch.equal(worth[:, [1, 3]], rewards[:, [1, 3]])
+    assert torch.equal(worth[1:, [0, 2]], torch.zeros(3, 2))
+    for step in steps[1:]:
+        assert step.fault.tolist() == step.terminated.tolist() == [True, False] * 2
+        assert not step.success[[0, 2]].any()
+        assert all(not term[[0, 2]].any() for term in step.terms.values())
+        assert torch.equal(step.obs[[0, 2]], plain[1, [0, 2]])
+    assert not play(env, actions[:1])[2][0].fault.any()
+    assert not list(tmp_path.iterdir())
+
+
+def test_absurd_numbers_are_faults(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Finite ones too, until the next reset."""
+    env = make_env("strike", family_of("strike").sample("train", 0, 3))
+    first, look = env.reset(seeded()), env.family.observe
+
+    def blinded(now: Instant) -> Tensor:
+        obs = look(now).clone()
+        obs[1, 2] = 1.1 * env.family.bound
+        obs[2, 0] = env.family.bound
+        return obs
+
+    monkeypatch.setattr(env.family, "observe", blinded)
+    step = env.step(torch.zeros(3, 2))
+    assert step.fault.tolist() == [False, True, False]
+    assert torch.equal(step.obs[1], first[1])
+    assert step.reward[1] == 0
+    monkeypatch.undo()
+    assert env.step(torch.zeros(3, 2)).fault.tolist() == [False, True, False]
+    env.reset(seeded())
+    assert not env.step(torch.zeros(3, 2)).fault.any()
+
+
+def test_a_world_that_diverges_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    env = make_env("strike", family_of("strike").sample("train", 0, 2))
+    env.reset(seeded())
+    state = cpu_simulator(env.sim).state()
+    state[0, 1 + env.sim.model.nq] = 1e9  # a velocity
+    cpu_simulator(env.sim).set_state(state)
+    step = env.step(torch.zeros(2, 2))
+    assert step.fault.tolist() == [True, False]
+    assert step.reward[0] == 0
+    assert not list(tmp_path.iterdir())

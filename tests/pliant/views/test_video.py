@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw
 import pliant.views.video
 import pliant.views.viewer
 from meta.recording.trajectory import Recording, Trajectory, world_hash
-from pliant.views.recording_sheet import Sheet, captions, hidden_parameters
+from pliant.views.recording_sheet import Sheet, Told, captions, hidden_parameters
 from pliant.views.video import HOLD, write_strip, write_video
 from pliant.views.viewer import STAY, show
 from robots.sim.render import CLOSE, OVERVIEW
@@ -212,7 +212,8 @@ def test_what_cannot_be_drawn_is_refused(recording: Recording, tmp_path: Path) -
 
 
 def make_sheet(recording: Recording) -> tuple[Sheet, list[NDArray[np.uint8]]]:
-    sheet = Sheet(recording, make_family(recording.task.family), dt=DT, width=WIDTH)
+    told = Told.of(recording, make_family(recording.task.family))
+    sheet = Sheet(recording, told, dt=DT, width=WIDTH)
     grey = np.full((sheet.height, WIDTH, 3), 128, np.uint8)
     return sheet, [grey, grey]
 

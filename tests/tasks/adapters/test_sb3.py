@@ -1,5 +1,6 @@
 """The worlds as Stable-Baselines3 sees them, and its PPO as a method of ours."""
 
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -7,6 +8,15 @@ import numpy as np
 import pytest
 import torch
 from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import EvalCallback
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import (
+    VecFrameStack,
+    VecMonitor,
+    VecNormalize,
+    VecVideoRecorder,
+)
 
 from meta.recipes.registry import make_config
 from meta.training.build import make_training
@@ -18,7 +28,7 @@ from tasks.env import Env
 from tasks.registry import make_family
 
 
-def worlds(count: int = 3, **changes: bool) -> TaskVecEnv:
+def worlds(count: int = 3, **changes: Any) -> TaskVecEnv:
     env = Env(make_family("reach-rotated"), worlds=count, threads=1)
     return TaskVecEnv(env, seed=1, **changes)
 
@@ -70,6 +80,145 @@ def test_its_ppo_trains_on_the_worlds_unchanged() -> None:
     ppo.learn(300)
     assert ppo.num_timesteps == 300
     assert len(ppo.ep_info_buffer or ()) == 12
+
+
+def learner(env: Any, seed: int) -> PPO:
+    return PPO(
+        "MlpPolicy",
+        env,
+        n_steps=25,
+        batch_size=25,
+        n_epochs=1,
+        device="cpu",
+        seed=seed,
+        policy_kwargs={"net_arch": [4]},
+    )
+
+
+def test_a_seed_decides_which_tasks_an_algorithm_meets() -> None:
+    env = worlds()
+
+    def met(seed: int) -> list[str]:
+        learner(env, seed).learn(25)
+        return [task.hash for task in env.env.tasks]
+
+    assert met(1) == met(1)
+    assert not set(met(1)) & set(met(2))
+    env.reset()  # a seed holds for one reset: the sequence goes on
+    later = {task.hash for task in env.env.tasks}
+    assert not later & (set(met(1)) | set(met(2)))
+    assert env.seed(4) == [4, 5, 6]
+
+
+def test_options_give_the_tasks_of_the_next_reset_only() -> None:
+    env = worlds()
+    tasks = env.env.family.sample("held-out", 0, 2)
+    env.set_options([{"task": tasks[0]}, {}, {"task": tasks[1].to_json()}])
+    env.reset()
+    assert [env.env.tasks[w].hash for w in (0, 2)] == [t.hash for t in tasks]
+    assert env.env.tasks[1].split == "train"
+    assert [info["task"] for info in env.reset_infos] == [
+        task.to_json() for task in env.env.tasks
+    ]
+    env.reset()
+    assert {task.split for task in env.env.tasks} == {"train"}
+
+
+def test_attributes_and_methods_are_those_of_each_world() -> None:
+    env = worlds()
+    env.reset()
+    assert [t.hash for t in env.get_attr("task")] == [t.hash for t in env.env.tasks]
+    assert env.get_attr("horizon", [0, 2]) == [25, 25]
+    assert env.get_attr("render_mode") == [None] * 3
+    env.set_attr("split", "held-out", [1])
+    assert env.get_attr("split") == ["train", "held-out", "train"]
+    env.reset()
+    assert [task.split for task in env.env.tasks] == ["train", "held-out", "train"]
+    env.set_attr("stage", 3, 0)
+    assert env.get_attr("stage", 0) == [3]
+    assert env.has_attr("family")
+    assert not env.has_attr("nothing")
+    with pytest.raises(AttributeError, match="all worlds share horizon: set split"):
+        env.set_attr("horizon", 3)
+    with pytest.raises(ValueError, match="has no split 'x'"):
+        env.set_attr("split", "x")
+    assert env.env_method("render", indices=[0]) == [None]
+    assert env.env_is_wrapped(Monitor) == [False] * 3
+    assert env.env_is_wrapped(Monitor, 1) == [False]
+
+
+def test_an_info_says_of_each_step_what_a_single_world_says() -> None:
+    env = worlds()
+    env.reset()
+    action = np.zeros((3, 2), np.float32)
+    action[1] = np.inf
+    _, reward, done, infos = env.step(action)
+    assert [info["fault"] for info in infos] == done.tolist() == [False, True, False]
+    assert reward[1] == infos[1]["episode"]["r"] == 0
+    assert np.isfinite(infos[1]["terminal_observation"]).all()
+    assert [info["TimeLimit.truncated"] for info in infos] == [False] * 3
+    terms = {name for name in infos[0] if name.startswith("term_")}
+    assert terms == {f"term_{name}" for name in env.env.family.weights}  # pyright: ignore
+    assert np.isfinite(reward).all()
+
+
+def test_its_wrappers_and_callbacks_take_it(tmp_path) -> None:
+    """Statistics of VecMonitor are those kept here; the scales are learned."""
+    env = worlds()
+    wrapped = VecNormalize(VecFrameStack(VecMonitor(env, info_keywords=("fault",)), 2))
+    evaluated = VecNormalize(
+        VecFrameStack(VecMonitor(worlds(2)), 2), training=False, norm_reward=False
+    )
+    callback = EvalCallback(
+        evaluated,
+        n_eval_episodes=2,
+        eval_freq=25,
+        log_path=str(tmp_path),
+        verbose=0,
+    )
+    ppo = learner(wrapped, 0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ppo.learn(150, callback=callback)
+    assert wrapped.observation_space.shape == (10,)
+    scales: Any = wrapped.obs_rms
+    assert scales.mean.any()
+    episodes = list(ppo.ep_info_buffer or ())
+    assert len(episodes) == 6
+    assert {e["l"] for e in episodes} == {25}
+    assert not any(e["fault"] for e in episodes)
+    seen = np.load(tmp_path / "evaluations.npz")
+    assert seen["results"].shape == (2, 2)
+    assert seen["successes"].shape == (2, 2)
+    returns, lengths = evaluate_policy(
+        ppo, evaluated, n_eval_episodes=2, return_episode_rewards=True
+    )
+    assert lengths == [25, 25]
+    assert np.isfinite(returns).all()
+
+
+def test_pictures_of_all_worlds_are_one_and_make_a_video(tmp_path) -> None:
+    env = worlds(2, render_mode="rgb_array", width=64, height=48)
+    env.reset()
+    images: Any = env.get_images()
+    assert [image.shape for image in images] == [(48, 64, 3)] * 2
+    tiled = env.render()
+    assert tiled is not None
+    assert tiled.shape == (96, 64, 3)
+    [own] = env.env_method("render", indices=1)
+    # the first picture in an OpenGL context differs in the last bit
+    assert np.abs(own.astype(int) - images[1]).max() <= 2
+    assert np.abs(own.astype(int) - images[0]).max() > 20
+    assert worlds(1).get_images() == [None]
+    pytest.importorskip("moviepy")
+    filmed = VecVideoRecorder(env, str(tmp_path), lambda step: step == 0, 4)
+    assert filmed.frames_per_sec == round(1 / env.env.sim.control_dt)  # pyright: ignore
+    filmed.reset()
+    for _ in range(6):
+        filmed.step(np.zeros((2, 2)))
+    filmed.close()
+    [video] = tmp_path.iterdir()
+    assert video.stat().st_size > 1000
 
 
 def tiny() -> Sb3Trainer:

@@ -1,0 +1,71 @@
+"""Cautions: facts to know before comparing the rows of an evaluation."""
+
+from collections.abc import Sequence
+
+from meta.evaluation.results import MIN_GAP, Evaluation
+from pliant.views.names import name_of
+from pliant.views.tables import LEVELS, one_seed
+
+_UNLIKE = 1.1
+"""Ratio of env steps in training from which methods are not compared in silence."""
+_MADE = ("dr-finetune", "finetune", "scratch")
+
+
+def cautions(e: Evaluation) -> list[str]:
+    """Return facts to know before comparing the rows."""
+    missing = [name for name in ("dr", "oracle") if name not in e.baselines]
+    found = _missing(e, missing) if missing else _gap(e)
+    steps = {n: env_steps(e, n) for n in e.policies if n not in _MADE}
+    if max(steps.values()) > _UNLIKE * min(steps.values()):
+        each = ", ".join(
+            f"{name_of(method_of(e) if n == 'policy' else n)} {short(x)}"
+            for n, x in steps.items()
+        )
+        found.append(f"CAUTION: trained on unlike numbers of env steps: {each}")
+    if any(one_seed(e.policies, name) for name in e.policies):
+        found.append(
+            "(tasks ...) marks one training seed: its interval covers the tasks alone"
+        )
+    return found
+
+
+def _missing(e: Evaluation, names: Sequence[str]) -> list[str]:
+    trained = " and ".join(f"pliant train {e.family} --method {n}" for n in names)
+    return [
+        f"missing: {' and '.join(map(name_of, names))}, and so the share of the gap; "
+        f"{trained}, then give --beside FOLDER"
+    ]
+
+
+def _gap(e: Evaluation) -> list[str]:
+    found: list[str] = []
+    random, dr, oracle = (e.baselines[n].returns.value for n in LEVELS)
+    if oracle < dr:
+        found.append(
+            f"the oracle ({oracle:.2f}) is below DR ({dr:.2f}): it is no ceiling here"
+        )
+    if not e.has_gap:
+        found.append(
+            f"no gap to close: from DR ({dr:.2f}) to the oracle ({oracle:.2f}) is less "
+            f"than {MIN_GAP:.0%} of the way from random ({random:.2f}) to the oracle"
+        )
+    return found
+
+
+def env_steps(e: Evaluation, method: str) -> float:
+    """Return the env steps that a policy of a method was trained on, on average."""
+    steps = [int(t["env_steps"]) for t in e.policies[method]]
+    return sum(steps) / len(steps)
+
+
+def short(steps: float) -> str:
+    """Return a number of env steps in three digits or so: 950, 12.5 k, 4.10 M."""
+    for unit, size in (("M", 1e6), ("k", 1e3)):
+        if steps >= size:
+            return f"{steps / size:.3g} {unit}"
+    return f"{steps:.0f}"
+
+
+def method_of(e: Evaluation) -> str:
+    """Return the method under evaluation."""
+    return str(e.policies["policy"][0]["method"])
