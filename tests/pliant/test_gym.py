@@ -276,7 +276,6 @@ def test_the_vector_wrappers_of_gymnasium_take_it() -> None:
 
 
 def test_a_video_of_all_worlds_is_recorded(tmp_path) -> None:
-    pytest.importorskip("moviepy")
     size: dict[str, Any] = {"width": 64, "height": 48, "camera": "overview"}
     env = gymnasium.make_vec(
         "pliant/ReachRotated-v0", num_envs=2, render_mode="rgb_array", threads=1, **size

@@ -18,6 +18,7 @@ from meta.learners.maml_cfg import MamlCfg
 from meta.objectives.policy_gradient import InnerLoss, clipped_surrogate, inner_loss
 from meta.theta import Params, Theta, group
 from policies.acting import Act
+from policies.distribution import Distribution
 from policies.gaussian import Gaussian
 from policies.mlp import MlpPolicy, PolicyCfg
 
@@ -209,7 +210,7 @@ class World(NamedTuple):
         rng = seeded(seed)
         shape = (TASKS, episodes, TIME)
         obs = draw(*shape, OBS, seed=seed + 100)
-        steps = [act(obs[:, :, t].flatten(0, 1)) for t in range(TIME)]
+        steps = [gaussian(act(obs[:, :, t].flatten(0, 1))) for t in range(TIME)]
         mean = torch.stack([s.mean for s in steps], 1).unflatten(0, shape[:2])
         log_std = torch.stack([s.log_std for s in steps], 1).unflatten(0, shape[:2])
         old = Gaussian(mean, log_std)
@@ -238,10 +239,15 @@ class World(NamedTuple):
         return [*experiences, self.collect(detached(act), seed=50)]
 
 
+def gaussian(d: Distribution) -> Gaussian:
+    assert isinstance(d, Gaussian)
+    return d
+
+
 def detached(act: Act) -> Act:
     def wrapped(obs: Tensor) -> Gaussian:
         with torch.no_grad():
-            return act(obs)
+            return gaussian(act(obs))
 
     return wrapped
 
@@ -408,7 +414,7 @@ def ppo_loss(learner: Maml, params: Params, e: Experience) -> Tensor:
             returns.gae(e.reward[task], value, valid, 0.99, 1.0), valid
         )
         dist = functional_call(learner.policy, params, (e.obs[task].clamp(-10, 10),))
-        old = Gaussian(e.old.mean[task], e.old.log_std[task]).log_prob(e.action[task])
+        old = Gaussian(*(x[task] for x in e.old)).log_prob(e.action[task])
         ratio = (dist.log_prob(e.action[task]) - old).exp()
         clipped = ratio.clamp(1 - learner.cfg.clip, 1 + learner.cfg.clip)
         gain = torch.minimum(ratio * advantage, clipped * advantage)
@@ -581,7 +587,7 @@ def take(e: Experience, tasks: slice, episodes: slice = slice(None)) -> Experien
         obs=cut(e.obs),
         next_obs=cut(e.next_obs),
         action=cut(e.action),
-        old=Gaussian(cut(e.old.mean), cut(e.old.log_std)),
+        old=Gaussian(*map(cut, e.old)),
         reward=cut(e.reward),
         valid=cut(e.valid),
     )
@@ -597,14 +603,14 @@ def test_adapting_and_acting_equal_a_loop_over_tasks(cfg: MamlCfg) -> None:
     experience = world.collect(detached(learner.act(theta, adaptation)), seed=0)
     adapted = learner.adapt(theta, adaptation, experience)
     obs = draw(TASKS * EPISODES, OBS, seed=5)
-    dist = learner.act(theta, adapted)(obs)
+    dist = gaussian(learner.act(theta, adapted)(obs))
     one = learner.begin(theta, 1)
     for task in range(TASKS):
         alone = learner.adapt(theta, one, take(experience, slice(task, task + 1)))
         for name, value in alone.items():
             torch.testing.assert_close(adapted[name][task], value[0], msg=name)
         worlds = slice(task * EPISODES, (task + 1) * EPISODES)
-        expected = learner.act(theta, alone)(obs[worlds])
+        expected = gaussian(learner.act(theta, alone)(obs[worlds]))
         torch.testing.assert_close(dist.mean[worlds], expected.mean)
         torch.testing.assert_close(dist.log_std[worlds], expected.log_std)
     assert not torch.allclose(adapted["mean.0.weight"][0], adapted["mean.0.weight"][1])

@@ -294,6 +294,7 @@ def test_collecting_pairs_observations_actions_and_distributions() -> None:
     rollout = collect(make_carts(0.1, 0.05), act, seeded())
     assert torch.equal(rollout.obs[1:], rollout.next_obs[:-1])
     assert torch.equal(rollout.mean, 0.1 * rollout.obs[..., :1])
+    assert rollout.log_std is not None
     torch.testing.assert_close(rollout.log_std, torch.full((8, 2, 1), -1.0))
     torch.testing.assert_close(rollout.reward, rollout.next_obs[..., 0])
     scaled = (rollout.action - rollout.mean) / rollout.log_std.exp()

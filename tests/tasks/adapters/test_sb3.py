@@ -210,7 +210,6 @@ def test_pictures_of_all_worlds_are_one_and_make_a_video(tmp_path) -> None:
     assert np.abs(own.astype(int) - images[1]).max() <= 2
     assert np.abs(own.astype(int) - images[0]).max() > 20
     assert worlds(1).get_images() == [None]
-    pytest.importorskip("moviepy")
     filmed = VecVideoRecorder(env, str(tmp_path), lambda step: step == 0, 4)
     assert filmed.frames_per_sec == round(1 / env.env.sim.control_dt)  # pyright: ignore
     filmed.reset()
