@@ -228,3 +228,11 @@ def test_scale_and_up(tmp_path: Path, up: str, sides: tuple[float, ...]) -> None
         load_solid(path)
     with pytest.raises(ValueError, match="scale is a positive number and up is one of"):
         load_solid(path, scale=0.0)
+
+
+def test_vertices_of_no_face_are_no_part_of_a_geom(tmp_path: Path) -> None:
+    box = trimesh.creation.box(extents=(0.06, 0.04, 0.08))
+    (tmp_path / "m.obj").write_text(f"{box.export(file_type='obj')}\nv 0.2 0 0\n")
+    mesh = "<asset><mesh name='m' file='m.obj'/></asset>"
+    solid = load(tmp_path, model("<body><geom type='mesh' mesh='m'/></body>", mesh))
+    assert volume(solid) == pytest.approx(HELD, rel=1e-6)
