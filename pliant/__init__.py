@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pliant.api import families as families
     from pliant.api import load as load
     from pliant.api import load_object as load_object
+    from pliant.api import load_objects as load_objects
     from pliant.api import make_env as make_env
     from pliant.api import methods as methods
     from pliant.api import policies as policies
@@ -49,8 +50,8 @@ _NAMES = {
     "meta.recording.trajectory": ("Recording", "load_recording"),
     "meta.training.trained": ("Adapted", "Trained"),
     "pliant.api": (
-        *("evaluate", "families", "load", "load_object", "make_env", "methods"),
-        *("policies", "record", "robots", "train"),
+        *("evaluate", "families", "load", "load_object", "load_objects", "make_env"),
+        *("methods", "policies", "record", "robots", "train"),
     ),
     "robots.registry": ("make_robot",),
     "tasks.adapters.sb3": ("TaskVecEnv",),

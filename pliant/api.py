@@ -20,8 +20,10 @@ from meta.training.trained import SHIPPED, Trained, load_trained, shipped_polici
 from robots.registry import ROBOTS
 from tasks.contract import Worlds
 from tasks.objects.mesh_file import Up, load_solid
+from tasks.objects.object_set import Objects, ObjectSet, as_set
+from tasks.objects.object_set import load_objects as load_set
 from tasks.objects.solids import Solid
-from tasks.registry import FAMILIES, find_family
+from tasks.registry import FAMILIES, find_family, fitting
 from tasks.registry import make_env as make_worlds
 
 Policy = Trained | str
@@ -54,6 +56,25 @@ def load_object(path: str | Path, *, scale: float = 1.0, up: Up = "z") -> Solid:
         OSError: if it cannot be read.
     """
     return load_solid(Path(path), scale=scale, up=up)
+
+
+def load_objects(path: str | Path, *, scale: float = 1.0, up: Up = "z") -> ObjectSet:
+    """Read one object of your own, or several in a folder.
+
+    Those in its subfolder `unseen` are kept for the split `unseen`, and those in its
+    subfolder `train` for the others. Without these two, a fifth of the objects, at
+    least one, is unseen, chosen by what the files hold.
+
+    Args:
+        path: a file or a folder.
+        scale: metres per unit of the files: 0.001 for millimetres.
+        up: axis of the files that points upwards.
+
+    Raises:
+        ValueError: if one cannot be used, saying why.
+        OSError: if one cannot be read.
+    """
+    return load_set(Path(path), scale=scale, up=up)
 
 
 def families() -> list[str]:
@@ -99,7 +120,7 @@ def make_env(
     tasks: int = 1,
     split: str = "held-out",
     seed: int = 0,
-    object: Solid | str | Path | None = None,
+    object: Objects | str | Path | None = None,
     hidden: bool = False,
     device: str = "cpu",
     threads: int = 0,
@@ -112,8 +133,8 @@ def make_env(
         tasks: number of tasks.
         split: where the tasks come from.
         seed: decides the tasks.
-        object: an object that all tasks are about, or its file, as for
-            `load_object`, instead of the family's own.
+        object: an object that all tasks are about, a list of several, or their file or
+            folder, instead of the family's own; see `load_objects`.
         hidden: whether observations end with the hidden parameters.
         device: what simulates: cpu, cuda, or auto.
         threads: simulator threads; 0 means one per CPU.
@@ -127,7 +148,7 @@ def make_env(
             "worlds must be a positive multiple of tasks, and seed >= 0; got "
             f"worlds={worlds}, tasks={tasks} and seed={seed}"
         )
-    made = find_family(family, pick_device(device), _solid(object))
+    made = find_family(family, pick_device(device), _objects(object, family))
     env = make_worlds(made, worlds=worlds, oracle=hidden, threads=threads)
     drawn = made.sample(split, seed, tasks)
     env.assign([task for task in drawn for _ in range(worlds // tasks)])
@@ -182,7 +203,7 @@ def evaluate(
     seed: int = 0,
     beside: Sequence[Policy] = (),
     alone: bool = True,
-    object: Solid | str | Path | None = None,
+    object: Objects | str | Path | None = None,
     threads: int = 0,
 ) -> Evaluation:
     """Measure how a policy adapts, beside its baselines on the same tasks.
@@ -216,7 +237,7 @@ def evaluate(
         seed=seed,
         threads=threads,
         device=device,
-        object=_solid(object),
+        objects=_objects(object, chosen[0].cfg.family),
     )
     return evaluate_beside(
         chosen,
@@ -233,7 +254,7 @@ def record(
     split: str = "held-out",
     seed: int = 0,
     adapt_episodes: int = 5,
-    object: Solid | str | Path | None = None,
+    object: Objects | str | Path | None = None,
 ) -> Recording:
     """Run a policy on one task, before and after adapting to it, and keep both.
 
@@ -247,12 +268,13 @@ def record(
     Raises:
         ValueError: for an unknown split, a negative seed or no episode to adapt on.
     """
+    trained = _loaded(policy)
     return record_policy(
-        _loaded(policy),
+        trained,
         split=split,
         seed=seed,
         adapt_episodes=adapt_episodes,
-        object=_solid(object),
+        objects=_objects(object, trained.cfg.family),
     )
 
 
@@ -260,7 +282,7 @@ def _loaded(policy: Policy) -> Trained:
     return policy if isinstance(policy, Trained) else load_trained(policy)
 
 
-def _solid(object: Solid | str | Path | None) -> Solid | None:
-    if object is None or isinstance(object, Solid):
-        return object
-    return load_object(object)
+def _objects(object: Objects | str | Path | None, family: str) -> ObjectSet | None:
+    if isinstance(object, str | Path):
+        return load_set(object, fits=fitting(family))
+    return as_set(object)

@@ -91,6 +91,12 @@ class Scalar:
         """One feature."""
         return 1
 
+    @property
+    def furthest(self) -> float:
+        """The greatest absolute value that any split draws."""
+        ends = ((self.low, self.high), *self.beyond)
+        return max(abs(value) for pair in ends for value in pair)
+
     def intervals(self, split: str) -> tuple[Interval, ...]:
         """Return the intervals that a split draws from."""
         if split == "extrapolation" and self.beyond:
@@ -141,11 +147,11 @@ class Scalar:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fixed:
-    """Pins a parameter to one value; its encoding does not change."""
+class Scaled:
+    """A number in ranges that are shorter by a factor; its encoding does not change."""
 
-    of: Parameter
-    value: Value
+    of: Scalar
+    factor: float
 
     @property
     def name(self) -> str:
@@ -159,26 +165,22 @@ class Fixed:
 
     @property
     def width(self) -> int:
-        """The width of the parameter's encoding."""
-        return self.of.width
+        """One feature."""
+        return 1
 
-    def sample(self, split: str, rng: np.random.Generator) -> Value:
-        """Return the one value."""
-        return self.value
+    def sample(self, split: str, rng: np.random.Generator) -> float:
+        """Draw one value of the parameter, and shorten it."""
+        return self.factor * self.of.sample(split, rng)
 
-    def check(self, value: object) -> Value:
-        """Return the value, or raise ValueError if it is another one."""
-        if value != self.value:
-            raise ValueError(
-                f"parameter {self.name!r} is {self.value!r} here, got {value!r}"
-            )
-        return self.value
+    def check(self, value: object) -> float:
+        """Return the value as a float, or raise ValueError."""
+        return self.of.check(value)
 
     def number(self, value: Value) -> float:
-        """Return the value as a number, as the parameter does."""
-        return self.of.number(value)
+        """Return the value itself."""
+        return self.of.check(value)
 
-    def encode(self, numbers: Float[Tensor, "world"]) -> Float[Tensor, "world width"]:
+    def encode(self, numbers: Float[Tensor, "world"]) -> Float[Tensor, "world 1"]:
         """Encode numbers as the parameter does."""
         return self.of.encode(numbers)
 

@@ -1,6 +1,7 @@
 """Every task family by name. A new family is one file and one line here."""
 
 import inspect
+from functools import partial
 
 import torch
 
@@ -18,7 +19,8 @@ from tasks.manipulation.push import Push
 from tasks.manipulation.reach_rotated import ReachRotated
 from tasks.manipulation.strike import Strike
 from tasks.named import imported
-from tasks.objects.solids import Solid
+from tasks.objects.mesh_file import Fits
+from tasks.objects.object_set import Objects, as_set
 
 FAMILIES: dict[str, type[Family]] = {
     Strike.name: Strike,
@@ -32,18 +34,18 @@ FAMILIES: dict[str, type[Family]] = {
 
 
 def make_family(
-    name: str, device: torch.device | str = "cpu", object: Solid | None = None
+    name: str, device: torch.device | str = "cpu", objects: Objects | None = None
 ) -> Family:
     """Build a family whose worlds live on a device: the CPU, or CUDA with Warp.
 
-    An object takes the place of what the family's tasks handle.
+    Objects take the place of those that the family's tasks handle; see `ObjectSet`.
 
     Raises:
         ValueError: for an unknown name, listing the known ones, or one of an external
-            family, a CUDA device where there is none, or an object for a family that
+            family, a CUDA device where there is none, or objects for a family that
             handles none.
     """
-    family = find_family(name, device, object)
+    family = find_family(name, device, objects)
     if not isinstance(family, Family):
         raise ValueError(
             f"family {name} is simulated elsewhere, and this needs one of Pliant's "
@@ -53,7 +55,7 @@ def make_family(
 
 
 def find_family(
-    name: str, device: torch.device | str = "cpu", object: Solid | None = None
+    name: str, device: torch.device | str = "cpu", objects: Objects | None = None
 ) -> TaskFamily:
     """Build a family of any kind; an external one's name is `module:Class`.
 
@@ -63,15 +65,30 @@ def find_family(
         ValueError: as `make_family`, or if there is no external family of that name.
     """
     if name in FAMILIES:
-        return _own(FAMILIES[name], check_device(device), object)
+        return _own(FAMILIES[name], check_device(device), objects)
     if ":" in name:
-        if object is not None:
+        if objects is not None:
             raise ValueError(f"family {name} is simulated elsewhere: no object for it")
         return _imported(name)(device)
     raise ValueError(
         f"unknown family {name!r}; families: {', '.join(sorted(FAMILIES))}, or "
         "module:Class of an external one"
     )
+
+
+def fitting(name: str) -> Fits:
+    """Return the check that refuses what a family cannot handle, for `load_objects`.
+
+    Raises:
+        ValueError: for a family that takes no object of a user's.
+    """
+    kind = FAMILIES.get(name)
+    if kind is None or not issubclass(kind, HandlingFamily):
+        able = [n for n, k in FAMILIES.items() if issubclass(k, HandlingFamily)]
+        raise ValueError(
+            f"family {name!r} takes no object of your own; {', '.join(able)} do"
+        )
+    return partial(kind.handles.check_sizes, name)
 
 
 def make_env(
@@ -88,14 +105,15 @@ def make_env(
     raise TypeError(f"no simulator for families of type {type(family).__name__}")
 
 
-def _own(kind: type[Family], device: torch.device, object: Solid | None) -> Family:
-    if object is None:
+def _own(kind: type[Family], device: torch.device, objects: Objects | None) -> Family:
+    given = as_set(objects)
+    if given is None:
         return kind(device)
     if not issubclass(kind, HandlingFamily):
         raise ValueError(
-            f"family {kind.name!r} handles no object that {object.name} could replace"
+            f"family {kind.name!r} handles no object that {given.name} could replace"
         )
-    return kind(device, object)
+    return kind(device, given)
 
 
 def _imported(name: str) -> type[ExternalFamily]:

@@ -49,6 +49,7 @@ from meta.machine.devices import simulator_threads
 from meta.registry import CEILING, FLOOR
 from meta.training.trained import Trained
 from tasks.contract import TaskFamily
+from tasks.objects.object_set import as_set
 from tasks.parameters import current_split
 from tasks.registry import find_family
 from tasks.task import Task
@@ -83,7 +84,8 @@ def evaluate(
             unknown split.
     """
     _check_policies(policies, dr, oracle, rivals)
-    family = find_family(policies[0].cfg.family, object=cfg.object)
+    family = find_family(policies[0].cfg.family, objects=cfg.objects)
+    given = as_set(cfg.objects)
     drawn = family.sample(cfg.split, cfg.seed, cfg.tasks)
     bench = Bench(drawn, cfg)
     most = max(cfg.episodes)
@@ -102,7 +104,8 @@ def evaluate(
         policies=sources(groups),
         scores=found,
         task_hashes=[task.hash for task in drawn],
-        object=cfg.object.name if cfg.object else None,
+        object=given and given.name,
+        foreign=tuple(solid.name for solid in given.all) if given else (),
         **_estimates(found, cfg.episodes, family, drawn, cfg.seed),
     )
 

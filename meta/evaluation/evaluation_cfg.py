@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from tasks.objects.solids import Solid
+from tasks.objects.object_set import Objects
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +25,8 @@ class EvaluationCfg:
     """Simulator threads; 0 means one per CPU. Does not change the numbers."""
     device: torch.device | str = "cpu"
     """Device that simulates: that of the policies."""
-    object: Solid | None = None
-    """Object that all tasks are about, instead of the family's own."""
+    objects: Objects | None = None
+    """Objects that the tasks are about, instead of the family's own."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that nothing can be measured with."""

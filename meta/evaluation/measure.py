@@ -100,7 +100,7 @@ class Bench:
     def __init__(self, tasks: Sequence[Task], cfg: EvaluationCfg) -> None:
         self.seed = cfg.seed
         self.device = torch.device(cfg.device)
-        self.family = find_family(tasks[0].family, self.device, cfg.object)
+        self.family = find_family(tasks[0].family, self.device, cfg.objects)
         self.measure_episodes = cfg.measure_episodes
         self.threads = cfg.threads
         self._envs: dict[tuple[int, bool], Worlds] = {}

@@ -100,6 +100,9 @@ class Evaluation:
     """Returns by complexity and difficulty, where tasks handle generated objects."""
     object: str | None = None
     """Name of what all tasks were about, if not the family's own objects."""
+    foreign: Sequence[str] = ()
+    """Names of the objects that the tasks were drawn from, if none of the policies was
+    trained on them: the oracle, which was trained on others, is then no ceiling."""
 
     @property
     def about(self) -> str:
@@ -129,6 +132,7 @@ class Evaluation:
             {
                 "family": self.family,
                 "object": self.object,
+                "foreign": list(self.foreign),
                 "split": self.split,
                 "seed": self.seed,
                 "tasks": self.tasks,

@@ -17,7 +17,7 @@ def world_of(recording: Recording) -> tuple[Family, CpuSimulator]:
     Raises:
         ValueError: if it is another one than was recorded.
     """
-    family = make_family(recording.task.family, object=recording.object)
+    family = make_family(recording.task.family, objects=recording.objects)
     env = Env(family, worlds=1, threads=1)
     env.assign([recording.task])
     sim = cpu_simulator(env.sim)

@@ -26,7 +26,7 @@ from policies.acting import Act
 from robots.sim.cpu import CpuSimulator
 from robots.sim.tape import Tape
 from tasks.env import Env
-from tasks.objects.solids import Solid, parse_solid
+from tasks.objects.object_set import Objects, ObjectSet, as_set, parse_set
 from tasks.registry import make_family
 from tasks.simulators import make_simulator
 from tasks.task import Task
@@ -77,8 +77,8 @@ class Recording:
     """Place that the policy was loaded from, as the user named it."""
     before: Trajectory
     after: Trajectory
-    object: Solid | None = None
-    """Object of the task, if it is not the family's own."""
+    objects: ObjectSet | None = None
+    """Objects that the task's is one of, if it is not the family's own."""
 
     @property
     def episodes(self) -> tuple[Trajectory, Trajectory]:
@@ -96,7 +96,7 @@ class Recording:
             "task": self.task.to_json(),
             "model_hash": self.model_hash,
             "policy": self.policy,
-            "object": self.object and self.object.to_json(),
+            "object": self.objects and self.objects.to_json(),
         }
         arrays: dict[str, Any] = {}
         for name, e in zip(_EPISODES, self.episodes, strict=True):
@@ -132,15 +132,15 @@ def load_recording(path: Path) -> Recording:
         before, after = (_trajectory(arrays, about, name) for name in _EPISODES)
         # recordings from before there were objects have none
         stored = about.get("object")
-        solid = parse_solid(stored) if stored else None
-        family = make_family(json.loads(about["task"])["family"], object=solid)
+        objects = parse_set(stored) if stored else None
+        family = make_family(json.loads(about["task"])["family"], objects=objects)
         return Recording(
             task=family.parse(about["task"]),
             model_hash=str(about["model_hash"]),
             policy=str(about["policy"]),
             before=before,
             after=after,
-            object=solid,
+            objects=objects,
         )
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"{path} is not a valid recording: {error}") from error
@@ -153,7 +153,7 @@ def record(
     seed: int = 0,
     adapt_episodes: int = 5,
     task: Task | None = None,
-    object: Solid | None = None,
+    objects: Objects | None = None,
 ) -> Recording:
     """Run a policy on one task, before and after adapting to it.
 
@@ -166,7 +166,7 @@ def record(
         seed: decides the task and the episodes.
         adapt_episodes: episodes that it adapts on, all at once, as in evaluation.
         task: run this one instead of drawing one.
-        object: what the task is about, instead of the family's own objects.
+        objects: what the task is about, instead of the family's own objects.
 
     Raises:
         ValueError: for an unknown split, a task of another family, a negative seed, or
@@ -177,7 +177,7 @@ def record(
             f"need seed >= 0 and adapt_episodes >= 1, got {seed} and {adapt_episodes}"
         )
     told, adapts = trained.cfg.told, trained.learner.inner_steps > 0
-    family = make_family(trained.cfg.family, object=object)
+    family = make_family(trained.cfg.family, objects=objects)
     tape = Tape(make_simulator(family, 1, threads=1))
     env = Env(family, worlds=1, oracle=told, simulator=tape)
     [task] = [task] if task else family.sample(split, seed, 1)
@@ -196,7 +196,7 @@ def record(
         policy=trained.source,
         before=before,
         after=after,
-        object=object,
+        objects=as_set(objects),
     )
 
 

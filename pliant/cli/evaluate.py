@@ -12,7 +12,7 @@ from pliant.cli.options import (
     Up,
     check_can_be_written,
     numbers,
-    own_object,
+    own_objects,
 )
 from pliant.cli.parsing import File, Folder, Numbers, Policies
 from pliant.cli.progress import progress_bar
@@ -61,7 +61,7 @@ class Evaluate:
     """Device that simulates and adapts; auto is cuda where there is a GPU."""
     object: File = None
     """Use your own object in every task: a closed mesh (.obj, .stl, .ply, .glb, .gltf,
-    .off), an MJCF body (.xml) or a .urdf."""
+    .off), an MJCF body (.xml), a .urdf, or a folder of several."""
     scale: float = 1.0
     """Metres per unit of your object's file: 0.001 for millimetres."""
     up: Up = "z"
@@ -92,7 +92,8 @@ class Evaluate:
             device=device,
         )
         # last, for cutting a mesh into convex parts takes a while
-        cfg = replace(cfg, object=own_object(self.object, self.scale, self.up))
+        own = own_objects(self.object, self.scale, self.up, policies[0].cfg.family)
+        cfg = replace(cfg, objects=own)
         return (self._recover if self.change else self._adapt)(policies, groups, cfg)
 
     def _adapt(

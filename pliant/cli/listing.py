@@ -66,6 +66,9 @@ class List:
 
 
 def _describe(family: "Family") -> dict[str, Any]:
+    from tasks.manipulation.handling import HandlingFamily
+
+    own = isinstance(family, HandlingFamily)
     return {
         "name": family.name,
         "group": _group(family),
@@ -76,6 +79,7 @@ def _describe(family: "Family") -> dict[str, Any]:
         "observation": family.obs_dim,
         "action": family.action_dim,
         "parameters": [_parameter(p, family.splits) for p in family.parameters],
+        "handles": list(family.handles.lines()) if own else [],
     }
 
 
@@ -151,6 +155,9 @@ def _page(family: "Family") -> Iterator[str]:
             yield f"\n{title}:"
         for row in rows:
             yield from _ranges(row, width)
+    if handles := about.get("handles"):
+        yield "\nobjects of your own:"
+        yield from _wrap("; ".join(handles), width, hang=6, indent=2)
     splits = f"splits: {', '.join(family.splits)}"
     yield ""
     yield from _wrap(splits, width, hang=8)

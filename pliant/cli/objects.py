@@ -65,7 +65,8 @@ class Objects:
             solids: list[Solid] = []
             for i, path in enumerate(self.object):
                 progress(i, total)
-                solids += own_objects(path, self.scale, self.up)
+                if own := own_objects(path, self.scale, self.up):
+                    solids += own.all
             for i, (kind, seed) in enumerate(wanted, start=len(self.object)):
                 progress(i, total)
                 solids.append(make_solid(kind, seed, flat=self.flat))

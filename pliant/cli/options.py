@@ -9,50 +9,37 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from tasks.objects.solids import Solid
+    from tasks.objects.object_set import ObjectSet
 
 Up = Literal["x", "y", "z"]
 Device = Literal["auto", "cpu", "cuda"]
 
 
-def own_object(path: Path | None, scale: float = 1.0, up: Up = "z") -> "Solid | None":
-    """Read a user's object, and report on stderr where it could not be kept exactly.
+def own_objects(
+    path: Path | None, scale: float = 1.0, up: Up = "z", family: str = ""
+) -> "ObjectSet | None":
+    """Read a user's objects, and report on stderr where one was not kept exactly.
 
     Args:
-        path: the file; None is fine.
-        scale: metres per unit of the file.
-        up: axis of the file that points upwards.
+        path: a file or a folder; None is fine.
+        scale: metres per unit of the files.
+        up: axis of the files that points upwards.
+        family: name of the one that is to handle them, if any is.
     """
     if path is None:
         return None
-    [solid] = own_objects(path, scale, up, one=True)
-    return solid
+    from tasks.objects.object_set import load_objects
+    from tasks.registry import fitting
 
-
-def own_objects(
-    path: Path, scale: float = 1.0, up: Up = "z", *, one: bool = False
-) -> "list[Solid]":
-    """Read a user's objects: one of a file, or those of a folder; see `own_object`.
-
-    Args:
-        path: the file or folder.
-        scale: metres per unit of the files.
-        up: axis of the files that points upwards.
-        one: refuse a folder.
-    """
-    from tasks.objects.mesh_file import load_solid, load_solids
+    fits = fitting(family) if family else None
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        solids = (
-            [load_solid(path, scale=scale, up=up, say=_say)]
-            if one
-            else load_solids(path, scale=scale, up=up, say=_say)
-        )
+        objects = load_objects(path, scale=scale, up=up, say=_say, fits=fits)
     for warning in caught:
         if warning.category is UserWarning:
             print(f"pliant: {warning.message}", file=sys.stderr)
-    return solids
+    return objects
 
 
 def _say(line: str) -> None:

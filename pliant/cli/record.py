@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pliant.cli.names import check_policy, check_split
-from pliant.cli.options import Up, check_can_be_written, own_object
+from pliant.cli.options import Up, check_can_be_written, own_objects
 from pliant.cli.parsing import File, Policy
 
 
@@ -24,7 +24,7 @@ class Record:
     adapt_episodes: int = 5
     """Number of episodes to adapt on."""
     object: File = None
-    """Use your own object, as for `pliant evaluate`."""
+    """Use your own object, or one of a folder, as for `pliant evaluate`."""
     scale: float = 1.0
     """Metres per unit of your object's file: 0.001 for millimetres."""
     up: Up = "z"
@@ -47,7 +47,7 @@ class Record:
             split=self.split,
             seed=self.seed,
             adapt_episodes=self.adapt_episodes,
-            object=own_object(self.object, self.scale, self.up),
+            objects=own_objects(self.object, self.scale, self.up, trained.cfg.family),
         )
         family = recording.task.family
         out = self.out or Path(f"{family}-{recording.task.split}-{self.seed}.npz")

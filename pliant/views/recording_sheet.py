@@ -20,7 +20,7 @@ from pliant.views.style import (
     typeface,
 )
 from tasks.family import Family
-from tasks.parameters import Fixed, Parameter, Scalar, Value
+from tasks.parameters import Parameter, Scalar, Scaled, Value
 
 Picture = UInt8[np.ndarray, "y x 3"]
 
@@ -212,7 +212,7 @@ def returns(recording: Recording) -> str:
 
 
 def _quantity(parameter: Parameter, value: Value) -> str:
-    if isinstance(parameter, Fixed):
+    if isinstance(parameter, Scaled):
         parameter = parameter.of
     if not isinstance(parameter, Scalar) or isinstance(value, str):
         return str(value)

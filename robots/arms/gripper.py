@@ -46,6 +46,8 @@ def _with_fingers(spec: mujoco.MjSpec) -> mujoco.MjSpec:
     palm.size, palm.pos = np.array([0.018, 0.06, 0.012]), np.array([0, 0, -0.065])
     palm.contype = palm.conaffinity = 0
     palm.material = "trim"
+    # ends in the palm: nothing but air is between the fingers
+    spec.geom("handle").fromto = np.array([0, 0, -0.088, 0, 0, -0.077])
     for name, side in zip(FINGERS, (1.0, -1.0), strict=True):
         finger = tool.add_body(name=name, pos=[0, side * TIP_RADIUS, 0], gravcomp=1)
         # the damping keeps the fingers below 0.5 m/s when nothing is between them

@@ -4,7 +4,7 @@ The model is `assets/robots/panda`; its README names the source of every figure.
 arm stands at the origin of its frame, on z = 0; x points away from it, over the table.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 import mujoco
@@ -19,6 +19,8 @@ from robots.sim.simulator import Readings
 
 JOINTS = tuple(f"joint{i}" for i in range(1, 8))
 """Names of the joints, and of the actuators that drive them, base to flange."""
+TOUCH = 2
+"""Collision bit of geoms that every part of the arm touches, not its tool alone."""
 JOINT_SPEED = (2.175, 2.175, 2.175, 2.175, 2.61, 2.61, 2.61)
 """Joint speed limits [rad/s] (Franka Control Interface documentation)."""
 
@@ -139,6 +141,8 @@ def jacobian(readings: Readings, prefix: str = "") -> Float[Tensor, "world 6 7"]
 class Panda(Robot):
     """The arm with its paddle, of which only the geom `paddle` collides.
 
+    The rest of it is only drawn, unless `let_touch` is told what it may meet.
+
     Its tool is the site `tool`, at the paddle's centre; sensors give the tool's pose
     and velocity, and every joint's axis and anchor.
     """
@@ -161,6 +165,18 @@ class Panda(Robot):
         table along +x. Timestep 0.005 s, `implicitfast`.
         """
         return _load("scene.xml")
+
+    def let_touch(self, scene: mujoco.MjSpec, geoms: Sequence[str]) -> None:
+        """Let every part of the arm collide with some geoms, and with nothing else new.
+
+        Args:
+            scene: as `scene` built it, with those geoms added.
+            geoms: their names.
+        """
+        for geom in scene.body("link0").find_all(mujoco.mjtObj.mjOBJ_GEOM):
+            geom.conaffinity |= TOUCH
+        for name in geoms:
+            scene.geom(name).contype |= TOUCH
 
 
 def _load(file: str) -> mujoco.MjSpec:

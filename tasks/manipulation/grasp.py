@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import mujoco
-import numpy as np
 import torch
 from jaxtyping import Float, Num
 from torch import Tensor
@@ -19,9 +18,10 @@ from robots.sim.coordinates import Coordinates
 from tasks.contract import Values
 from tasks.family import Family, Instant, Outcome, per_world
 from tasks.manipulation.arm_family import HOLD_GAIN, around
+from tasks.manipulation.handles import Handles
 from tasks.manipulation.handling import BankFamily
 from tasks.objects import bank, generator
-from tasks.objects.solids import Solid
+from tasks.objects.object_set import Objects
 from tasks.parameters import Scalar
 from tasks.rewards import closeness
 
@@ -49,7 +49,10 @@ class Grasp(BankFamily):
     action_dim = 3
     robot = PandaGripper()
     start_x, start_y, tool_z = around(PLACE[0], 0.01), around(0.0, 0.005), TOOL_Z
-    solids, insert_share = (*SOLIDS, *UNSEEN), INSERT_SHARE
+    # the fingers open to 8 cm and start up to 0.5 cm beside the middle; when they stand
+    # on the table, the palm is 6.5 cm above it
+    handles = Handles(length=(0.03, 0.25), width=(0.01, 0.075), height=(0.025, 0.065))
+    solids, insert, insert_share = (*SOLIDS, *UNSEEN), "insert_x", INSERT_SHARE
     splits = (*Family.splits, "unseen")
     fixed_within_episode = ("shape",)
     parameters = (
@@ -80,20 +83,18 @@ class Grasp(BankFamily):
     }
 
     def __init__(
-        self, device: torch.device | str = "cpu", object: Solid | None = None
+        self, device: torch.device | str = "cpu", objects: Objects | None = None
     ) -> None:
-        super().__init__(device, object)
+        super().__init__(device, objects)
         self._fingers = Coordinates(self.model, FINGERS, device)
 
-    def use_object(self, solid: Solid) -> None:
-        """Hold the one object in the bank; it must fit between the fingers."""
-        width = float(np.ptp(solid.vertices[:, 1]))
-        if width > 2 * OPEN - 0.005:
-            raise ValueError(
-                f"{solid.name} is {100 * width:.1f} cm wide along y; the fingers open "
-                f"to {200 * OPEN - 0.5:.1f} cm"
-            )
-        super().use_object(solid)
+    @staticmethod
+    def place_insert(
+        value: Float[Tensor, "world"], half: Float[Tensor, "world"]
+    ) -> Float[Tensor, "world 3"]:
+        """Along the object, as high as the fingers start."""
+        zero = torch.zeros_like(value)
+        return torch.stack([value * half, zero, zero + TOOL_Z], dim=-1)
 
     def compile(self) -> mujoco.MjModel:
         """The arm with its fingers around an object on the table."""
@@ -105,13 +106,7 @@ class Grasp(BankFamily):
 
     def model_fields(self, values: Values) -> Mapping[str, Num[Tensor, "world ..."]]:
         """Shape, mass properties and friction of the object."""
-        shape = values["shape"].long()
-        insert = torch.zeros(len(shape), 3)
-        insert[:, 0] = values["insert_x"] * self._half[shape]
-        insert[:, 2] = TOOL_Z
-        return per_world(
-            self.model, **self.object_fields(values, insert, torsional=0.0)
-        )
+        return per_world(self.model, **self.object_fields(values, torsional=0.0))
 
     def start(
         self, values: Values, rng: torch.Generator

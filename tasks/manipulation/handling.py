@@ -14,15 +14,19 @@ from torch import Tensor
 from robots.sim.coordinates import Coordinates
 from tasks.contract import Values
 from tasks.manipulation.arm_family import ArmFamily
+from tasks.manipulation.handles import FOOT, Handles
 from tasks.objects.bank import Bank, Entries, shape_among
 from tasks.objects.complexity import complexity, difficulty
-from tasks.objects.solids import Solid
+from tasks.objects.object_set import Objects, ObjectSet, as_set
+from tasks.objects.solids import Solid, toppling_angle
+from tasks.parameters import Parameter, Scalar, Scaled
 from tasks.task import Task
 
 BODY = "object"
 """Name of the body that is handled, and of its free joint."""
 PATCH = 0.02
 """Torsional over sliding friction of a patch of contact about 3 cm wide [m]."""
+_TRIES = 20  # shares of the insert's range that are tried, down to none
 
 
 class HandlingFamily(ArmFamily):
@@ -30,31 +34,46 @@ class HandlingFamily(ArmFamily):
 
     Args:
         device: where the tensors of its worlds live.
-        object: handled in every task instead of the family's own.
+        objects: handled instead of the family's own; each task names one as its
+            `shape`.
 
     Raises:
         ValueError: for an object that the robot cannot handle.
     """
 
+    handles: ClassVar[Handles]
+    """Sizes of the objects that may be given."""
+
     def __init__(
-        self, device: torch.device | str = "cpu", object: Solid | None = None
+        self, device: torch.device | str = "cpu", objects: Objects | None = None
     ) -> None:
-        self.object = object
-        if object is not None:
-            self.use_object(object)
+        self.objects = as_set(objects)
+        """Objects that a user brought; None for the family's own."""
+        if self.objects is not None:
+            for solid in self.objects.all:
+                self.handles.check(self.name, solid)
+            self.use_objects(self.objects)
         super().__init__(device)
         self._object = Coordinates(self.model, [BODY], device)
 
     @abstractmethod
-    def use_object(self, solid: Solid) -> None:
-        """Set this instance's `parameters` and `fields` to those with a given object.
+    def use_objects(self, objects: ObjectSet) -> None:
+        """Set this instance's `parameters` and `fields` to those with given objects.
 
         `compile` follows.
         """
 
     def solid(self, task: Task) -> Solid | None:
         """Return what a task handles, if it is made of convex polyhedra."""
-        return self.object
+        return self.objects and self.objects.by_name[str(task.parameters["shape"])]
+
+    def let_touch(self, spec: mujoco.MjSpec, geoms: Sequence[str]) -> None:
+        """Let all of the arm collide with the object, if it is one that a user brings.
+
+        The family's own are left as the shipped policies met them.
+        """
+        if self.objects is not None:
+            self.robot.let_touch(spec, geoms)
 
     def coordinates(self, task: Task) -> Mapping[str, float]:
         """Return how complex a task's object is and how hard to grasp, in [0, 1]."""
@@ -62,8 +81,8 @@ class HandlingFamily(ArmFamily):
         return {} if solid is None else _coordinates(solid)
 
     def on(self, device: torch.device | str) -> "HandlingFamily":
-        """Build the same family, with the same object, on a device."""
-        return type(self)(device, self.object)
+        """Build the same family, with the same objects, on a device."""
+        return type(self)(device, self.objects)
 
 
 class BankFamily(HandlingFamily):
@@ -75,29 +94,73 @@ class BankFamily(HandlingFamily):
 
     solids: ClassVar[Sequence[Solid]]
     """The family's own, for training and for the split `unseen`."""
+    insert: ClassVar[str]
+    """Name of the parameter that places the heavy insert in the object."""
     insert_share: ClassVar[float]
     """Share of the object's mass in the insert that shifts its centre."""
 
     def __init__(
-        self, device: torch.device | str = "cpu", object: Solid | None = None
+        self, device: torch.device | str = "cpu", objects: Objects | None = None
     ) -> None:
         self._bank = Bank(self.solids)
-        super().__init__(device, object)
+        super().__init__(device, objects)
         halves = [np.ptp(s.vertices[:, 0]) / 2 for s in self._bank.solids]
         self._half = torch.tensor(halves, dtype=torch.float32)
         """Half the length of each solid along its x axis [m], on the CPU."""
 
-    def use_object(self, solid: Solid) -> None:
-        """Hold the one object in the bank."""
-        self._bank = Bank([solid])
-        shape = shape_among([solid])
-        self.parameters = tuple(
-            shape if p.name == shape.name else p for p in self.parameters
-        )
+    @staticmethod
+    @abstractmethod
+    def place_insert(
+        value: Float[Tensor, "world"], half: Float[Tensor, "world"]
+    ) -> Float[Tensor, "world 3"]:
+        """Return where the insert sits in the solid's frame [m].
+
+        Args:
+            value: of the parameter `insert`.
+            half: half the object's length along x [m].
+        """
+
+    def use_objects(self, objects: ObjectSet) -> None:
+        """Hold the objects in the bank, and keep the insert above what they stand on.
+
+        Raises:
+            ValueError: for one that topples wherever the insert is.
+        """
+        self._bank = Bank(objects.all)
+        own = {
+            "shape": shape_among(objects.seen, objects.unseen),
+            self.insert: self._shortened(objects.all),
+        }
+        self.parameters = tuple(own.get(p.name, p) for p in self.parameters)
 
     def solid(self, task: Task) -> Solid:
         """Return the solid of the bank that the task's shape names."""
         return self._bank.by_name[str(task.parameters["shape"])]
+
+    def _shortened(self, solids: Sequence[Solid]) -> Parameter:
+        """Return the insert's parameter, its ranges such that no solid topples."""
+        [whole] = (p for p in self.parameters if p.name == self.insert)
+        assert isinstance(whole, Scalar)
+        factor = min(self._steady(solid, whole.furthest) for solid in solids)
+        return whole if factor == 1 else Scaled(of=whole, factor=factor)
+
+    def _steady(self, solid: Solid, furthest: float) -> float:
+        """Return the share of the insert's range in which the solid stands."""
+        values = furthest * torch.linspace(1, 0, _TRIES + 1)
+        half = torch.full_like(values, float(np.ptp(solid.vertices[:, 0])) / 2)
+        for share, *points in zip(
+            values / furthest,
+            self.place_insert(values, half).tolist(),
+            self.place_insert(-values, half).tolist(),
+            strict=True,
+        ):
+            if all(toppling_angle(solid, p, floor=FOOT) > 0 for p in points):
+                return float(share)
+        raise ValueError(
+            f"{solid.name} topples in {self.name}, which puts "
+            f"{100 * self.insert_share:.0f} % of its mass in its middle: it has no "
+            "foot there"
+        )
 
     def add_object(
         self, spec: mujoco.MjSpec, place: tuple[float, float], condim: int
@@ -106,15 +169,13 @@ class BankFamily(HandlingFamily):
         self._bank.add_to(spec, BODY, (*place, 0.0))
         slots = [f"{BODY}_{slot}" for slot in range(self._bank.slots)]
         decide_friction(spec, slots, condim)
+        self.let_touch(spec, slots)
 
-    def object_fields(
-        self, values: Values, insert: Float[Tensor, "world 3"], *, torsional: float
-    ) -> Entries:
+    def object_fields(self, values: Values, *, torsional: float) -> Entries:
         """Return entries for `per_world`: the object's shape, mass and friction.
 
         Args:
-            values: of the tasks, with `shape`, `mass` and `friction`.
-            insert: where the heavy insert sits in the solid's frame [m].
+            values: of the tasks, with `shape`, `mass`, `friction` and `insert`.
             torsional: torsional over sliding friction [m].
         """
         bank, model, shape = self._bank, self.model, values["shape"]
@@ -126,7 +187,7 @@ class BankFamily(HandlingFamily):
                 BODY,
                 shape,
                 mass=values["mass"],
-                insert=insert,
+                insert=self.place_insert(values[self.insert], self._half[shape.long()]),
                 insert_share=self.insert_share,
             ),
             "geom_friction": (bank.geoms(model, BODY), friction),

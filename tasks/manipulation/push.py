@@ -19,10 +19,11 @@ from robots.sim.coordinates import Coordinates
 from tasks.contract import Values
 from tasks.family import Family, Instant, Outcome, per_world
 from tasks.manipulation.arm_family import around
+from tasks.manipulation.handles import Handles
 from tasks.manipulation.handling import PATCH, BankFamily, yaw
 from tasks.manipulation.target import add_target
 from tasks.objects import bank, generator
-from tasks.objects.solids import Solid
+from tasks.objects.object_set import Objects
 from tasks.parameters import Scalar
 from tasks.rewards import closeness
 
@@ -50,7 +51,15 @@ class Push(BankFamily):
     action_dim = 2
     start_x, start_y = around(PLACE[0], 0.01), (PLACE[1] - 0.04, PLACE[1] - 0.03)
     tool_z = TOOL_Z
-    solids, insert_share = (*SOLIDS, *UNSEEN), INSERT_SHARE
+    # the finger reaches down to 5 mm above the table, the hand to 13 cm; half to twice
+    # as long and wide as the objects that training shows
+    handles = Handles(
+        length=(0.04, 0.25),
+        width=(0.04, 0.25),
+        height=(0.02, 0.125),
+        slope=math.radians(20),  # more slender ones fall over instead of sliding
+    )
+    solids, insert, insert_share = (*SOLIDS, *UNSEEN), "insert_y", INSERT_SHARE
     splits = (*Family.splits, "unseen")
     fixed_within_episode = ("shape",)
     parameters = (
@@ -81,15 +90,23 @@ class Push(BankFamily):
     }
 
     def __init__(
-        self, device: torch.device | str = "cpu", object: Solid | None = None
+        self, device: torch.device | str = "cpu", objects: Objects | None = None
     ) -> None:
-        super().__init__(device, object)
+        super().__init__(device, objects)
         self._goal = Coordinates(self.model, ["target_x", "target_y"], device)
         self._place = torch.tensor(PLACE, device=device)
         low, high = torch.tensor(TARGET, device=device).mT
         self._target = low, high - low
         # the pushed side of every object is at the same place, its middle is not
         self._half_here = self._half.to(device)
+
+    @staticmethod
+    def place_insert(
+        value: Float[Tensor, "world"], half: Float[Tensor, "world"]
+    ) -> Float[Tensor, "world 3"]:
+        """On the table, across the push."""
+        zero = torch.zeros_like(value)
+        return torch.stack([zero, value, zero], dim=-1)
 
     def compile(self) -> mujoco.MjModel:
         """The arm with a finger, an object before it and where that is to be."""
@@ -102,14 +119,12 @@ class Push(BankFamily):
 
     def model_fields(self, values: Values) -> Mapping[str, Num[Tensor, "world ..."]]:
         """Shape, mass properties and friction of the object, and the target's place."""
-        insert = torch.zeros(len(values["shape"]), 3)
-        insert[:, 1] = values["insert_y"]
         body = self.model.body("target")
-        target = torch.from_numpy(body.pos).repeat(len(insert), 1)
+        target = torch.from_numpy(body.pos).repeat(len(values["shape"]), 1)
         target[:, 1] += self._half[values["shape"].long()]
         return per_world(
             self.model,
-            **self.object_fields(values, insert, torsional=PATCH),
+            **self.object_fields(values, torsional=PATCH),
             body_pos=(body.id, target),
         )
 

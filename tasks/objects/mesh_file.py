@@ -37,6 +37,7 @@ SIZES = (0.01, 0.5)
 SUFFIXES = read_mesh.SUFFIXES + read_model.SUFFIXES
 Up = Literal["x", "y", "z"]
 Turn = Float[np.ndarray, "3 3"]
+Fits = Callable[[str, Float[np.ndarray, "3"]], None]
 _FOOT = 1e-3  # [m]; what is lower carries the object
 _UPRIGHT = {
     "x": ((0, 0, -1), (0, 1, 0), (1, 0, 0)),
@@ -63,6 +64,7 @@ def load_solids(
     scale: float = 1.0,
     up: Up = "z",
     say: Callable[[str], None] | None = None,
+    fits: Fits | None = None,
 ) -> list[Solid]:
     """Read an object, or every one in a folder: sorted by name, equal ones once.
 
@@ -74,19 +76,20 @@ def load_solids(
         scale: as for `load_solid`, of all of them.
         up: as for `load_solid`, of all of them.
         say: as for `load_solid`.
+        fits: as for `load_solid`.
 
     Raises:
         ValueError: as `load_solid`, or for a folder without an object.
     """
     path = Path(path)
     if not path.is_dir():
-        return [load_solid(path, scale=scale, up=up, say=say)]
+        return [load_solid(path, scale=scale, up=up, say=say, fits=fits)]
     files = _objects_in(path)
     if not files:
         raise ValueError(f"{path}: the folder holds no file of {', '.join(SUFFIXES)}")
     solids: dict[str, Solid] = {}
     for file in files:
-        solid = load_solid(file, scale=scale, up=up, say=say)
+        solid = load_solid(file, scale=scale, up=up, say=say, fits=fits)
         solids.setdefault(solid.name.rpartition("#")[2], solid)
     return list(solids.values())
 
@@ -97,6 +100,7 @@ def load_solid(
     scale: float = 1.0,
     up: Up = "z",
     say: Callable[[str], None] | None = None,
+    fits: Fits | None = None,
 ) -> Solid:
     """Read an object; its name is the file's with a hash of the content.
 
@@ -105,6 +109,8 @@ def load_solid(
         scale: metres per unit of the file.
         up: axis of the file that points upwards.
         say: told, in one line, what is going to take a while.
+        fits: told the object's name and its lengths along x, y and z [m], before the
+            object is cut into parts; raises ValueError for one that is not wanted.
 
     Warns:
         UserWarning: if four convex parts hold notably more or less than the object.
@@ -121,13 +127,17 @@ def load_solid(
             f"{', '.join(_UPRIGHT)}; got {scale} and {up!r}"
         )
     try:
-        return _solid(path, scale, up, say)
+        return _solid(path, scale, up, say, fits)
     except RefusedError as error:
         raise ValueError(f"{path}: {error}") from error
 
 
 def _solid(
-    path: Path, scale: float, up: Up, say: Callable[[str], None] | None
+    path: Path,
+    scale: float,
+    up: Up,
+    say: Callable[[str], None] | None,
+    fits: Fits | None,
 ) -> Solid:
     if path.suffix.lower() not in SUFFIXES:
         raise RefusedError(f"an object is a file of {', '.join(SUFFIXES)}")
@@ -139,6 +149,8 @@ def _solid(
     if "note" in raw:
         _warn(f"{path}: {raw['note']}: its shape decides them")
     found = (_of_model if model else _of_mesh)(raw, scale, up)
+    if fits:
+        fits(name, np.ptp(found.surface.vertices, axis=0))
     parts, held = convex_parts(found.surface, found.hulls, say)
     solid = Solid(
         name, tuple(map(Part, parts)), found.moments, visual=tuple(found.visual)

@@ -106,7 +106,7 @@ def test_only_families_with_solids_have_coordinates() -> None:
         [task] = family.sample("train", 0, 1)
         axes = {"complexity", "difficulty"} if name in ("push", "grasp") else set()
         assert set(family.coordinates(task)) == axes, name
-    brought = make_family("strike", object=mug)
+    brought = make_family("strike", objects=mug)
     [task] = brought.sample("train", 0, 1)
     expected = {"complexity": complexity(mug), "difficulty": difficulty(mug)}
     assert brought.coordinates(task) == pytest.approx(expected)

@@ -25,7 +25,7 @@ from tasks.objects import shapes
 from tasks.objects.generator import make_solid
 from tasks.objects.polyhedra import loft
 from tasks.objects.solids import Part, Solid, parse_solid, placed
-from tasks.parameters import Fixed, Scalar
+from tasks.parameters import Scalar, Scaled
 from tasks.registry import make_family
 from tasks.simulators import probe_pools
 
@@ -50,7 +50,7 @@ def test_an_object_like_a_shape_has_its_traits_size_and_inertia(name: str) -> No
     np.testing.assert_allclose(
         shapes.traits_of(struck), shapes.traits()[name], atol=1e-9
     )
-    family, plain = make_family("strike", object=solid), Strike()
+    family, plain = make_family("strike", objects=solid), Strike()
     values = {
         "friction": torch.tensor([0.1]),
         "mass": torch.tensor([0.4]),
@@ -75,10 +75,11 @@ def test_an_object_like_a_shape_has_its_traits_size_and_inertia(name: str) -> No
     assert a.item() == pytest.approx(b.item(), rel=1e-6)
 
 
-def test_only_shape_and_size_are_fixed() -> None:
-    family = make_family("strike", object=make_solid("mug", 1, flat=True))
+def test_only_the_shape_is_fixed() -> None:
+    family = make_family("strike", objects=make_solid("mug", 1, flat=True))
     tasks = family.sample("extrapolation", 0, 20)
-    for name, count in (("shape", 1), ("size", 1), ("mass", 20), ("friction", 20)):
+    assert "size" not in tasks[0].parameters  # it is the shape's
+    for name, count in (("shape", 1), ("mass", 20), ("friction", 20)):
         assert len({task.parameters[name] for task in tasks}) == count
     assert tasks[0].parameters["shape"] == "mug-1"
     again = family.parse(tasks[0].to_json())
@@ -91,19 +92,22 @@ def test_only_shape_and_size_are_fixed() -> None:
         )
 
 
-def test_a_fixed_parameter_encodes_as_it_did() -> None:
-    of = Scalar(name="size", unit="m", low=1.0, high=3.0)
-    fixed = Fixed(of=of, value=2.5)
-    assert (fixed.name, fixed.hidden, fixed.width) == ("size", True, 1)
-    assert fixed.sample("train", np.random.default_rng(0)) == 2.5
-    assert fixed.encode(torch.tensor([2.5])).item() == 0.5
-    with pytest.raises(ValueError, match=r"'size' is 2\.5 here, got 2\.0"):
-        fixed.check(2.0)
+def test_a_scaled_parameter_is_drawn_closer_and_encoded_as_it_was() -> None:
+    of = Scalar(name="insert_y", unit="m", low=-2.0, high=2.0, beyond=((2.0, 3.0),))
+    scaled = Scaled(of=of, factor=0.5)
+    assert (scaled.name, scaled.hidden, scaled.width) == ("insert_y", True, 1)
+    assert of.furthest == 3.0
+    rng = np.random.default_rng(0)
+    drawn = [scaled.sample("extrapolation", rng) for _ in range(100)]
+    assert 1.0 <= min(drawn) < 1.1 < 1.4 < max(drawn) <= 1.5
+    assert scaled.encode(torch.tensor([1.0])).item() == 0.5
+    with pytest.raises(ValueError, match=r"'insert_y' takes a finite number \[m\]"):
+        scaled.check("far")
 
 
 def test_an_object_is_struck_at_the_origin_of_its_body() -> None:
     solid = make_solid("mug", 1, flat=True)
-    env = Env(make_family("strike", object=solid), worlds=2, oracle=True, threads=1)
+    env = Env(make_family("strike", objects=solid), worlds=2, oracle=True, threads=1)
     env.assign(env.family.sample("train", 0, 2))
     obs = env.reset(torch.Generator().manual_seed(0))
     assert obs.dtype == torch.float32
@@ -126,7 +130,7 @@ def test_an_object_is_struck_at_the_origin_of_its_body() -> None:
 
 
 def test_pools_are_probed_with_the_object() -> None:
-    mug = make_family("strike", object=make_solid("mug", 1, flat=True))
+    mug = make_family("strike", objects=make_solid("mug", 1, flat=True))
     assert probe_pools(mug) != probe_pools(Strike())
 
 
@@ -134,19 +138,19 @@ def test_families_without_an_object_refuse_one() -> None:
     with pytest.raises(
         ValueError, match="'reach-rotated' handles no object that box-0 could replace"
     ):
-        make_family("reach-rotated", object=make_solid("box", 0))
+        make_family("reach-rotated", objects=make_solid("box", 0))
     for name in ("insert", "open", "cheetah-direction"):
-        assert not hasattr(make_family(name), "object")
+        assert not hasattr(make_family(name), "objects")
         with pytest.raises(ValueError, match=f"'{name}' handles no object"):
-            make_family(name, object=make_solid("box", 0))
+            make_family(name, objects=make_solid("box", 0))
     with pytest.raises(ValueError, match="unknown family 'juggle'"):
-        make_family("juggle", object=make_solid("box", 0))
+        make_family("juggle", objects=make_solid("box", 0))
 
 
 def test_a_policy_is_measured_on_the_object() -> None:
     solid = make_solid("mug", 1, flat=True)
-    drawn = make_family("strike", object=solid).sample("held-out", 0, 6)
-    cfg = EvaluationCfg(measure_episodes=2, episodes=(0,), threads=1, object=solid)
+    drawn = make_family("strike", objects=solid).sample("held-out", 0, 6)
+    cfg = EvaluationCfg(measure_episodes=2, episodes=(0,), threads=1, objects=solid)
     bench = Bench(drawn, cfg)
     trained = load_trained("shipped:strike-oracle")
     [(_, returns, _)] = bench.curve(trained, (0,), Ledger())
@@ -164,10 +168,10 @@ def test_a_solid_survives_its_json() -> None:
 
 def test_a_recording_of_an_object_replays_bit_for_bit(tmp_path: Path) -> None:
     solid = make_solid("mug", 1, flat=True)
-    made = record(load_trained("shipped:strike"), adapt_episodes=1, object=solid)
+    made = record(load_trained("shipped:strike"), adapt_episodes=1, objects=solid)
     made.save(tmp_path / "mug.npz")
     again = load_recording(tmp_path / "mug.npz")
-    assert again.object is not None
+    assert again.objects is not None
     assert again.task.parameters["shape"] == "mug-1"
     assert verify(again) == 0
 
@@ -230,7 +234,7 @@ def test_a_solid_of_the_bank_moves_alike_when_it_is_brought(
     family: type[Push] | type[Grasp],
 ) -> None:
     solid = make_solid("mug", 0, flat=family is Push)
-    own, brought = family(), family(object=solid)
+    own, brought = family(), family(objects=solid)
     tasks = own.sample("extrapolation", 0, 5)
     tasks = [replace(t, parameters={**t.parameters, "shape": "mug-0"}) for t in tasks]
     trajectories: list[torch.Tensor] = []
@@ -250,4 +254,4 @@ def test_a_solid_of_the_bank_moves_alike_when_it_is_brought(
 
 def test_fingers_refuse_what_they_cannot_span() -> None:
     with pytest.raises(ValueError, match=r"mug-1 is \d+\.\d cm wide .* to 7.5 cm"):
-        Grasp(object=make_solid("mug", 1, flat=True))
+        Grasp(objects=make_solid("mug", 1, flat=True))
