@@ -131,8 +131,7 @@ class Evaluation:
         return json.dumps(
             {
                 "family": self.family,
-                "object": self.object,
-                "foreign": list(self.foreign),
+                **{"object": self.object, "foreign": list(self.foreign)},
                 "split": self.split,
                 "seed": self.seed,
                 "tasks": self.tasks,

@@ -3,10 +3,12 @@
 Every solid's parts are meshes of the model. A body of the bank has as many mesh geoms
 as the solid with most parts; a world's `geom_dataid` says which meshes they show there,
 and geoms that its solid has no part for are switched off by a margin of -1e6 m, as in
-`shapes.py`.
+`shapes.py`. A solid that has surfaces of its own to be drawn shows those, as geoms that
+touch nothing, instead of its parts.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import mujoco
 import numpy as np
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tasks.objects.solids import Solid, spread_of, traits, with_insert
+from tasks.objects.visuals import Visual
 from tasks.parameters import Choice
 
 GEOM_FIELDS = (
@@ -38,6 +41,14 @@ _COLOUR = (0.90, 0.45, 0.13)
 Entries = dict[str, tuple[int | Sequence[int], Num[Tensor, "world ..."]]]
 
 
+class _Geom(NamedTuple):
+    """A geom of a body, for one solid."""
+
+    mesh: str
+    used: bool
+    rgba: tuple[float, ...]
+
+
 class Bank:
     """Solids that a body may be.
 
@@ -57,7 +68,8 @@ class Bank:
         self.solids = tuple(solids)
         self.by_name = dict(zip(names, solids, strict=True))
         self.slots = max(len(solid.parts) for solid in solids)
-        """Geoms of a body."""
+        """Geoms of a body that collide."""
+        self._surfaces = max(len(_drawn(solid)) for solid in solids)
         spreads = [spread_of(solid.moments) for solid in solids]
         self.com = np.array([com for com, _ in spreads])
         """Centre of mass of each solid without an insert, in its frame [m]."""
@@ -70,7 +82,8 @@ class Bank:
 
         Args:
             spec: a scene.
-            name: of the body and its joint; geoms are `NAME_0`, `NAME_1` ...
+            name: of the body and its joint; geoms are `NAME_0`, `NAME_1` ..., and those
+                that are only drawn `NAME_seen0`, `NAME_seen1` ...
             pos: [m].
 
         Returns:
@@ -89,12 +102,23 @@ class Bank:
                 name=f"{name}_{slot}",
                 type=mujoco.mjtGeom.mjGEOM_MESH,
                 rgba=[*_COLOUR, 1],
-                meshname=_mesh(self.solids[0], min(slot, self._last(0))),
+                meshname=self._geoms(self.solids[0])[slot].mesh,
+            )
+        for slot in range(self._surfaces):
+            body.add_geom(
+                name=f"{name}_seen{slot}",
+                type=mujoco.mjtGeom.mjGEOM_MESH,
+                contype=0,
+                conaffinity=0,
+                group=2,
+                mass=0,
+                rgba=[0, 0, 0, 0],
+                meshname=self._geoms(self.solids[0])[self.slots + slot].mesh,
             )
         return body
 
     def geoms(self, model: mujoco.MjModel, name: str) -> list[int]:
-        """Return the ids of a body's geoms."""
+        """Return the ids of a body's geoms that collide."""
         return [model.geom(f"{name}_{slot}").id for slot in range(self.slots)]
 
     def fields(
@@ -107,19 +131,18 @@ class Bank:
             name: of the body.
             index: of the solid; may be a float, as a family's values are.
         """
-        rows = self._rows(model)
         chosen = index.long().cpu()
-        geoms = self.geoms(model, name)
-        used = rows["used"][chosen]
-        colour = torch.tensor(_COLOUR).double().expand(*used.shape, 3)
+        rows = {key: table[chosen] for key, table in self._rows(model).items()}
+        drawn = [model.geom(f"{name}_seen{i}").id for i in range(self._surfaces)]
+        geoms = [*self.geoms(model, name), *drawn]
         return {
-            "geom_dataid": (geoms, rows["mesh"][chosen]),
-            "geom_pos": (geoms, rows["pos"][chosen]),
-            "geom_quat": (geoms, rows["quat"][chosen]),
-            "geom_aabb": (geoms, rows["aabb"][chosen]),
-            "geom_rbound": (geoms, rows["rbound"][chosen]),
-            "geom_margin": (geoms, torch.where(used, 0.0, _OFF).double()),
-            "geom_rgba": (geoms, torch.cat([colour, used[..., None]], dim=-1)),
+            "geom_dataid": (geoms, rows["mesh"]),
+            "geom_pos": (geoms, rows["pos"]),
+            "geom_quat": (geoms, rows["quat"]),
+            "geom_aabb": (geoms, rows["aabb"]),
+            "geom_rbound": (geoms, rows["rbound"]),
+            "geom_margin": (geoms, torch.where(rows["used"], 0.0, _OFF).double()),
+            "geom_rgba": (geoms, rows["rgba"]),
         }
 
     def inertia(
@@ -168,6 +191,16 @@ class Bank:
                 spec.add_mesh(
                     name=_mesh(solid, slot), uservert=part.vertices.flatten().tolist()
                 )
+            for slot, surface in enumerate(_drawn(solid)):
+                # the compiler wants four vertices, where a patch of a colour may have 3
+                count = max(4, len(surface.vertices))
+                mesh = spec.add_mesh(
+                    name=_mesh(solid, f"seen{slot}"),
+                    uservert=np.resize(surface.vertices, (count, 3)).flatten().tolist(),
+                    userface=surface.faces.flatten().tolist(),
+                )
+                # what is drawn may be open, and hold no volume
+                mesh.inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL
 
     def _rows(self, model: mujoco.MjModel) -> dict[str, Tensor]:
         """Return each geom's mesh, pose, bounds and use, by solid and slot.
@@ -175,31 +208,38 @@ class Bank:
         The compiler centres and turns meshes, which the pose of a geom undoes; and it
         bounds a geom by its mesh, which `mj_setConst` does not.
         """
-        ids = np.array(
-            [
-                [
-                    model.mesh(_mesh(solid, min(slot, self._last(i)))).id
-                    for slot in range(self.slots)
-                ]
-                for i, solid in enumerate(self.solids)
-            ]
-        )
+        geoms = [self._geoms(solid) for solid in self.solids]
+        ids = np.array([[model.mesh(g.mesh).id for g in row] for row in geoms])
         low, high = _extents(model)
         aabb = np.concatenate([low + high, high - low], axis=1) / 2
         rbound = np.linalg.norm(np.maximum(-low, high), axis=1)
-        slots = np.arange(self.slots)
-        last = np.array([self._last(i) for i in range(len(self.solids))])
         return {
             "mesh": torch.from_numpy(ids),
             "pos": torch.from_numpy(model.mesh_pos[ids]),
             "quat": torch.from_numpy(model.mesh_quat[ids]),
             "aabb": torch.from_numpy(aabb[ids]),
             "rbound": torch.from_numpy(rbound[ids]),
-            "used": torch.from_numpy(slots <= last[:, None]),
+            "used": torch.tensor([[g.used for g in row] for row in geoms]),
+            "rgba": torch.tensor([[g.rgba for g in row] for row in geoms]).double(),
         }
 
-    def _last(self, index: int) -> int:
-        return len(self.solids[index].parts) - 1
+    def _geoms(self, solid: Solid) -> list[_Geom]:
+        """Return what each geom of a body is for a solid: parts, then surfaces."""
+        last = len(solid.parts) - 1
+        parts = [
+            _Geom(
+                _mesh(solid, min(i, last)),
+                i <= last,
+                (*_COLOUR, float(i <= last and not _drawn(solid))),
+            )
+            for i in range(self.slots)
+        ]
+        drawn = [
+            _Geom(_mesh(solid, f"seen{i}"), True, surface.rgba)
+            for i, surface in enumerate(_drawn(solid))
+        ]
+        unused = _Geom(_mesh(solid, 0), False, (*_COLOUR, 0.0))
+        return [*parts, *drawn, *[unused] * (self._surfaces - len(drawn))]
 
 
 def shape_among(solids: Sequence[Solid], unseen: Sequence[Solid] = ()) -> Choice:
@@ -212,8 +252,18 @@ def shape_among(solids: Sequence[Solid], unseen: Sequence[Solid] = ()) -> Choice
     )
 
 
-def _mesh(solid: Solid, slot: int) -> str:
+def _mesh(solid: Solid, slot: int | str) -> str:
     return f"{solid.name}:{slot}"
+
+
+def _drawn(solid: Solid) -> list[Visual]:
+    """Return the surfaces that the compiler takes: those with any area."""
+    return [v for v in solid.visual if _area(v) > 1e-12]
+
+
+def _area(surface: Visual) -> float:
+    a, b, c = surface.vertices[surface.faces].transpose(1, 0, 2)
+    return float(np.linalg.norm(np.cross(b - a, c - a), axis=1).sum() / 2)
 
 
 def _extents(model: mujoco.MjModel) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
