@@ -2,7 +2,7 @@
 
 import functools
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 import mujoco
@@ -12,14 +12,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from robots.sim.coordinates import Coordinates
-from tasks.contract import Values
+from tasks.contract import TaskFamily, Values
 from tasks.manipulation.arm_family import ArmFamily
 from tasks.manipulation.handles import FOOT, Handles
 from tasks.objects.bank import Bank, Entries, shape_among
 from tasks.objects.complexity import complexity, difficulty
 from tasks.objects.object_set import Objects, ObjectSet, as_set
 from tasks.objects.solids import Solid, toppling_angle
-from tasks.parameters import Parameter, Scalar, Scaled
+from tasks.parameters import Scalar, Scaled
 from tasks.task import Task
 
 BODY = "object"
@@ -127,40 +127,20 @@ class BankFamily(HandlingFamily):
             ValueError: for one that topples wherever the insert is.
         """
         self._bank = Bank(objects.all)
+
+        def place(solid: Solid, value: Float[Tensor, "n"]) -> Float[Tensor, "n 3"]:
+            half = float(np.ptp(solid.vertices[:, 0])) / 2
+            return self.place_insert(value, torch.full_like(value, half))
+
         own = {
             "shape": shape_among(objects.seen, objects.unseen),
-            self.insert: self._shortened(objects.all),
+            self.insert: shortened(self, self.insert, objects.all, place),
         }
         self.parameters = tuple(own.get(p.name, p) for p in self.parameters)
 
     def solid(self, task: Task) -> Solid:
         """Return the solid of the bank that the task's shape names."""
         return self._bank.by_name[str(task.parameters["shape"])]
-
-    def _shortened(self, solids: Sequence[Solid]) -> Parameter:
-        """Return the insert's parameter, its ranges such that no solid topples."""
-        [whole] = (p for p in self.parameters if p.name == self.insert)
-        assert isinstance(whole, Scalar)
-        factor = min(self._steady(solid, whole.furthest) for solid in solids)
-        return whole if factor == 1 else Scaled(of=whole, factor=factor)
-
-    def _steady(self, solid: Solid, furthest: float) -> float:
-        """Return the share of the insert's range in which the solid stands."""
-        values = furthest * torch.linspace(1, 0, _TRIES + 1)
-        half = torch.full_like(values, float(np.ptp(solid.vertices[:, 0])) / 2)
-        for share, *points in zip(
-            values / furthest,
-            self.place_insert(values, half).tolist(),
-            self.place_insert(-values, half).tolist(),
-            strict=True,
-        ):
-            if all(toppling_angle(solid, p, floor=FOOT) > 0 for p in points):
-                return float(share)
-        raise ValueError(
-            f"{solid.name} topples in {self.name}, which puts "
-            f"{100 * self.insert_share:.0f} % of its mass in its middle: it has no "
-            "foot there"
-        )
 
     def add_object(
         self, spec: mujoco.MjSpec, place: tuple[float, float], condim: int
@@ -192,6 +172,40 @@ class BankFamily(HandlingFamily):
             ),
             "geom_friction": (bank.geoms(model, BODY), friction),
         }
+
+
+def shortened(
+    family: TaskFamily,
+    insert: str,
+    solids: Sequence[Solid],
+    place: Callable[[Solid, Float[Tensor, "n"]], Float[Tensor, "n 3"]],
+) -> Scaled:
+    """Return a parameter that places the insert, always above what solids stand on.
+
+    Args:
+        family: has the parameter.
+        insert: name of the parameter.
+        solids: objects that a user brings.
+        place: returns where values of the parameter place the insert in a solid [m].
+
+    Raises:
+        ValueError: for a solid that has no foot in the middle of that range.
+    """
+    [whole] = (p for p in family.parameters if p.name == insert)
+    assert isinstance(whole, Scalar)
+    far, shares = whole.furthest, torch.linspace(1, 0, _TRIES + 1)
+
+    def steady(solid: Solid) -> float:
+        ends = [place(solid, end * shares).tolist() for end in (far, -far)]
+        for share, *points in zip(shares.tolist(), *ends, strict=True):
+            if all(toppling_angle(solid, p, floor=FOOT) > 0 for p in points):
+                return share
+        raise ValueError(
+            f"{solid.name} topples in {family.name}, which puts a heavy insert in its "
+            "middle: it has no foot there"
+        )
+
+    return Scaled(of=whole, factor=min(map(steady, solids)))
 
 
 def decide_friction(spec: mujoco.MjSpec, geoms: Sequence[str], condim: int) -> None:

@@ -23,6 +23,7 @@ from tasks.manipulation.handling import (
     PATCH,
     HandlingFamily,
     decide_friction,
+    shortened,
     slot_friction,
     yaw,
 )
@@ -30,7 +31,8 @@ from tasks.manipulation.target import add_target
 from tasks.objects import shapes
 from tasks.objects.bank import BODY_FIELDS, GEOM_FIELDS, Bank
 from tasks.objects.object_set import Objects, ObjectSet
-from tasks.parameters import Choice, Scalar
+from tasks.objects.solids import Solid, spread_of
+from tasks.parameters import Choice, Parameter, Scalar
 from tasks.rewards import closeness
 
 # The blow goes along y, across the arm's front, where its first joint is fastest: the
@@ -55,10 +57,10 @@ class Strike(HandlingFamily):
     action_dim = 2
     start_x, start_y, tool_z = (0.58, 0.62), (-0.08, -0.07), TOOL_Z
     # the paddle reaches down to 5 mm above the table and the hand to 13 cm, and a blow
-    # dents 1 cm; beyond these widths the oracle's features leave those of training
+    # dents 1 cm; half to twice as long and wide as the objects that training shows
     handles = Handles(
-        length=(0.03, 0.15),
-        width=(0.06, 0.15),
+        length=(0.03, 0.2),
+        width=(0.04, 0.25),
         height=(0.02, 0.125),
         slope=math.radians(20),  # more slender ones fall over instead of sliding
     )
@@ -123,7 +125,8 @@ class Strike(HandlingFamily):
         self._bank = Bank(struck.all)
         self._slots = [f"{BODY}_{slot}" for slot in range(self._bank.slots)]
         [size] = (p for p in self.parameters if p.name == "size")
-        encoded = size.encode(torch.tensor([shapes.size_of(s) for s in struck.all]))
+        sizes = [shapes.size_of(solid) for solid in struck.all]
+        encoded = size.encode(torch.tensor(sizes))
         shape = Choice(
             name="shape",
             options=tuple(s.name for s in struck.seen),
@@ -134,8 +137,13 @@ class Strike(HandlingFamily):
                 for s, row in zip(struck.all, encoded.tolist(), strict=True)
             },
         )
-        kept = (p for p in self.parameters if p.name not in ("size", "shape"))
-        self.parameters = (*kept, shape)
+        own: dict[str, Parameter] = {
+            "shape": shape,
+            "insert_y": shortened(self, "insert_y", objects.all, _place_insert),
+        }
+        self.parameters = tuple(
+            own.get(p.name, p) for p in self.parameters if p is not size
+        )
         self.fields = (*GEOM_FIELDS, *BODY_FIELDS, "geom_friction")
 
     def compile(self) -> mujoco.MjModel:
@@ -264,3 +272,9 @@ class Strike(HandlingFamily):
             success=(miss < SUCCESS) & slow,
             terminated=torch.zeros_like(slow),
         )
+
+
+def _place_insert(solid: Solid, value: Float[Tensor, "n"]) -> Float[Tensor, "n 3"]:
+    """Return a place beside the centre of mass of an object that a user brought."""
+    com = torch.from_numpy(spread_of(solid.moments)[0]).float()
+    return com + value[:, None] * torch.tensor([0.0, 1.0, 0.0])

@@ -163,7 +163,7 @@ def test_a_folder_is_evaluated_and_the_misfit_is_named_before_it_is_cut(
     only = ["--object", str(tmp_path / "own" / "long.xml")]
     assert main(["evaluate", "shipped:strike-dr", *options[2:], *only]) == 2
     said = capsys.readouterr().err
-    assert "is 40.0 cm long along x (strike handles 3 to 15 cm)" in said
+    assert "is 40.0 cm long along x (strike handles 3 to 20 cm)" in said
     assert said.count("\n") == 1
     assert main(["record", "shipped:insert", *only]) == 2
     assert "'insert' takes no object of your own; " in capsys.readouterr().err
