@@ -55,7 +55,7 @@ class ObjectSet:
 
     @property
     def name(self) -> str:
-        """What reports call them: the name of one, or the number of several."""
+        """Return what reports call them: the name of one, or a number of several."""
         if len(self.all) == 1:
             return self.all[0].name
         return f"{len(self.all)} objects, {len(self.unseen)} of them unseen"
