@@ -49,7 +49,6 @@ from meta.machine.devices import simulator_threads
 from meta.registry import CEILING, FLOOR
 from meta.training.trained import Trained
 from tasks.contract import TaskFamily
-from tasks.objects.object_set import as_set
 from tasks.parameters import current_split
 from tasks.registry import find_family
 from tasks.task import Task
@@ -85,7 +84,6 @@ def evaluate(
     """
     _check_policies(policies, dr, oracle, rivals)
     family = find_family(policies[0].cfg.family, objects=cfg.objects)
-    given = as_set(cfg.objects)
     drawn = family.sample(cfg.split, cfg.seed, cfg.tasks)
     bench = Bench(drawn, cfg)
     most = max(cfg.episodes)
@@ -104,8 +102,8 @@ def evaluate(
         policies=sources(groups),
         scores=found,
         task_hashes=[task.hash for task in drawn],
-        object=given and given.name,
-        foreign=tuple(solid.name for solid in given.all) if given else (),
+        object=cfg.own and cfg.own.name,
+        foreign=tuple(cfg.own.by_name) if cfg.own else (),
         **_estimates(found, cfg.episodes, family, drawn, cfg.seed),
     )
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from tasks.objects.object_set import Objects
+from tasks.objects.object_set import Objects, ObjectSet, as_set
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +27,11 @@ class EvaluationCfg:
     """Device that simulates: that of the policies."""
     objects: Objects | None = None
     """Objects that the tasks are about, instead of the family's own."""
+
+    @property
+    def own(self) -> ObjectSet | None:
+        """The objects as a set, however they were given."""
+        return as_set(self.objects)
 
     def __post_init__(self) -> None:
         """Refuse numbers that nothing can be measured with."""

@@ -125,13 +125,16 @@ class Evaluation:
         reached = [p.episodes for p in self.curve if p.normalised.value >= 0.9]
         return min(reached, default=None)
 
+    def _subject(self) -> dict[str, Any]:
+        foreign = list(self.foreign)
+        return {"family": self.family, "object": self.object, "foreign": foreign}
+
     def to_json(self) -> str:
         """Everything, as JSON; what is not defined is null."""
         last = max(self.curve, key=lambda p: p.episodes)
         return json.dumps(
             {
-                "family": self.family,
-                **{"object": self.object, "foreign": list(self.foreign)},
+                **self._subject(),
                 "split": self.split,
                 "seed": self.seed,
                 "tasks": self.tasks,
