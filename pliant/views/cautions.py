@@ -40,6 +40,11 @@ def _missing(e: Evaluation, names: Sequence[str]) -> list[str]:
 def _gap(e: Evaluation) -> list[str]:
     found: list[str] = []
     random, dr, oracle = (e.baselines[n].returns.value for n in LEVELS)
+    if e.foreign:
+        found.append(
+            "no policy was trained on these objects, nor was the oracle: it may be "
+            "beaten, and a share of the gap may exceed 1"
+        )
     if oracle < dr:
         found.append(
             f"the oracle ({oracle:.2f}) is below DR ({dr:.2f}): it is no ceiling here"

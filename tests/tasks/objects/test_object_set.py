@@ -153,7 +153,9 @@ def test_a_folder_is_evaluated_and_the_misfit_is_named_before_it_is_cut(
     found = json.loads(out.read_text())
     assert found["object"] == "2 objects, 1 of them unseen"
     assert [name[0] for name in sorted(found["foreign"])] == ["a", "b"]
-    capsys.readouterr()
+    assert "no policy was trained on these objects" in " ".join(
+        capsys.readouterr().out.split()
+    )
 
     def cut(*_: object) -> None:
         raise AssertionError("cut into parts")
