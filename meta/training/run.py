@@ -12,18 +12,24 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Collection, Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
+import torch
 from rich.console import Console
 
 from meta.learner import Metrics
 from meta.machine.distributed import any_process, share
-from meta.machine.files import write_atomically
-from meta.machine.versions import versions
+from meta.machine.files import (
+    check_replaceable,
+    read_bytes,
+    read_json,
+    write_json,
+)
+from meta.machine.versions import difference, versions
 from meta.training.build import make_training
 from meta.training.checkpoint import resume_trainer, save_checkpoint
 from meta.training.config import TrainCfg
@@ -52,7 +58,8 @@ class Finished:
 
 def default_folder(cfg: TrainCfg) -> Path:
     """Return the folder of a run for which none is given."""
-    return Path("runs") / f"{cfg.family}-{cfg.method}-seed{cfg.seed}"
+    # TensorBoard, ffmpeg and rsync take what is before a colon for something else
+    return Path("runs") / f"{cfg.family}-{cfg.method}-seed{cfg.seed}".replace(":", ".")
 
 
 def train(
@@ -89,6 +96,8 @@ def train(
         trainer = run.trainer
         progress = Progress(cfg, trainer.iteration, console)
         with progress, Stop(progress.say) as stop:
+            if run.remark:
+                progress.say(run.remark)
             while trainer.iteration < cfg.iterations and not any_process(
                 stop.signal is not None
             ):
@@ -131,10 +140,12 @@ class Run:
         path = folder / CHECKPOINT
         going_on = resume and path.exists()
         if going_on or (resume and (folder / CONFIG).exists()):
-            _check_same(read_config(folder), cfg, folder)
+            _check_same(read_config(folder, (cfg.family, cfg.method)), cfg, folder)
         # before anything is touched, for it refuses what cannot be trained
         fresh = None if going_on else make_training(cfg)
         folder.mkdir(parents=True, exist_ok=True)
+        for name in _OWN:  # a pipe would be waited for, a link's file written to
+            check_replaceable(folder / name)
         with ExitStack() as opened:
             self._metrics = opened.enter_context((folder / METRICS).open("ab"))
             self._lock()
@@ -190,27 +201,36 @@ class Run:
 
     def _record_start(self, cfg: TrainCfg) -> None:
         path = self.folder / VERSIONS
-        starts = _read_json(path) if self._saved and path.exists() else []
-        starts.append({"iteration": self._saved} | versions())
-        _write_json(path, starts)
-        _write_json(self.folder / CONFIG, asdict(cfg))
+        starts = read_json(path) if self._saved and path.exists() else []
+        if not isinstance(starts, list):
+            raise ValueError(f"{path} is no list of starts")
+        threads = {"torch_threads": torch.get_num_threads()}
+        start = {"iteration": self._saved} | versions() | threads
+        self.remark = difference(starts[-1], start) if starts else ""
+        starts.append(start)
+        write_json(path, starts)
+        write_json(self.folder / CONFIG, asdict(cfg))
 
 
-def read_config(folder: Path) -> TrainCfg:
+def read_config(folder: Path, named: Collection[str] = ()) -> TrainCfg:
     """The configuration of the run in a folder.
 
     Its checkpoint's, once there is one: `config.json` is for people, and may be edited.
+
+    Args:
+        folder: the folder.
+        named: as for `parse_config`.
 
     Raises:
         ValueError: if there is none, or it is not valid.
     """
     if (folder / CHECKPOINT).exists():
-        return checkpoint_config(folder / CHECKPOINT)
+        return checkpoint_config(folder / CHECKPOINT, named)
     path = folder / CONFIG
     if not path.is_file():
         raise ValueError(f"no run to resume in {folder}: it has no {CONFIG}")
     try:
-        return parse_config(path.read_text())
+        return parse_config(read_bytes(path).decode(), named)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
@@ -252,7 +272,7 @@ def _clear(folder: Path) -> None:
 
 def _cut(path: Path, lines: int, *, strict: bool = True) -> None:
     """Cut a file back to its first lines: a killed run wrote past its checkpoint."""
-    content = path.read_bytes() if path.exists() else b""
+    content = read_bytes(path) if path.exists() else b""
     whole = content.split(b"\n")[:-1][:lines]
     if len(whole) < lines and strict:
         raise ValueError(
@@ -266,17 +286,6 @@ def _cut(path: Path, lines: int, *, strict: bool = True) -> None:
 def _append(file: BinaryIO, row: Mapping[str, object]) -> None:
     file.write(json.dumps(row).encode() + b"\n")
     file.flush()
-
-
-def _read_json(path: Path) -> list[Any]:
-    try:
-        return list(json.loads(path.read_text()))
-    except ValueError as error:
-        raise ValueError(f"{path} is no JSON: {error}") from error
-
-
-def _write_json(path: Path, value: object) -> None:
-    write_atomically(path, (json.dumps(value, indent=1) + "\n").encode())
 
 
 @contextmanager
