@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from meta.training.trained import Adapted as Adapted
     from meta.training.trained import Trained as Trained
     from pliant.api import evaluate as evaluate
-    from pliant.api import families as families
     from pliant.api import load as load
     from pliant.api import load_object as load_object
     from pliant.api import load_objects as load_objects
     from pliant.api import make_env as make_env
-    from pliant.api import methods as methods
-    from pliant.api import policies as policies
     from pliant.api import record as record
-    from pliant.api import robots as robots
     from pliant.api import train as train
+    from pliant.catalogue import families as families
+    from pliant.catalogue import methods as methods
+    from pliant.catalogue import policies as policies
+    from pliant.catalogue import robots as robots
     from robots.registry import make_robot as make_robot
     from tasks.adapters.sb3 import TaskVecEnv as TaskVecEnv
     from tasks.env import Env as Env
@@ -50,9 +50,10 @@ _NAMES = {
     "meta.recording.trajectory": ("Recording", "load_recording"),
     "meta.training.trained": ("Adapted", "Trained"),
     "pliant.api": (
-        *("evaluate", "families", "load", "load_object", "load_objects", "make_env"),
-        *("methods", "policies", "record", "robots", "train"),
+        *("evaluate", "load", "load_object", "load_objects", "make_env"),
+        *("record", "train"),
     ),
+    "pliant.catalogue": ("families", "methods", "policies", "robots"),
     "robots.registry": ("make_robot",),
     "tasks.adapters.sb3": ("TaskVecEnv",),
     "tasks.env": ("Env",),

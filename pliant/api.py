@@ -12,18 +12,17 @@ from meta.machine.devices import pick_device
 from meta.recipes.registry import make_config
 from meta.recording.trajectory import Recording
 from meta.recording.trajectory import record as record_policy
-from meta.registry import CEILING, DEFAULT, FLOOR, METHODS
+from meta.registry import CEILING, DEFAULT, FLOOR
 from meta.training.config import replaced
 from meta.training.run import default_folder
 from meta.training.run import train as train_run
-from meta.training.trained import SHIPPED, Trained, load_trained, shipped_policies
-from robots.registry import ROBOTS
+from meta.training.trained import Trained, load_trained
 from tasks.contract import Worlds
 from tasks.objects.mesh_file import Up, load_solid
 from tasks.objects.object_set import Objects, ObjectSet, as_set
 from tasks.objects.object_set import load_objects as load_set
 from tasks.objects.solids import Solid
-from tasks.registry import FAMILIES, find_family, fitting
+from tasks.registry import find_family, fitting
 from tasks.registry import make_env as make_worlds
 
 Policy = Trained | str
@@ -92,42 +91,6 @@ def load_objects(path: str | Path, *, scale: float = 1.0, up: Up = "z") -> Objec
         OSError: if one cannot be read.
     """
     return load_set(Path(path), scale=scale, up=up)
-
-
-def families() -> list[str]:
-    """Return the names of the task families."""
-    return list(FAMILIES)
-
-
-def robots() -> list[str]:
-    """Return the names of the robots."""
-    return list(ROBOTS)
-
-
-def methods() -> list[str]:
-    """Return the names of the methods that can be trained."""
-    return list(METHODS)
-
-
-def policies(family: str = "", method: str = "") -> list[str]:
-    """Return the policies that ship, as `load` takes them.
-
-    Args:
-        family: only those of this family.
-        method: only those of this method; needs the family.
-    """
-    if method and not family:
-        raise ValueError(f"name the family whose {method} policies are wanted")
-    if family:
-        make_config(family, method or DEFAULT)  # refuses names that there are not
-    chosen = [family] if family else families()
-    kinds = [method] if method else methods()
-    return [
-        f"{SHIPPED}{name}"
-        for one in chosen
-        for kind in kinds
-        for name in shipped_policies(one, kind)
-    ]
 
 
 def make_env(
