@@ -6,8 +6,9 @@ Meta-World asks for an older MuJoCo than Pliant has, and works with Pliant's:
     pliant train examples.metaworld_ml1:Reach --tasks 10
     pliant train examples.metaworld_ml1:Reach --tasks 10 --method dr
     pliant train examples.metaworld_ml1:Reach --tasks 10 --method oracle
-    pliant evaluate runs/examples.metaworld_ml1:Reach-maml-seed0 --beside \
-        runs/examples.metaworld_ml1:Reach-{dr,oracle}-seed0 --tasks 50
+    pliant evaluate runs/examples.metaworld_ml1.Reach-maml-seed0 --beside \
+        runs/examples.metaworld_ml1.Reach-{dr,oracle}-seed0 --tasks 50 \
+        --family examples.metaworld_ml1:Reach
 
 The 50 tasks that ML1 trains on are `train`, the 50 it tests on `held-out`. An episode
 of a task always begins in the same state, and counts as a success if it ends in one;

@@ -114,6 +114,8 @@ _ORACLE = replace(
 )
 _ENTRIES = (_MAML, _MAML_PLAIN, _DR, _DR_SB3, _RMA, _SYSID, _ORACLE)
 METHODS: Mapping[str, Method] = {entry.name: entry for entry in _ENTRIES}
+_FOREIGN: dict[str, Method] = {}
+"""Learners that stand elsewhere and have been imported, by their `module:Class`."""
 
 
 def find_method(name: str) -> Method:
@@ -126,11 +128,20 @@ def find_method(name: str) -> Method:
     if name in METHODS:
         return METHODS[name]
     if ":" in name:
-        return _foreign(name)
+        _FOREIGN[name] = _foreign(name)
+        return _FOREIGN[name]
     raise ValueError(
         f"unknown method {name!r}; methods: {', '.join(METHODS)}, or module:Class of "
         "another learner"
     )
+
+
+def known_method(name: str) -> Method | None:
+    """Return the method of a name that came out of a file; nothing is imported for it.
+
+    None for a name that is unknown, and for a learner that the user has not named.
+    """
+    return METHODS.get(name) or _FOREIGN.get(name)
 
 
 def _foreign(name: str) -> Method:

@@ -30,17 +30,34 @@ Policy = Trained | str
 """A policy, or where it is: a run folder, a file, or `shipped:NAME`."""
 
 
-def load(policy: str | Path, device: str = "cpu") -> Trained:
+def load(
+    policy: str | Path,
+    device: str = "cpu",
+    *,
+    family: str | None = None,
+    method: str | None = None,
+) -> Trained:
     """Load a policy, onto the device that it is to act on.
+
+    No code is imported because a file names it: a policy of a family or learner of your
+    own is loaded by naming that, too.
 
     Args:
         policy: a run folder, a .safetensors file, or `shipped:NAME`.
         device: cpu, cuda, or auto.
+        family: the policy's family; needed for a family that is `module:Class`.
+        method: the policy's method; needed for a learner that is `module:Class`.
 
     Raises:
-        ValueError: if there is none, or the file is truncated or corrupt.
+        ValueError: if there is none, the file is truncated or corrupt, or it is of
+            another family or method.
     """
-    return load_trained(str(policy), pick_device(device))
+    named = {name for name in (family, method) if name}
+    trained = load_trained(str(policy), pick_device(device), named)
+    for kind, asked in (("family", family), ("method", method)):
+        if asked not in (None, found := getattr(trained.cfg, kind)):
+            raise ValueError(f"{policy} is of {kind} {found}, not {asked}")
+    return trained
 
 
 def load_object(path: str | Path, *, scale: float = 1.0, up: Up = "z") -> Solid:
@@ -191,7 +208,7 @@ def train(
         raise KeyboardInterrupt(
             f"stopped at iteration {done.iteration} of {cfg.iterations} in {folder}"
         )
-    return load_trained(str(folder), cfg.device)
+    return load_trained(str(folder), cfg.device, (cfg.family, cfg.method))
 
 
 def evaluate(

@@ -45,12 +45,13 @@ def make_family(
             family, a CUDA device where there is none, or objects for a family that
             handles none.
     """
-    family = find_family(name, device, objects)
-    if not isinstance(family, Family):
+    if name not in FAMILIES and ":" in name:
         raise ValueError(
             f"family {name} is simulated elsewhere, and this needs one of Pliant's "
             f"own: {', '.join(sorted(FAMILIES))}"
         )
+    family = find_family(name, device, objects)
+    assert isinstance(family, Family)
     return family
 
 

@@ -4,12 +4,13 @@ import hashlib
 import json
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from tasks.parameters import SPLITS, Parameter, Value, current_split
+from tasks.strict_json import BROKEN, parse_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,27 @@ def sample_task(
     return Task(family=family, split=split, seed=seed, parameters=drawn)
 
 
+def read_task(text: str) -> Task:
+    """Read a task's JSON, of whatever family; its parameters are not checked.
+
+    Raises:
+        ValueError: if the text is no task, or its hash does not match.
+    """
+    try:
+        raw: dict[str, Any] = parse_json(text)
+        split = current_split(str(raw["split"]))
+        values = {k: _value(k, v) for k, v in raw["parameters"].items()}
+        said, seed, family = raw.get("hash"), int(raw["seed"]), str(raw["family"])
+    except BROKEN as error:
+        raise ValueError(f"not a task: {error}") from error
+    task = Task(family=family, split=split, seed=seed, parameters=values)
+    if said not in (None, task.hash):
+        raise ValueError(
+            f"the task's hash {said} does not match its parameters ({task.hash})"
+        )
+    return task
+
+
 def parse_task(text: str, family: str, parameters: Sequence[Parameter]) -> Task:
     """Read a task's JSON for a family.
 
@@ -58,29 +80,24 @@ def parse_task(text: str, family: str, parameters: Sequence[Parameter]) -> Task:
         ValueError: if the text is no task, of another family, lacks a parameter, has
             one too many or one out of its kind, or its hash does not match.
     """
-    try:
-        raw: dict[str, Any] = json.loads(text)
-        split, seed, values = (
-            current_split(str(raw["split"])),
-            int(raw["seed"]),
-            dict(raw["parameters"]),
-        )
-    except (ValueError, TypeError, KeyError) as error:
-        raise ValueError(f"not a task: {error}") from error
-    if raw.get("family") != family:
-        raise ValueError(f"a task of family {raw.get('family')!r}, expected {family!r}")
+    task = read_task(text)
+    if task.family != family:
+        raise ValueError(f"a task of family {task.family!r}, expected {family!r}")
     names = [p.name for p in parameters]
-    if set(values) != set(names):
+    if set(task.parameters) != set(names):
         raise ValueError(
             f"a task of {family!r} has the parameters {', '.join(names)}; "
-            f"got {', '.join(values) or 'none'}"
+            f"got {', '.join(task.parameters) or 'none'}"
         )
-    if split not in SPLITS:
-        raise ValueError(f"unknown split {split!r}; splits: {', '.join(SPLITS)}")
-    checked = {p.name: p.check(values[p.name]) for p in parameters}
-    task = Task(family=family, split=split, seed=seed, parameters=checked)
-    if raw.get("hash", task.hash) != task.hash:
-        raise ValueError(
-            f"the task's hash {raw['hash']} does not match its parameters ({task.hash})"
-        )
-    return task
+    if task.split not in SPLITS:
+        raise ValueError(f"unknown split {task.split!r}; splits: {', '.join(SPLITS)}")
+    checked = {p.name: p.check(task.parameters[p.name]) for p in parameters}
+    return replace(task, parameters=checked)
+
+
+def _value(name: str, value: object) -> Value:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    raise ValueError(f"parameter {name!r} is a number or a name, got {value!r}")

@@ -18,6 +18,12 @@ def world_of(recording: Recording) -> tuple[Family, CpuSimulator]:
         ValueError: if it is another one than was recorded.
     """
     family = make_family(recording.task.family, objects=recording.objects)
+    longest = max(len(e.rewards) for e in recording.episodes)
+    if longest > family.horizon:
+        raise ValueError(
+            f"an episode of {family.name} has at most {family.horizon} steps, the "
+            f"recorded one {longest}"
+        )
     env = Env(family, worlds=1, threads=1)
     env.assign([recording.task])
     sim = cpu_simulator(env.sim)

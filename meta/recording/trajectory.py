@@ -19,6 +19,7 @@ from jaxtyping import Float
 from mujoco.batch import MODEL_FIELDS
 
 from meta.experience.rollout import collect
+from meta.machine.archives import read_arrays
 from meta.machine.devices import simulator_threads
 from meta.machine.files import write_atomically
 from meta.training.trained import Trained
@@ -29,9 +30,12 @@ from tasks.env import Env
 from tasks.objects.object_set import Objects, ObjectSet, as_set, parse_set
 from tasks.registry import make_family
 from tasks.simulators import make_simulator
-from tasks.task import Task
+from tasks.strict_json import BROKEN, parse_json
+from tasks.task import Task, read_task
 
 FORMAT = "pliant-recording-1"
+LARGEST = 2**30
+"""Size up to which a recording's arrays are read [bytes]."""
 _EPISODES = ("before", "after")
 _ARRAYS = ("states", "controls", "actions", "rewards")
 
@@ -112,37 +116,40 @@ class Recording:
 
 
 def load_recording(path: Path) -> Recording:
-    """Read a recording.
+    """Read a recording; nothing that it names is imported.
+
+    A task of a family that is simulated elsewhere is read as it stands; one of Pliant's
+    own is checked.
 
     Raises:
-        ValueError: if the file is truncated, corrupt, or no recording.
+        ValueError: if the file is truncated, corrupt, too large, or no recording.
         OSError: if it cannot be read.
     """
-    content = io.BytesIO(path.read_bytes())
+    arrays = read_arrays(path, largest=LARGEST)
     try:
-        with np.load(content, allow_pickle=False) as file:
-            arrays: dict[str, Any] = {name: file[name] for name in file.files}
-        about = json.loads(arrays["about"].item())
-    # zipfile and numpy raise more kinds than they document
-    except Exception as error:
-        raise ValueError(f"{path} is truncated or no recording: {error}") from error
-    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        about: dict[str, Any] = parse_json(str(arrays["about"].item()))
+        kind = about.get("format")
+    except BROKEN as error:
+        raise ValueError(f"{path} is no recording: {error}") from error
+    if kind != FORMAT:
         raise ValueError(f"{path} is not a recording of format {FORMAT!r}")
     try:
         before, after = (_trajectory(arrays, about, name) for name in _EPISODES)
         # recordings from before there were objects have none
         stored = about.get("object")
         objects = parse_set(stored) if stored else None
-        family = make_family(json.loads(about["task"])["family"], objects=objects)
+        task = read_task(about["task"])
+        if ":" not in task.family:
+            task = make_family(task.family, objects=objects).parse(about["task"])
         return Recording(
-            task=family.parse(about["task"]),
+            task=task,
             model_hash=str(about["model_hash"]),
             policy=str(about["policy"]),
             before=before,
             after=after,
             objects=objects,
         )
-    except (ValueError, TypeError, KeyError) as error:
+    except BROKEN as error:
         raise ValueError(f"{path} is not a valid recording: {error}") from error
 
 

@@ -11,9 +11,11 @@ from torch import Tensor
 from meta.theta import group, prefixed
 from meta.training.build import make_training
 from meta.training.config import TrainCfg
-from meta.training.format import FORMAT, parse_config, read, write
-from meta.training.trained import fitting
+from meta.training.format import FORMAT, read, write
+from meta.training.trained import config_of, fitting
 from meta.training.trainer import Training
+
+_ADAM = ("step", "exp_avg", "exp_avg_sq")
 
 
 def save_checkpoint(path: Path, trainer: Training) -> None:
@@ -45,7 +47,7 @@ def resume_trainer(path: Path, cfg: TrainCfg | None = None) -> Training:
         ValueError: as `load_trained`, or if the checkpoint holds no optimiser.
     """
     tensors, metadata = read(path)
-    trainer = make_training(cfg or parse_config(metadata["config"]))
+    trainer = make_training(cfg or config_of(path, metadata))
     saved = fitting(group(tensors, "theta"), trainer.theta, str(path))
     with torch.no_grad():
         for name, value in saved.items():
@@ -53,7 +55,7 @@ def resume_trainer(path: Path, cfg: TrainCfg | None = None) -> Training:
     state = group(tensors, "adam")
     if not state:
         raise ValueError(f"{path} holds a policy only and cannot be resumed")
-    _restore_adam(trainer.optimizer, state)
+    _restore_adam(trainer.optimizer, state, path)
     trainer.iteration = int(metadata["iteration"])
     trainer.env_steps = int(metadata["env_steps"])
     return trainer
@@ -65,11 +67,18 @@ def _adam_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def _restore_adam(
-    optimizer: torch.optim.Optimizer, saved: Mapping[str, Tensor]
+    optimizer: torch.optim.Optimizer, saved: Mapping[str, Tensor], path: Path
 ) -> None:
+    leaves = [p for entry in optimizer.param_groups for p in entry["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in saved.items():
-        index, key = name.split(".")
-        state.setdefault(int(index), {})[key] = value
+        place, _, key = name.partition(".")
+        index = int(place) if place.isdecimal() and len(place) < 9 else len(leaves)
+        shape = leaves[index].shape if index < len(leaves) else None
+        if key not in _ADAM or value.shape != (() if key == "step" else shape):
+            raise ValueError(f"the optimiser in {path} does not fit its configuration")
+        state.setdefault(index, {})[key] = value
+    if any(len(entry) < len(_ADAM) for entry in state.values()):
+        raise ValueError(f"the optimiser in {path} does not fit its configuration")
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})

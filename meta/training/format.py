@@ -6,25 +6,34 @@ the last whole one.
 
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
-from meta.machine.files import write_atomically
+from meta.machine.files import read_bytes, write_atomically
 from meta.registry import find_method
 from meta.training.config import TrainCfg, setting_names
-from tasks.named import imported
+from tasks.named import check_named, imported
+from tasks.strict_json import BROKEN, parse_json
 
 T = TypeVar("T")
 FORMAT = "pliant-2"
 READABLE = ("pliant-1", FORMAT)
 """In pliant-1, every method had MAML's settings, and an adapter's beside them."""
 _ADAPTERS = ("rma", "sysid")
+_WRITTEN: dict[Any, tuple[type, ...]] = {
+    bool: (bool,),
+    int: (int,),
+    float: (int, float),
+    str: (str,),
+}
+"""Types that JSON may give a setting of a type; of other types they are not checked."""
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -32,23 +41,33 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
     Raises:
         ValueError: if it is truncated, corrupt or of another format.
+        OSError: if it cannot be read.
     """
+    content = read_bytes(path)
     try:
-        opened: Any = safe_open(path, framework="pt")
-        with opened as file:
-            metadata: dict[str, str] = file.metadata() or {}
-            tensors: dict[str, Tensor] = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+        tensors, metadata = load(content), _metadata(content)
+        said = metadata.pop("sha256", "")
+        found = seal(tensors, metadata)
+    except (*BROKEN, SafetensorError, RuntimeError) as error:
         raise ValueError(f"{path} is truncated or no checkpoint: {error}") from error
     if metadata.get("format") not in READABLE:
         raise ValueError(
             f"{path} has format {metadata.get('format')!r}, expected "
             f"{' or '.join(READABLE)}"
         )
-    said = metadata.pop("sha256", None)
-    if said != seal(tensors, metadata):
+    if said != found:
         raise ValueError(f"{path} is corrupt: its checksum does not match")
-    return tensors, metadata | {"sha256": said or ""}
+    for name in ("iteration", "env_steps"):
+        if not re.fullmatch(r"\d{1,18}", metadata.get(name, "")):
+            raise ValueError(f"{path} says no number of {name.replace('_', ' ')}")
+    return tensors, metadata | {"sha256": said}
+
+
+def _metadata(content: bytes) -> dict[str, str]:
+    """Return the metadata in a file's header, which safetensors has checked."""
+    size = int.from_bytes(content[:8], "little")
+    found = parse_json(content[8 : 8 + size]).get("__metadata__", {})
+    return {str(k): str(v) for k, v in found.items()}
 
 
 def write(
@@ -73,18 +92,28 @@ def seal(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
     return digest.hexdigest()
 
 
-def parse_config(text: str) -> TrainCfg:
+def parse_config(text: str, named: Collection[str] = ()) -> TrainCfg:
     """Read a configuration's JSON.
 
+    Args:
+        text: the JSON.
+        named: `module:Class` of the families and methods that the user has named: no
+            other is imported.
+
     Raises:
-        ValueError: if it lacks a field, has one too many, or one is not allowed.
+        ValueError: if it lacks a field, has one too many, or one is not allowed, or
+            names a family or method that stands elsewhere and that the user did not.
     """
     try:
-        raw = _translated(dict(json.loads(text)))
+        raw = _translated(dict(parse_json(text)))
+        check_named("family", raw.get("family"), named)
+        check_named("method", raw["method"], named)
         settings = imported(find_method(raw["method"]).settings)
         learner = _from_json(settings, raw["learner"])
         return _from_json(TrainCfg, raw | {"learner": learner})
-    except (TypeError, KeyError, AttributeError) as error:
+    except ValueError:
+        raise
+    except BROKEN as error:
         raise ValueError(f"not a training configuration: {error}") from error
 
 
@@ -105,7 +134,7 @@ def check_storable(cfg: TrainCfg) -> None:
             raise ValueError(
                 f"setting {name!r} of {cfg.method} cannot be stored as JSON: {error}"
             ) from error
-    if parse_config(json.dumps(asdict(cfg))) != cfg:
+    if parse_config(json.dumps(asdict(cfg)), (cfg.family, cfg.method)) != cfg:
         raise ValueError(
             f"the settings of {cfg.method} are not the same when they are read again: "
             "use numbers, text, tuples of them, and dataclasses"
@@ -130,11 +159,18 @@ def _from_json(kind: type[T], raw: Mapping[str, Any]) -> T:
     if unknown:
         raise ValueError(f"unknown settings: {', '.join(sorted(unknown))}")
     hints = get_type_hints(kind)
-    return kind(**{k: _value(hints[k], v) for k, v in raw.items()})
+    return kind(**{k: _value(k, hints[k], v) for k, v in raw.items()})
 
 
-def _value(kind: object, value: Any) -> Any:  # noqa: ANN401
+def _value(name: str, kind: Any, value: Any) -> Any:  # noqa: ANN401
     if isinstance(kind, type) and is_dataclass(kind) and isinstance(value, dict):
         return _from_json(kind, value)
     # JSON has no tuples, and a configuration has nothing but them
-    return tuple(value) if isinstance(value, list) else value
+    value = tuple(value) if isinstance(value, list) else value
+    each = value if get_origin(kind) is tuple else (value,)
+    inner = get_args(kind)[0] if get_origin(kind) is tuple else kind
+    allowed = _WRITTEN.get(inner, (object,))
+    # type, because a bool is an int
+    if not all(object in allowed or type(v) in allowed for v in each):
+        raise ValueError(f"setting {name!r} cannot be {value!r}")
+    return value

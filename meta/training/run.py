@@ -12,7 +12,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Collection, Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -52,7 +52,8 @@ class Finished:
 
 def default_folder(cfg: TrainCfg) -> Path:
     """Return the folder of a run for which none is given."""
-    return Path("runs") / f"{cfg.family}-{cfg.method}-seed{cfg.seed}"
+    # TensorBoard, ffmpeg and rsync take what is before a colon for something else
+    return Path("runs") / f"{cfg.family}-{cfg.method}-seed{cfg.seed}".replace(":", ".")
 
 
 def train(
@@ -131,7 +132,7 @@ class Run:
         path = folder / CHECKPOINT
         going_on = resume and path.exists()
         if going_on or (resume and (folder / CONFIG).exists()):
-            _check_same(read_config(folder), cfg, folder)
+            _check_same(read_config(folder, (cfg.family, cfg.method)), cfg, folder)
         # before anything is touched, for it refuses what cannot be trained
         fresh = None if going_on else make_training(cfg)
         folder.mkdir(parents=True, exist_ok=True)
@@ -196,21 +197,25 @@ class Run:
         _write_json(self.folder / CONFIG, asdict(cfg))
 
 
-def read_config(folder: Path) -> TrainCfg:
+def read_config(folder: Path, named: Collection[str] = ()) -> TrainCfg:
     """The configuration of the run in a folder.
 
     Its checkpoint's, once there is one: `config.json` is for people, and may be edited.
+
+    Args:
+        folder: the folder.
+        named: as for `parse_config`.
 
     Raises:
         ValueError: if there is none, or it is not valid.
     """
     if (folder / CHECKPOINT).exists():
-        return checkpoint_config(folder / CHECKPOINT)
+        return checkpoint_config(folder / CHECKPOINT, named)
     path = folder / CONFIG
     if not path.is_file():
         raise ValueError(f"no run to resume in {folder}: it has no {CONFIG}")
     try:
-        return parse_config(path.read_text())
+        return parse_config(path.read_text(), named)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 

@@ -1,6 +1,7 @@
 """Policies that have been meta-trained: where they are, and how they are used."""
 
 import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import groupby
@@ -152,17 +153,25 @@ def task_groups(env: Worlds) -> tuple[str, ...]:
     return tuple(name for name, _ in grouped)
 
 
-def load_trained(spec: str, device: torch.device | str = "cpu") -> Trained:
+def load_trained(
+    spec: str, device: torch.device | str = "cpu", named: Collection[str] = ()
+) -> Trained:
     """Load a policy from a run folder, a file, or `shipped:NAME`, onto a device.
 
     It need not be the device that it was trained on. No worlds are built.
+
+    Args:
+        spec: where it is.
+        device: where it is to act.
+        named: as for `parse_config`.
 
     Raises:
         ValueError: if there is none, or the file is truncated, corrupt or of another
             format.
     """
-    tensors, metadata = read(locate(spec))
-    cfg = parse_config(metadata["config"])
+    path = locate(spec)
+    tensors, metadata = read(path)
+    cfg = config_of(path, metadata, named)
     sizes = sizes_of(cfg.family)
     with simulator_threads():  # several would only wait for each other: it is little
         learner = make_learner(cfg, sizes)
@@ -182,7 +191,7 @@ def load_trained(spec: str, device: torch.device | str = "cpu") -> Trained:
     )
 
 
-def export_policy(spec: str, path: Path) -> None:
+def export_policy(spec: str, path: Path, named: Collection[str] = ()) -> None:
     """Write what it takes to use a policy, and not what it takes to train it on.
 
     The optimiser and the value network are left out.
@@ -190,24 +199,39 @@ def export_policy(spec: str, path: Path) -> None:
     Args:
         spec: as for `load_trained`.
         path: of the new file, which loads as the policy but cannot be resumed.
+        named: as for `load_trained`.
 
     Raises:
         ValueError: if there is no such file, or it is truncated or corrupt.
         OSError: if the file cannot be written; an existing one is then untouched.
     """
     _, metadata = read(locate(spec))
-    kept = prefixed("theta", load_trained(spec).theta)
+    kept = prefixed("theta", load_trained(spec, named=named).theta)
     del metadata["sha256"]
     write(path, kept, metadata)
 
 
-def checkpoint_config(path: Path) -> TrainCfg:
+def checkpoint_config(path: Path, named: Collection[str] = ()) -> TrainCfg:
     """The configuration that a checkpoint was trained with.
 
     Raises:
         ValueError: as `load_trained`.
     """
-    return parse_config(read(path)[1]["config"])
+    return config_of(path, read(path)[1], named)
+
+
+def config_of(
+    path: Path, metadata: Mapping[str, str], named: Collection[str] = ()
+) -> TrainCfg:
+    """The configuration in a checkpoint's metadata.
+
+    Raises:
+        ValueError: as `parse_config`, naming the file.
+    """
+    try:
+        return parse_config(metadata.get("config", "null"), named)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def checksum(path: Path) -> str:
@@ -254,8 +278,8 @@ def locate(spec: str) -> Path:
 
 
 def fitting(saved: Theta, expected: Theta, source: str) -> Theta:
-    """Return saved tensors, or raise ValueError if expected ones differ in shape."""
-    shapes = {k: tuple(v.shape) for k, v in expected.items()}
-    if {k: tuple(v.shape) for k, v in saved.items()} != shapes:
+    """Return saved tensors, or raise ValueError unless they are as expected."""
+    kinds = {k: (v.shape, v.dtype) for k, v in expected.items()}
+    if {k: (v.shape, v.dtype) for k, v in saved.items()} != kinds:
         raise ValueError(f"the tensors in {source} do not fit its configuration")
     return saved

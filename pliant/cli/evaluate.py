@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pliant.cli.names import check_policy, check_split
 from pliant.cli.options import (
     Device,
+    Named,
     Up,
     check_can_be_written,
     numbers,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluate:
+class Evaluate(Named):
     """Measure how return and success grow with the episodes that a policy adapts on.
 
     Always measured beside it, on the same tasks: random actions, DR, DR fine-tuned, PPO
@@ -79,8 +80,9 @@ class Evaluate:
 
         self._check()
         device = pick_device(self.device)
-        policies = [load_trained(spec, device) for spec in self.policies]
-        others = [load_trained(spec, device) for spec in self.beside]
+        policies = [load_trained(spec, device, self.named) for spec in self.policies]
+        others = [load_trained(spec, device, self.named) for spec in self.beside]
+        self.check_family(policies[0].cfg.family)
         check_split(policies[0].cfg.family, self.split)
         groups = with_shipped(policies[0], others, device, alone=self.alone)
         cfg = EvaluationCfg(

@@ -7,12 +7,12 @@ from typing import Annotated
 from tyro import conf
 
 from pliant.cli.names import check_policy
-from pliant.cli.options import check_can_be_written
+from pliant.cli.options import Named, check_can_be_written
 from pliant.cli.parsing import Policy
 
 
 @dataclass(frozen=True, kw_only=True)
-class Export:
+class Export(Named):
     """Write a trained policy to one small file, to use or to share.
 
     The file holds no optimiser: the policy in it can be evaluated and recorded, but
@@ -32,6 +32,6 @@ class Export:
 
         check_policy(self.policy)
         check_can_be_written(self.out, ".safetensors")
-        export_policy(self.policy, self.out)
+        export_policy(self.policy, self.out, self.named)
         print(f"wrote {self.out}: {self.out.stat().st_size:,} bytes")
         return 0

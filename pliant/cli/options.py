@@ -5,14 +5,38 @@ import importlib
 import os
 import sys
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from pliant.cli.parsing import Name, Names
 
 if TYPE_CHECKING:
     from tasks.objects.object_set import ObjectSet
 
 Up = Literal["x", "y", "z"]
 Device = Literal["auto", "cpu", "cuda"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """Options of commands that read policies: what may be imported for them."""
+
+    family: Name = None
+    """Family of your own, as module:Class, that the policy is of. It is imported only
+    if it is named here."""
+    method: Names = ""
+    """Learners of your own, as module:Class, likewise."""
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """All that the user named."""
+        return tuple(filter(None, (self.family or "", *self.method.split(","))))
+
+    def check_family(self, found: str) -> None:
+        """Raise ValueError if another family was named than the policy is of."""
+        if self.family not in (None, found):
+            raise ValueError(f"the policy is of family {found}, not {self.family}")
 
 
 def own_objects(

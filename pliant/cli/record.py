@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from pliant.cli.names import check_policy, check_split
-from pliant.cli.options import Up, check_can_be_written, own_objects
+from pliant.cli.options import Named, Up, check_can_be_written, own_objects
 from pliant.cli.parsing import File, Policy
 
 
 @dataclass(frozen=True, kw_only=True)
-class Record:
+class Record(Named):
     """Run a policy on one task, before and after adapting, and keep what happened.
 
     Example: pliant record shipped:strike --split unseen --out blow.npz
@@ -43,7 +43,8 @@ class Record:
 
         check_policy(self.policy)
         check_can_be_written(self.out)
-        trained = load_trained(self.policy)
+        trained = load_trained(self.policy, named=self.named)
+        self.check_family(trained.cfg.family)
         check_split(trained.cfg.family, self.split)
         family = trained.cfg.family
         how: dict[str, Any] = {"split": self.split, "seed": self.seed}

@@ -57,10 +57,11 @@ def run_train(argv: list[str]) -> int:
     from meta.training.run import CHECKPOINT, CONFIG, default_folder, read_config, train
 
     family, rest = _family_first(argv)
-    asked = _parse(make_config(family, _method(rest)), rest)
+    method = _method(rest)
+    asked = _parse(make_config(family, method), rest)
     folder = asked.out or default_folder(asked.cfg)
     if asked.resume and any((folder / n).exists() for n in (CHECKPOINT, CONFIG)):
-        stored = read_config(folder)
+        stored = read_config(folder, (family, method))
         if stored.family != family:
             raise ValueError(f"the run in {folder} is of {stored.family}, not {family}")
         # options that are not given again stay as they were
@@ -71,14 +72,17 @@ def run_train(argv: list[str]) -> int:
     # a signal in the last iteration stops nothing
     whole = done.signal is None or done.iteration >= asked.cfg.iterations
     code = 0 if whole else 128 + (done.signal or 0)
+    own_method = f" --method {method}" if ":" in method else ""
     if not rank and code:
         print(
             f"stopped at iteration {done.iteration} of {asked.cfg.iterations}; go on "
-            f"with: pliant train {family} --out {folder} --resume"
+            f"with: pliant train {family} --out {folder} --resume{own_method}"
         )
     elif not rank:
+        own_family = f" --family {family}" if ":" in family else ""
         print(
-            f"{done.iteration} iterations in {folder}; next: pliant evaluate {folder}"
+            f"{done.iteration} iterations in {folder}; next: pliant evaluate "
+            f"{folder}{own_family}{own_method}"
         )
     if size > 1:
         # gloo's threads can abort an interpreter that takes its time to exit

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from meta.evaluation.results import UNADAPTED
-from meta.registry import find_method
+from meta.registry import known_method
 
 Look = tuple[str, str, int]
 """Title, colour as matplotlib names it, and place among the rows of a table."""
@@ -35,8 +35,7 @@ def in_order(methods: Iterable[str]) -> list[str]:
 def _look(method: str) -> Look:
     if method in _MADE:
         return _MADE[method]
-    try:
-        known = find_method(method)
-    except ValueError:  # results outlive the file of a user's learner
+    known = known_method(method)
+    if known is None:  # results outlive the file of a user's learner
         return method, "tab:pink", 50
     return known.title, known.colour, known.row

@@ -23,6 +23,7 @@ from tasks.objects.polyhedra import (
     triangulate,
 )
 from tasks.objects.visuals import Visual, from_lists, to_lists
+from tasks.strict_json import BROKEN, parse_json
 
 MAX_PARTS = 4
 TRAITS = (
@@ -149,7 +150,7 @@ def parse_solid(text: str) -> Solid:
         ValueError: if it is none.
     """
     try:
-        raw: dict[str, Any] = json.loads(text)
+        raw: dict[str, Any] = parse_json(text)
         parts = tuple(Part(np.array(p, dtype=float), float(d)) for p, d in raw["parts"])
         exact = raw["exact"]
         if exact is not None:
@@ -157,7 +158,7 @@ def parse_solid(text: str) -> Solid:
             exact = Moments(float(mass), first, second)
         visual = from_lists(raw.get("visual", ()))
         return Solid(str(raw["name"]), parts, exact, visual)
-    except (ValueError, TypeError, KeyError) as error:
+    except BROKEN as error:
         raise ValueError(f"not a solid: {error}") from error
 
 

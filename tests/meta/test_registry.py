@@ -135,6 +135,7 @@ def test_a_users_learner_trains_evaluates_and_reports(
     report = tmp_path / "report"
     arguments = ["--tasks", "2", "--episodes", "0,1", "--alone", "--threads", "1"]
     arguments += ["--report", str(report), "--json", str(tmp_path / "result.json")]
+    arguments += ["--method", theirs]
     assert main(["evaluate", str(tmp_path / "run"), *arguments]) == 0
     text = (report / "report.md").read_text()
     assert "offset of actions" in text

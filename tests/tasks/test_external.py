@@ -495,7 +495,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def test_a_policy_adapts_and_is_measured_beside_its_baselines(
     runs: dict[str, Path],
 ) -> None:
-    maml, dr, oracle = (load_trained(str(path)) for path in runs.values())
+    maml, dr, oracle = (
+        load_trained(str(path), named=[Point.name]) for path in runs.values()
+    )
     cfg = EvaluationCfg(tasks=30, episodes=(0, 5), measure_episodes=2)
     result = evaluate([maml], cfg, dr=[dr], oracle=[oracle])
     before, after = result.curve
@@ -520,6 +522,8 @@ def test_the_command_evaluates_and_refuses_what_needs_a_model(
 ) -> None:
     maml, dr, oracle = (str(path) for path in runs.values())
     options = [
+        "--family",
+        Point.name,
         "--tasks",
         "4",
         "--episodes",
@@ -529,9 +533,10 @@ def test_the_command_evaluates_and_refuses_what_needs_a_model(
     ]
     assert main(["evaluate", maml, "--beside", dr, oracle, *options]) == 0
     assert Point.name in (tmp_path / "report/report.md").read_text()
+    mine = ["--family", Point.name]
     for command, words in (
-        (["evaluate", maml, "--beside", dr, oracle, "--change"], "Pliant's own: cheet"),
-        (["record", maml], "is not drawn: its vector environment needs"),
+        (["evaluate", maml, "--beside", dr, oracle, "--change", *mine], "Pliant's own: cheet"),
+        (["record", maml, *mine], "is not drawn: its vector environment needs"),
     ):
         capsys.readouterr()
         assert main(command) == 2
@@ -669,7 +674,8 @@ def test_the_command_finds_a_family_in_the_working_directory(tmp_path: Path) -> 
 
     done = call("train", "mine:Point", *options)
     assert done.returncode == 0, done.stderr
-    again = call("evaluate", "run", "--tasks", "2", "--episodes", "0,1")
+    assert "pliant evaluate run --family mine:Point\n" in done.stdout
+    again = call("evaluate", "run", "--family", "mine:Point", "--tasks", "2", "--episodes", "0,1")
     assert "pliant train mine:Point --method dr" in " ".join(again.stdout.split())
     with pytest.raises(ValueError, match="'mine:Point' cannot be imported"):
-        load_trained(str(tmp_path / "run"))
+        load_trained(str(tmp_path / "run"), named=["mine:Point"])

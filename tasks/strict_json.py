@@ -1,0 +1,38 @@
+"""JSON out of files that anyone may have written."""
+
+import json
+import math
+from typing import Any
+
+BROKEN = (ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError)
+"""What reading a file raises where its JSON has another shape than was expected."""
+_LARGEST = 2**64
+
+
+def parse_json(text: str | bytes) -> Any:  # noqa: ANN401  (whatever it holds)
+    """Read JSON whose numbers are finite.
+
+    Raises:
+        ValueError: if it is none, has a number that is not finite or an integer of more
+            than 64 bits, or is nested too deeply.
+    """
+    try:
+        return json.loads(
+            text, parse_constant=_finite, parse_float=_finite, parse_int=_whole
+        )
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is no finite number")
+    return number
+
+
+def _whole(text: str) -> int:
+    number = int(text) if len(text) < 30 else _LARGEST
+    if abs(number) >= _LARGEST:
+        raise ValueError(f"the number {text[:20]}... is too large")
+    return number
