@@ -6,6 +6,8 @@ from typing import Literal, get_args
 from meta.objectives.policy_gradient import InnerLoss
 
 InnerBaseline = Literal["task", "pooled"]
+MAX_INNER_STEPS, MAX_EPOCHS = 100, 10_000
+"""More are a slip of the keyboard, and would never end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,12 +54,13 @@ class MamlCfg:
     def __post_init__(self) -> None:
         """Refuse counts, rates and names that cannot work."""
         if (
-            self.inner_steps < 0
-            or self.epochs < 1
+            not 0 <= self.inner_steps <= MAX_INNER_STEPS
+            or not 1 <= self.epochs <= MAX_EPOCHS
             or min(self.adapt_episodes, default=1) < 1
         ):
             raise ValueError(
-                "need inner_steps >= 0, epochs >= 1 and adapt_episodes >= 1, got "
+                f"need inner_steps >= 0 (at most {MAX_INNER_STEPS}), epochs >= 1 (at "
+                f"most {MAX_EPOCHS:,}) and adapt_episodes >= 1, got "
                 f"{self.inner_steps}, {self.epochs}, {self.adapt_episodes}"
             )
         if not (0 < self.discount <= 1 and 0 <= self.trace <= 1 and self.clip > 0):

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from meta.learners.maml_cfg import MamlCfg
+from meta.learners.maml_cfg import MAX_EPOCHS, MamlCfg
+
+MAX_LATENT = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,16 +23,19 @@ class RmaCfg:
 
     def __post_init__(self) -> None:
         """Refuse what leaves nothing to learn."""
-        ok = self.latent >= 0 and self.regression_epochs >= 1
+        ok = 0 <= self.latent <= MAX_LATENT
+        ok = ok and 1 <= self.regression_epochs <= MAX_EPOCHS
         if not (ok and 0 < self.teacher_share < 1):
             raise ValueError(
-                "need latent >= 0, regression_epochs >= 1 and 0 < teacher_share < 1, "
-                f"got {self.latent}, {self.regression_epochs}, {self.teacher_share}"
+                f"need latent >= 0 (at most {MAX_LATENT}), regression_epochs >= 1 (at "
+                f"most {MAX_EPOCHS:,}) and 0 < teacher_share < 1, got {self.latent}, "
+                f"{self.regression_epochs}, {self.teacher_share}"
             )
-        if self.teacher.inner_steps:
+        if self.teacher.inner_steps or self.teacher.learned_advantage:
             raise ValueError(
-                f"a teacher does not adapt: need 0 inner steps, got "
-                f"{self.teacher.inner_steps}"
+                "a teacher does not adapt: need 0 inner steps and no learned "
+                f"advantage, got {self.teacher.inner_steps} and "
+                f"{self.teacher.learned_advantage}"
             )
 
     @property

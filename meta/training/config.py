@@ -1,5 +1,6 @@
 """The configuration of a training run."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from difflib import get_close_matches
@@ -8,7 +9,19 @@ from typing import Any
 from meta.learners.maml_cfg import MamlCfg
 from meta.registry import find_method
 from policies.mlp import PolicyCfg
+from robots.sim.simulator import MAX_THREADS
 from tasks.registry import FAMILIES
+
+MAX_WORLDS = 2**20
+MAX_WIDTH = 2**14
+"""Largest width of a hidden layer."""
+_MOST = {
+    "iterations": 10**9,
+    "tasks": MAX_WORLDS,
+    "episodes": MAX_WORLDS,
+    "measure_rounds": 1000,
+    "checkpoint_every": 10**9,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,20 +68,39 @@ class TrainCfg:
                 f"{', '.join(sorted(FAMILIES))}, or module:Class of an external one"
             )
         find_method(self.method)
-        counts = ("iterations", "tasks", "episodes", "measure_rounds")
-        for name in (*counts, "checkpoint_every"):
-            if getattr(self, name) < 1:
+        for name, most in _MOST.items():
+            if not 1 <= getattr(self, name) <= most:
                 raise ValueError(
-                    f"{name} must be at least 1, got {getattr(self, name)}"
+                    f"{name} must be at least 1, got {getattr(self, name)}; at most "
+                    f"{most:,}"
                 )
-        if self.seed < 0 or self.threads < 0:
+        if self.worlds > MAX_WORLDS:
             raise ValueError(
-                f"seed and threads must be >= 0, got {self.seed} and {self.threads}"
+                f"{self.tasks} tasks of {self.episodes} episodes are {self.worlds:,} "
+                f"worlds at once; at most {MAX_WORLDS:,} are simulated"
             )
+        if not (0 <= self.seed < 2**63 and 0 <= self.threads <= MAX_THREADS):
+            raise ValueError(
+                f"seed and threads must be >= 0, got {self.seed} and {self.threads}; "
+                f"at most {MAX_THREADS} threads, and a seed of 63 bits"
+            )
+        if not self.hidden or not all(1 <= w <= MAX_WIDTH for w in self.hidden):
+            raise ValueError(
+                f"hidden layers are one or more widths of 1 to {MAX_WIDTH:,}, got "
+                f"{', '.join(map(str, self.hidden)) or 'none'}"
+            )
+        _check_finite(self)
+        for name in ("initial_std", "min_std"):
+            if not 1e-6 <= getattr(self, name) <= 1e6:
+                raise ValueError(
+                    f"{name} must be between 1e-6 and 1e6, got {getattr(self, name)}"
+                )
         most = max(self.learner.adapt_episodes, default=1)
         if most > self.episodes:
             raise ValueError(
-                f"cannot adapt on {most} episodes when {self.episodes} are collected"
+                f"cannot adapt on {most} episodes when {self.episodes} are collected: "
+                f"raise episodes (--episodes), or lower adapt_episodes "
+                f"(--adapt-episodes 1 {self.episodes})"
             )
 
     @property
@@ -123,6 +155,15 @@ def setting_names(cfg: Any) -> list[str]:  # noqa: ANN401  (any dataclass)
     return own + [
         n for part in parts if is_dataclass(part) for n in setting_names(part)
     ]
+
+
+def _check_finite(cfg: Any) -> None:  # noqa: ANN401  (any dataclass)
+    for name in setting_names(cfg):
+        value = getattr(cfg, name, None)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{name} must be a finite number, got {value}")
+        if is_dataclass(value):
+            _check_finite(value)
 
 
 def _replaced(cfg: Any, settings: Mapping[str, object]) -> Any:  # noqa: ANN401

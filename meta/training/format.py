@@ -172,5 +172,5 @@ def _value(name: str, kind: Any, value: Any) -> Any:  # noqa: ANN401
     allowed = _WRITTEN.get(inner, (object,))
     # type, because a bool is an int
     if not all(object in allowed or type(v) in allowed for v in each):
-        raise ValueError(f"setting {name!r} cannot be {value!r}")
+        raise ValueError(f"not a training configuration: {name} cannot be {value!r}")
     return value

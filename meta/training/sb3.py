@@ -59,6 +59,8 @@ class Sb3Trainer:
         self.theta = learner.initial(env.obs_dim)
         self._worlds = TaskVecEnv(env, finite=True)
         self._steps = env.horizon * cfg.phases
+        if self._steps * cfg.worlds < 2:
+            raise ValueError("dr-sb3 needs at least two env steps an iteration")
         self._ppo = self._make(cfg, {k: v for k, v in self.theta.items()})
         # the tensors that Stable-Baselines3 trains, under our names
         self.theta |= _shared(self._ppo.policy)
@@ -140,7 +142,9 @@ class Sb3Trainer:
 def _batch_size(steps: int) -> int:
     """Return the size of equal minibatches, `_MINIBATCHES` of them if there can be."""
     counts = range(min(_MINIBATCHES, steps), steps + 1)
-    return steps // next(n for n in counts if steps % n == 0)
+    size = steps // next(n for n in counts if steps % n == 0)
+    # it standardises advantages within one, which a single step does not allow
+    return size if size > 1 else steps
 
 
 def _shared(policy: nn.Module) -> Theta:

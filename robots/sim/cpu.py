@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from robots.sim.simulator import (
+    MAX_THREADS,
     Pools,
     Readings,
     check_declared,
@@ -51,10 +52,11 @@ class CpuSimulator:
         fields: Sequence[str] = (),
         threads: int = 0,
     ) -> None:
-        if worlds < 1 or substeps < 1 or threads < 0:
+        if worlds < 1 or substeps < 1 or not 0 <= threads <= MAX_THREADS:
             raise ValueError(
-                "worlds and substeps must be at least 1 and threads at least 0, got "
-                f"worlds={worlds}, substeps={substeps}, threads={threads}"
+                "worlds and substeps must be at least 1 and threads at least 0 and at "
+                f"most {MAX_THREADS}, got worlds={worlds}, substeps={substeps}, "
+                f"threads={threads}"
             )
         self.model = model
         self.worlds = worlds

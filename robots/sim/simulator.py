@@ -9,6 +9,9 @@ import torch
 from jaxtyping import Bool, Float, Int, Num
 from torch import Tensor
 
+MAX_THREADS = 1024
+"""More are a slip of the keyboard."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readings:
