@@ -16,13 +16,18 @@ from collections.abc import Collection, Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from rich.console import Console
 
 from meta.learner import Metrics
 from meta.machine.distributed import any_process, share
-from meta.machine.files import write_atomically
+from meta.machine.files import (
+    check_replaceable,
+    read_bytes,
+    read_json,
+    write_atomically,
+)
 from meta.machine.versions import versions
 from meta.training.build import make_training
 from meta.training.checkpoint import resume_trainer, save_checkpoint
@@ -136,6 +141,8 @@ class Run:
         # before anything is touched, for it refuses what cannot be trained
         fresh = None if going_on else make_training(cfg)
         folder.mkdir(parents=True, exist_ok=True)
+        for name in _OWN:  # a pipe would be waited for, a link's file written to
+            check_replaceable(folder / name)
         with ExitStack() as opened:
             self._metrics = opened.enter_context((folder / METRICS).open("ab"))
             self._lock()
@@ -191,7 +198,9 @@ class Run:
 
     def _record_start(self, cfg: TrainCfg) -> None:
         path = self.folder / VERSIONS
-        starts = _read_json(path) if self._saved and path.exists() else []
+        starts = read_json(path) if self._saved and path.exists() else []
+        if not isinstance(starts, list):
+            raise ValueError(f"{path} is no list of starts")
         starts.append({"iteration": self._saved} | versions())
         _write_json(path, starts)
         _write_json(self.folder / CONFIG, asdict(cfg))
@@ -215,7 +224,7 @@ def read_config(folder: Path, named: Collection[str] = ()) -> TrainCfg:
     if not path.is_file():
         raise ValueError(f"no run to resume in {folder}: it has no {CONFIG}")
     try:
-        return parse_config(path.read_text(), named)
+        return parse_config(read_bytes(path).decode(), named)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
@@ -257,7 +266,7 @@ def _clear(folder: Path) -> None:
 
 def _cut(path: Path, lines: int, *, strict: bool = True) -> None:
     """Cut a file back to its first lines: a killed run wrote past its checkpoint."""
-    content = path.read_bytes() if path.exists() else b""
+    content = read_bytes(path) if path.exists() else b""
     whole = content.split(b"\n")[:-1][:lines]
     if len(whole) < lines and strict:
         raise ValueError(
@@ -271,13 +280,6 @@ def _cut(path: Path, lines: int, *, strict: bool = True) -> None:
 def _append(file: BinaryIO, row: Mapping[str, object]) -> None:
     file.write(json.dumps(row).encode() + b"\n")
     file.flush()
-
-
-def _read_json(path: Path) -> list[Any]:
-    try:
-        return list(json.loads(path.read_text()))
-    except ValueError as error:
-        raise ValueError(f"{path} is no JSON: {error}") from error
 
 
 def _write_json(path: Path, value: object) -> None:

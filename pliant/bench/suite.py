@@ -6,7 +6,6 @@ rest is run in processes of one thread each, as many at once as there are cores;
 that is killed is started again and resumes.
 """
 
-import json
 import os
 import subprocess
 import sys
@@ -17,6 +16,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from meta.machine.files import read_bytes, read_json
+from meta.machine.processes import cpu_count, with_parent
 from meta.recipes.registry import make_config
 from meta.registry import ALWAYS_BESIDE, DEFAULT, METHODS, find_method
 from meta.training.config import TrainCfg
@@ -31,6 +32,7 @@ from meta.training.trained import (
 )
 from tasks.parameters import current_split
 from tasks.registry import make_family
+from tasks.strict_json import BROKEN
 
 CHANGE = "change"
 """Name of the evaluation of tasks that change in mid-episode."""
@@ -55,7 +57,7 @@ class SuiteCfg:
     iterations: int | None = None
     """Iterations of every run, to try the suite out; by default the configuration's."""
     workers: int = 0
-    """Processes at once; 0 means one per CPU."""
+    """Processes at once; 0 means one per CPU that this process was given."""
     device: str = "cpu"
     """Device that simulates and learns; Stable-Baselines3's runs stay on the CPU."""
     retrain: bool = False
@@ -189,7 +191,7 @@ def _same(run: TrainCfg, path: Path, *, finished: bool = False) -> bool:
 
 def _iterations(folder: Path) -> int:
     path = folder / METRICS
-    return len(path.read_bytes().splitlines()) if path.exists() else 0
+    return len(read_bytes(path).splitlines()) if path.exists() else 0
 
 
 def _training(run: TrainCfg, folder: Path, device: str) -> Job:
@@ -228,9 +230,12 @@ def _evaluated(path: Path, specs: Sequence[str], tasks: int) -> bool:
     """Return whether the results are of these very policies, on as many tasks."""
     if not path.exists():
         return False
-    result = json.loads(path.read_text())
-    had = {p["checksum"] for group in result["policies"].values() for p in group}
-    return result["tasks"] == tasks and had == {checksum(locate(s)) for s in specs}
+    try:
+        result = read_json(path)
+        had = {p["checksum"] for group in result["policies"].values() for p in group}
+    except BROKEN:  # it is made again
+        return False
+    return result.get("tasks") == tasks and had == {checksum(locate(s)) for s in specs}
 
 
 def _run(jobs: Sequence[Job], workers: int, say: Console) -> None:
@@ -240,7 +245,7 @@ def _run(jobs: Sequence[Job], workers: int, say: Console) -> None:
     start, done = time.monotonic(), 0
     try:
         while waiting or running:
-            while waiting and len(running) < (workers or os.cpu_count() or 1):
+            while waiting and len(running) < (workers or cpu_count()):
                 job = waiting.pop(0)
                 running[job] = _start(job, environment)
             time.sleep(_POLL)
@@ -271,6 +276,7 @@ def _start(job: Job, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
             stdout=log,
             stderr=log,
             env=environment,
+            preexec_fn=with_parent(),
         )
 
 

@@ -9,6 +9,8 @@ import torch
 from rich.table import Table
 from torch.profiler import ProfilerActivity, profile
 
+from meta.machine.files import replacing
+
 _ROWS = 15
 _WARP = "_cuda_kernel_forward"
 """Part of the names of Warp's kernels, which are the physics."""
@@ -88,7 +90,8 @@ def record(call: Callable[[], object], device: str, file: Path) -> Timeline:
         call()
         if cuda:
             torch.cuda.synchronize(device)
-    found.export_chrome_trace(str(file))
+    with replacing(file) as partial:
+        found.export_chrome_trace(str(partial))
     spans = [e.time_range for e in found.events() or ()]
     total = max(s.end for s in spans) - min(s.start for s in spans)
     where = "CUDA" if cuda else "CPU"

@@ -114,7 +114,7 @@ class Suite:
         from meta.machine.devices import pick_device
         from meta.registry import METHODS
         from pliant.bench.suite import SuiteCfg, run_suite
-        from pliant.views.tables import write_tables
+        from pliant.views.tables import check_places, write_tables
         from tasks.registry import FAMILIES
 
         names = self.families.split(",") if self.families else list(FAMILIES)
@@ -134,6 +134,7 @@ class Suite:
             workers=self.workers,
             device=pick_device(self.device),
         )
+        check_places(self.into)
         results = run_suite(cfg, self.out)
         write_tables(results, self.out, self.into)
         print(f"wrote {self.out}/table.md and {self.out}/details.md")

@@ -150,3 +150,6 @@ class Evaluate(Named):
         check_can_be_written(self.json)
         if self.report and self.report.exists() and not self.report.is_dir():
             raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(self.report))
+        if self.report and self.report.is_dir():
+            check_can_be_written(self.report / "report.md")
+            check_can_be_written(self.report / "curve.png")

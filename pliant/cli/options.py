@@ -97,8 +97,9 @@ def check_can_be_written(path: Path | None, suffix: str = "") -> None:
         code = errno.EACCES
     if code:
         raise OSError(code, os.strerror(code), str(path))
-    if path.is_symlink() or (path.exists() and not path.is_file()):
-        raise ValueError(f"{path} is no regular file, and would be replaced by one")
+    from meta.machine.files import check_replaceable
+
+    check_replaceable(path)
 
 
 def numbers(text: str, option: str) -> tuple[int, ...]:

@@ -1,6 +1,5 @@
 """Tables of the suite's results in markdown, and their places in documents."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,16 @@ from rich.table import Table
 
 from meta.evaluation.mid_episode import NEAR, WINDOW, Changed
 from meta.evaluation.results import BY_OBJECT, MIN_GAP
-from meta.machine.files import write_atomically
+from meta.machine.files import (
+    check_replaceable,
+    read_bytes,
+    read_json,
+    write_atomically,
+)
 from pliant.views.markdown import count, interval, markdown
 from pliant.views.names import in_order, name_of
 from tasks.parameters import current_split
+from tasks.strict_json import BROKEN
 
 SHOWN = 5
 """Number of episodes of adaptation in the table of all families."""
@@ -38,18 +43,43 @@ def write_tables(
         ValueError: for a document without such a place, or without its end; it is
             then untouched, as are the documents after it.
     """
-    read = [json.loads(path.read_text()) for path in results.values()]
-    read = [r | {"split": current_split(r["split"])} for r in read]
+    check_places(into)
+    read = [_result(path) for path in results.values()]
     adapted = [r for r in read if "curve" in r]
-    texts = {
-        TABLE: _table(adapted),
-        ADMISSION: _admission(adapted),
-        DETAILS: "\n\n".join([*map(_details, adapted), *map(_changed, _other(read))]),
-    }
+    try:
+        texts = {
+            TABLE: _table(adapted),
+            ADMISSION: _admission(adapted),
+            DETAILS: "\n\n".join(
+                [*map(_details, adapted), *map(_changed, _other(read))]
+            ),
+        }
+    except BROKEN as error:
+        files = ", ".join(map(str, results.values()))
+        raise ValueError(f"not all of {files} are results: {error!r}") from error
     for name, text in texts.items():
         write_atomically(folder / f"{name}.md", f"{text}\n".encode())
     for path in into:
         write_atomically(path, _filled(path, texts).encode())
+
+
+def check_places(into: Sequence[Path]) -> None:
+    """Refuse documents that `write_tables` could not fill, and touch none.
+
+    Raises:
+        ValueError: as `write_tables`, or for a document that is no regular file.
+        OSError: for one that cannot be read.
+    """
+    for path in into:
+        check_replaceable(path)
+        _filled(path, dict.fromkeys((TABLE, ADMISSION, DETAILS), ""))
+
+
+def _result(path: Path) -> dict[str, Any]:
+    result = read_json(path)
+    if not isinstance(result, dict) or not isinstance(result.get("split"), str):
+        raise ValueError(f"{path} holds no results")
+    return result | {"split": current_split(result["split"])}
 
 
 def _other(read: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -244,7 +274,10 @@ def cells(r: Mapping[str, Any], *, one_seed: bool = False) -> tuple[str, ...]:
 
 def _filled(path: Path, texts: Mapping[str, str]) -> str:
     """Return a document with the texts in their places."""
-    document = path.read_text()
+    try:
+        document = read_bytes(path).decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no text: {error}") from error
     starts = {name: f"<!-- suite:{name} -->" for name in texts}
     if not any(start in document for start in starts.values()):
         raise ValueError(

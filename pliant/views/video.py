@@ -1,6 +1,9 @@
 """Recordings as pictures: a video, or a strip of a few moments."""
 
+import errno
 import io
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -10,7 +13,7 @@ import imageio_ffmpeg
 import numpy as np
 from PIL import Image
 
-from meta.machine.files import write_atomically
+from meta.machine.files import replacing, write_atomically
 from meta.recording.replay import world_of
 from meta.recording.trajectory import Recording
 from pliant.views.recording_sheet import Sheet, Told
@@ -18,6 +21,7 @@ from robots.sim.render import Renderer
 
 MAX_DRAWN = 60
 """Largest number of moments in a video; drawing one takes about 0.1 s."""
+_LITTLE = 2**20  # [bytes]; with less left, the disk counts as full
 HOLD = (0.6, 1.8)
 """Times for which the first and the last picture stay [s]."""
 
@@ -121,25 +125,39 @@ def _all_states(recording: Recording) -> np.ndarray:
 
 def encode(path: Path, pages: Iterator[Image.Image], fps: float) -> None:
     """Write the pages as H.264, which every player takes."""
-    partial = path.with_name(f".{path.name}.partial.mp4")
     rate: Any = fps  # any number will do, says ffmpeg
-    partial.touch()  # finds out before the drawing whether it can be written
-    try:
-        first = next(pages)
+    with replacing(path) as partial:
+        partial.touch()  # finds out before the drawing whether it can be written
+        first, drawn = next(pages), 0
+        # a name with a colon in it would be a protocol to ffmpeg
+        name = f"file:{partial}"
         writer = imageio_ffmpeg.write_frames(
-            # a name with a colon in it would be a protocol to ffmpeg
-            f"file:{partial}",
+            name,
             first.size,
             fps=rate,
             macro_block_size=2,
             quality=8,
         )
-        writer.send(None)
         try:
-            for page in chain([first], pages):
-                writer.send(page.tobytes())
-        finally:
-            writer.close()
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+            writer.send(None)
+            try:
+                for page in chain([first], pages):
+                    writer.send(page.tobytes())
+                    drawn += 1
+            finally:
+                writer.close()
+            # what ffmpeg could not write at its end, it does not say
+            whole = imageio_ffmpeg.count_frames_and_secs(name)[0] == drawn
+        except (OSError, RuntimeError) as error:
+            if "no OpenGL" in str(error):
+                raise
+            raise _unwritten(path, str(error)) from error
+        if not whole:
+            raise _unwritten(path, "")
+
+
+def _unwritten(path: Path, log: str) -> OSError:
+    """Return an error of one line for what ffmpeg says in many."""
+    full = shutil.disk_usage(path.parent).free < _LITTLE or "No space left" in log
+    code = errno.ENOSPC if full else errno.EIO
+    return OSError(code, f"{os.strerror(code)}, says ffmpeg", str(path))

@@ -1,0 +1,77 @@
+"""Nothing goes on after the command that started it, and nothing is lost with it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from rich.console import Console
+
+from meta.machine import processes
+from pliant.bench import suite
+from pliant.bench.suite import Job, _run
+
+ROOT = Path(__file__).parents[2]
+ONE = ["--families", "cheetah-direction", "--methods", "maml,dr,oracle", "--seeds=0"]
+SUITE = ["bench", "suite", *ONE, "--retrain", "--iterations", "1000", "--workers=1"]
+
+
+def started(*arguments: str, cwd: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "pliant", *arguments],
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=processes.with_parent(),
+    )
+
+
+def training(process: subprocess.Popen[bytes], log: Path) -> psutil.Process:
+    """Wait until a child of a process trains, and return it."""
+    deadline = time.monotonic() + 60
+    while not log.exists() or not psutil.Process(process.pid).children():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return psutil.Process(process.pid).children()[0]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can")
+@pytest.mark.slow
+def test_a_child_ends_with_the_suite_which_starts_again(tmp_path: Path) -> None:
+    run = tmp_path / "runs/suite/cheetah-direction-maml-seed0"
+    for _ in range(2):
+        process = started(*SUITE, cwd=tmp_path)
+        child = training(process, run / "metrics.jsonl")
+        process.send_signal(signal.SIGKILL)
+        process.wait(timeout=30)
+        psutil.wait_procs([child], timeout=10)
+        assert not child.is_running()
+
+
+def test_as_many_workers_as_cpus_were_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3})
+    assert processes.cpu_count() == 1
+    most, running = 0, set[int]()
+
+    class Process:
+        def poll(self) -> int:
+            running.discard(id(self))
+            return 0
+
+    def start(*_: object) -> Process:
+        nonlocal most
+        process = Process()
+        running.add(id(process))
+        most = max(most, len(running))
+        return process
+
+    monkeypatch.setattr(suite, "_start", start)
+    monkeypatch.setattr(suite, "_POLL", 0)
+    jobs = [Job(name="", command=[], log=Path()) for _ in range(3)]
+    _run(jobs, 0, Console(quiet=True))
+    assert most == 1
