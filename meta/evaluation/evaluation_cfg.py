@@ -4,7 +4,11 @@ from dataclasses import dataclass
 
 import torch
 
+from robots.sim.simulator import MAX_THREADS
 from tasks.objects.object_set import Objects, ObjectSet, as_set
+
+MOST = 100_000
+"""Most tasks, and most episodes of one; more are a slip of the keyboard."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +39,15 @@ class EvaluationCfg:
 
     def __post_init__(self) -> None:
         """Refuse numbers that nothing can be measured with."""
-        if self.seed < 0:
-            raise ValueError(f"seed must be >= 0, got {self.seed}")
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed must be >= 0 and of 63 bits, got {self.seed}")
+        if not 0 <= self.threads <= MAX_THREADS:
+            raise ValueError(f"threads must be 0 to {MAX_THREADS}, got {self.threads}")
+        most = max(self.tasks, self.measure_episodes, *self.episodes, 1)
+        if most > MOST:
+            raise ValueError(
+                f"at most {MOST:,} tasks and episodes are measured, got {most:,}"
+            )
         if self.tasks < 1 or self.measure_episodes < 1:
             raise ValueError(
                 "tasks and measured episodes must be at least 1, got "

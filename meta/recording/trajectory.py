@@ -36,6 +36,7 @@ from tasks.task import Task, read_task
 FORMAT = "pliant-recording-1"
 LARGEST = 2**30
 """Size up to which a recording's arrays are read [bytes]."""
+MOST_EPISODES = 10_000
 _EPISODES = ("before", "after")
 _ARRAYS = ("states", "controls", "actions", "rewards")
 
@@ -179,9 +180,10 @@ def record(
         ValueError: for an unknown split, a task of another family, a negative seed, or
             no episode to adapt on.
     """
-    if seed < 0 or adapt_episodes < 1:
+    if not (0 <= seed < 2**62 and 1 <= adapt_episodes <= MOST_EPISODES):
         raise ValueError(
-            f"need seed >= 0 and adapt_episodes >= 1, got {seed} and {adapt_episodes}"
+            f"need seed >= 0 and adapt_episodes >= 1, got {seed} and {adapt_episodes}; "
+            f"at most {MOST_EPISODES:,} episodes, and a seed of 62 bits"
         )
     told, adapts = trained.cfg.told, trained.learner.inner_steps > 0
     family = make_family(trained.cfg.family, objects=objects)

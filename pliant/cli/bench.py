@@ -50,6 +50,7 @@ class Gpu:
 
     def run(self) -> int:
         """Measure and print the table."""
+        from meta.training.config import MAX_WORLDS
         from robots.sim.simulator import check_device
         from tasks.registry import FAMILIES
 
@@ -61,6 +62,11 @@ class Gpu:
             check_family(name)
         check_device(self.device)
         sizes = numbers(self.worlds, "--worlds")
+        if not all(1 <= n <= MAX_WORLDS for n in sizes) or not 0 < self.seconds < 1e6:
+            raise ValueError(
+                f"need --worlds of 1 to {MAX_WORLDS:,} and --seconds > 0, got "
+                f"{self.worlds} and {self.seconds}"
+            )
         if self.timelines:
             self.timelines.mkdir(parents=True, exist_ok=True)
         with progress_bar("measuring") as progress:

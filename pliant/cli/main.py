@@ -25,6 +25,8 @@ from pliant.cli.train import run_train
 
 TRACEBACK = "PLIANT_TRACEBACK"
 MENDABLE = (ValueError, OSError, MemoryError, FloatingPointError)
+_ALLOCATOR = "DefaultCPUAllocator: "
+"""Before torch's words for a full memory of the machine, which is a RuntimeError."""
 USAGE = """\
 usage: pliant COMMAND [options]
 
@@ -99,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 141
     except Exception as error:
         # torch's for a full device by its name: torch need not be imported
-        full = type(error).__name__ == "OutOfMemoryError"
+        full = type(error).__name__ == "OutOfMemoryError" or _ALLOCATOR in str(error)
         if os.environ.get(TRACEBACK) or not (full or isinstance(error, MENDABLE)):
             raise
         return _complain(_one_line(error), 2)
@@ -136,7 +138,8 @@ def _dispatch(argv: list[str]) -> int:
 def _one_line(error: BaseException) -> str:
     if isinstance(error, MemoryError | RuntimeError):
         # torch goes on about its allocator
-        return f"not enough memory: {str(error).split('. GPU')[0]}"
+        said = str(error).partition(_ALLOCATOR)[2] or str(error)
+        return f"not enough memory: {said.split('. GPU')[0]}"
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror}"

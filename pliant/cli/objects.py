@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from tasks.objects.solids import Solid
 
 
+MOST = 100
+"""Most objects of a kind; a picture of more could not be looked at."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Objects:
     """Draw the objects that the generator makes, or your own, with their convex parts.
@@ -49,8 +53,12 @@ class Objects:
         from pliant.views.solid_sheet import draw_sheet
         from tasks.objects.generator import KINDS, make_solid
 
-        if self.count < 1:
-            raise ValueError(f"--count must be at least 1, got {self.count}")
+        if not 1 <= self.count <= MOST:
+            raise ValueError(
+                f"--count must be at least 1, got {self.count}; at most {MOST}"
+            )
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"--seed must be >= 0 and of 63 bits, got {self.seed}")
         check_can_be_written(self.out, ".png")
         kinds = self.kinds or (() if self.object else tuple(KINDS))
         for kind in kinds:

@@ -13,6 +13,9 @@ from pliant.cli.progress import progress_bar
 if TYPE_CHECKING:
     from meta.recording.footage import Footage
 
+MOST = 1000
+"""Most that a replay is slowed down."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Replay:
@@ -44,8 +47,10 @@ class Replay:
 
         check_can_be_written(self.mp4, ".mp4")
         check_can_be_written(self.png, ".png")
-        if not self.slow > 0:
-            raise ValueError(f"--slow must be greater than 0, got {self.slow}")
+        if not 0 < self.slow <= MOST:
+            raise ValueError(
+                f"--slow must be greater than 0, got {self.slow}; at most {MOST}"
+            )
         if is_footage(self.recording):
             return self._film(load_footage(self.recording))
         recording = load_recording(self.recording)
