@@ -1,5 +1,6 @@
 """Files that are whole or not there, and files that anyone may have written."""
 
+import json
 import os
 import stat
 from collections.abc import Generator
@@ -102,3 +103,8 @@ def read_json(path: Path) -> Any:  # noqa: ANN401  (whatever it holds)
         return parse_json(content)
     except ValueError as error:
         raise ValueError(f"{path} is no JSON: {error}") from error
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a JSON file that people can read, too; see `write_atomically`."""
+    write_atomically(path, (json.dumps(value, indent=1) + "\n").encode())

@@ -3,10 +3,13 @@
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
 PACKAGES = ("pliant", "torch", "mujoco", "numpy")
+_DECIDE = ("torch_threads", "torch", "mujoco", "numpy")
+"""Things that decide a run's last digits: OMP_NUM_THREADS first, and versions."""
 
 
 def versions() -> dict[str, str | bool | int | None]:
@@ -22,6 +25,24 @@ def versions() -> dict[str, str | bool | int | None]:
         "git_dirty": None if status is None else bool(status),
     }
     return found | {name: package_version(name) for name in PACKAGES}
+
+
+def difference(before: object, now: Mapping[str, object]) -> str:
+    """Return what changes a run's numbers, though its settings are the same.
+
+    Args:
+        before: an earlier start of the run, out of its file.
+        now: this one.
+
+    Returns:
+        A line for people; nothing if nothing has changed.
+    """
+    then: Mapping[str, object] = before if isinstance(before, dict) else {}
+    other = [n for n in _DECIDE if n in then and then[n] != now[n]]
+    if not other:
+        return ""
+    changes = ", ".join(f"{n} {then[n]}, now {now[n]}" for n in other)
+    return f"the numbers will differ from those of an uninterrupted run: {changes}"
 
 
 def package_version(name: str) -> str | None:

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import BinaryIO
 
+import torch
 from rich.console import Console
 
 from meta.learner import Metrics
@@ -26,9 +27,9 @@ from meta.machine.files import (
     check_replaceable,
     read_bytes,
     read_json,
-    write_atomically,
+    write_json,
 )
-from meta.machine.versions import versions
+from meta.machine.versions import difference, versions
 from meta.training.build import make_training
 from meta.training.checkpoint import resume_trainer, save_checkpoint
 from meta.training.config import TrainCfg
@@ -95,6 +96,8 @@ def train(
         trainer = run.trainer
         progress = Progress(cfg, trainer.iteration, console)
         with progress, Stop(progress.say) as stop:
+            if run.remark:
+                progress.say(run.remark)
             while trainer.iteration < cfg.iterations and not any_process(
                 stop.signal is not None
             ):
@@ -201,9 +204,12 @@ class Run:
         starts = read_json(path) if self._saved and path.exists() else []
         if not isinstance(starts, list):
             raise ValueError(f"{path} is no list of starts")
-        starts.append({"iteration": self._saved} | versions())
-        _write_json(path, starts)
-        _write_json(self.folder / CONFIG, asdict(cfg))
+        threads = {"torch_threads": torch.get_num_threads()}
+        start = {"iteration": self._saved} | versions() | threads
+        self.remark = difference(starts[-1], start) if starts else ""
+        starts.append(start)
+        write_json(path, starts)
+        write_json(self.folder / CONFIG, asdict(cfg))
 
 
 def read_config(folder: Path, named: Collection[str] = ()) -> TrainCfg:
@@ -280,10 +286,6 @@ def _cut(path: Path, lines: int, *, strict: bool = True) -> None:
 def _append(file: BinaryIO, row: Mapping[str, object]) -> None:
     file.write(json.dumps(row).encode() + b"\n")
     file.flush()
-
-
-def _write_json(path: Path, value: object) -> None:
-    write_atomically(path, (json.dumps(value, indent=1) + "\n").encode())
 
 
 @contextmanager

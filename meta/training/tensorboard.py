@@ -21,6 +21,7 @@ from tensorboard.summary.writer.record_writer import (  # pyright: ignore[report
 # generated code without types
 _event: Any = event_pb2
 _summary: Any = summary_pb2
+_PREFIX = "events.out.tfevents"
 
 
 class EventFile:
@@ -33,7 +34,11 @@ class EventFile:
     """
 
     def __init__(self, folder: Path, *, first_step: int) -> None:
-        name = f"events.out.tfevents.{time.time_ns():020d}.{os.getpid()}"
+        # TensorBoard reads files by name: a clock set back must not put this one first
+        earlier = [p.name.split(".")[3] for p in folder.glob(f"{_PREFIX}.*")]
+        stamps = [int(s) + 1 for s in earlier if s.isdecimal()]
+        stamp = max(time.time_ns(), *stamps, 0)
+        name = f"{_PREFIX}.{stamp:020d}.{os.getpid()}"
         self._file = (folder / name).open("xb")
         self._records: Any = RecordWriter(self._file)
         self._write(file_version="brain.Event:2")

@@ -32,6 +32,7 @@ from meta.training.run import (
     default_folder,
     train,
 )
+from meta.training.tensorboard import EventFile
 from meta.training.trained import CHECKPOINT, load_trained
 from meta.training.trainer import Trainer
 from tasks.locomotion.cheetah_direction import CheetahDirection
@@ -478,3 +479,32 @@ def test_progress_elsewhere_is_a_line_a_milestone() -> None:
             progress.show(iteration, METRICS_SHOWN, 1.0, milestone=due)
     lines = written.getvalue().splitlines()
     assert [line.split()[0] for line in lines] == ["2/5", "5/5"]
+
+
+def test_other_threads_and_versions_are_said(short: None, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    run(replace(TINY, iterations=1), folder)
+    starts = json.loads((folder / "versions.json").read_text())
+    assert starts[0]["torch_threads"] == torch.get_num_threads()
+    told = io.StringIO()
+    for threads in (torch.get_num_threads(), 7):
+        starts[-1]["torch_threads"] = threads
+        (folder / "versions.json").write_text(json.dumps(starts))
+        told = io.StringIO()
+        cfg = replace(TINY, iterations=2 if threads != 7 else 3)
+        train(cfg, folder, resume=True, console=Console(file=told, width=200))
+        assert ("numbers will differ" in told.getvalue()) is (threads == 7)
+        starts = json.loads((folder / "versions.json").read_text())
+    assert f"torch_threads 7, now {torch.get_num_threads()}" in told.getvalue()
+
+
+def test_a_clock_set_back_hides_no_steps(
+    short: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for day, step in ((3, 1), (2, 2), (1, 3)):
+        monkeypatch.setattr("time.time_ns", lambda day=day: day * 10**15)
+        events = EventFile(tmp_path, first_step=step)
+        events.add(step, {"value": 1.0})
+        events.close()
+    found = EventAccumulator(str(tmp_path)).Reload().Scalars("value")
+    assert [e.step for e in found] == [1, 2, 3]
