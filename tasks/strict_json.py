@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 BROKEN = (ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError)
-"""What reading a file raises where its JSON has another shape than was expected."""
+"""Errors of reading a file whose JSON has another shape than was expected."""
 _LARGEST = 2**64
 
 

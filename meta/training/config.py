@@ -89,12 +89,7 @@ class TrainCfg:
                 f"hidden layers are one or more widths of 1 to {MAX_WIDTH:,}, got "
                 f"{', '.join(map(str, self.hidden)) or 'none'}"
             )
-        _check_finite(self)
-        for name in ("initial_std", "min_std"):
-            if not 1e-6 <= getattr(self, name) <= 1e6:
-                raise ValueError(
-                    f"{name} must be between 1e-6 and 1e6, got {getattr(self, name)}"
-                )
+        _check_numbers(self)
         most = max(self.learner.adapt_episodes, default=1)
         if most > self.episodes:
             raise ValueError(
@@ -155,6 +150,16 @@ def setting_names(cfg: Any) -> list[str]:  # noqa: ANN401  (any dataclass)
     return own + [
         n for part in parts if is_dataclass(part) for n in setting_names(part)
     ]
+
+
+def _check_numbers(cfg: TrainCfg) -> None:
+    """Refuse numbers that are not finite, and spreads that no policy could have."""
+    _check_finite(cfg)
+    for name in ("initial_std", "min_std"):
+        if not 1e-6 <= getattr(cfg, name) <= 1e6:
+            raise ValueError(
+                f"{name} must be between 1e-6 and 1e6, got {getattr(cfg, name)}"
+            )
 
 
 def _check_finite(cfg: Any) -> None:  # noqa: ANN401  (any dataclass)
