@@ -40,7 +40,7 @@ class EvaluationCfg:
     def __post_init__(self) -> None:
         """Refuse numbers that nothing can be measured with."""
         if not 0 <= self.seed < 2**63:
-            raise ValueError(f"seed must be >= 0 and of 63 bits, got {self.seed}")
+            raise ValueError(f"seed must be >= 0, got {self.seed}; at most 63 bits")
         if not 0 <= self.threads <= MAX_THREADS:
             raise ValueError(f"threads must be 0 to {MAX_THREADS}, got {self.threads}")
         most = max(self.tasks, self.measure_episodes, *self.episodes, 1)

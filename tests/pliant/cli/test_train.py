@@ -130,7 +130,7 @@ def test_interrupted_says_how_to_go_on(
             "Error parsing --tasks: invalid literal for int()",
         ),
         ([*TRAIN, "--tasks"], "Missing value for argument '--tasks'"),
-        ([*TRAIN, "--rate", "nan"], "Invalid learning rate: nan"),
+        ([*TRAIN, "--rate", "nan"], "rate must be a finite number, got nan"),
         (
             [*TRAIN, "--rate", "-1"],
             "need inner_rate, inner_kl and unadapted >= 0, rate",
