@@ -535,7 +535,10 @@ def test_the_command_evaluates_and_refuses_what_needs_a_model(
     assert Point.name in (tmp_path / "report/report.md").read_text()
     mine = ["--family", Point.name]
     for command, words in (
-        (["evaluate", maml, "--beside", dr, oracle, "--change", *mine], "Pliant's own: cheet"),
+        (
+            ["evaluate", maml, "--beside", dr, oracle, "--change", *mine],
+            "Pliant's own: cheet",
+        ),
         (["record", maml, *mine], "is not drawn: its vector environment needs"),
     ):
         capsys.readouterr()
@@ -675,7 +678,9 @@ def test_the_command_finds_a_family_in_the_working_directory(tmp_path: Path) -> 
     done = call("train", "mine:Point", *options)
     assert done.returncode == 0, done.stderr
     assert "pliant evaluate run --family mine:Point\n" in done.stdout
-    again = call("evaluate", "run", "--family", "mine:Point", "--tasks", "2", "--episodes", "0,1")
+    again = call(
+        "evaluate", "run", "--family", "mine:Point", "--tasks", "2", "--episodes", "0,1"
+    )
     assert "pliant train mine:Point --method dr" in " ".join(again.stdout.split())
     with pytest.raises(ValueError, match="'mine:Point' cannot be imported"):
         load_trained(str(tmp_path / "run"), named=["mine:Point"])
