@@ -39,21 +39,16 @@ def load(
 ) -> Trained:
     """Load a policy, onto the device that it is to act on.
 
-    No code is imported because a file names it: a policy of a family or learner of your
-    own is loaded by naming that, too.
-
     Args:
         policy: a run folder, a .safetensors file, or `shipped:NAME`.
         device: cpu, cuda, or auto.
-        family: the policy's family; needed for a family that is `module:Class`.
-        method: the policy's method; needed for a learner that is `module:Class`.
+        family: needed if it is a `module:Class`: no file decides what is imported.
+        method: likewise.
 
     Raises:
-        ValueError: if there is none, the file is truncated or corrupt, or it is of
-            another family or method.
+        ValueError: if there is none, it is corrupt, or of another family or method.
     """
-    named = {name for name in (family, method) if name}
-    trained = load_trained(str(policy), pick_device(device), named)
+    trained = load_trained(str(policy), pick_device(device), (family, method))
     for kind, asked in (("family", family), ("method", method)):
         if asked not in (None, found := getattr(trained.cfg, kind)):
             raise ValueError(f"{policy} is of {kind} {found}, not {asked}")

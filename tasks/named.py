@@ -39,7 +39,7 @@ def imported(name: str) -> Any:  # noqa: ANN401  (whatever stands there)
         raise ValueError(f"{name!r} cannot be imported: {error}") from error
 
 
-def check_named(kind: str, name: object, given: Collection[str]) -> None:
+def check_named(kind: str, name: object, given: Collection[str | None]) -> None:
     """Refuse a name out of a file that would be imported, unless the user gave it.
 
     Args:

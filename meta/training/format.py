@@ -92,7 +92,7 @@ def seal(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
     return digest.hexdigest()
 
 
-def parse_config(text: str, named: Collection[str] = ()) -> TrainCfg:
+def parse_config(text: str, named: Collection[str | None] = ()) -> TrainCfg:
     """Read a configuration's JSON.
 
     Args:

@@ -154,7 +154,7 @@ def task_groups(env: Worlds) -> tuple[str, ...]:
 
 
 def load_trained(
-    spec: str, device: torch.device | str = "cpu", named: Collection[str] = ()
+    spec: str, device: torch.device | str = "cpu", named: Collection[str | None] = ()
 ) -> Trained:
     """Load a policy from a run folder, a file, or `shipped:NAME`, onto a device.
 
@@ -221,7 +221,7 @@ def checkpoint_config(path: Path, named: Collection[str] = ()) -> TrainCfg:
 
 
 def config_of(
-    path: Path, metadata: Mapping[str, str], named: Collection[str] = ()
+    path: Path, metadata: Mapping[str, str], named: Collection[str | None] = ()
 ) -> TrainCfg:
     """The configuration in a checkpoint's metadata.
 
