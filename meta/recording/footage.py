@@ -19,11 +19,13 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from meta.experience.rollout import collect
-from meta.machine.files import write_atomically
+from meta.machine.archives import read_arrays
+from meta.machine.files import opened, write_atomically
 from meta.training.trained import Adapted, Trained
 from tasks.contract import Step, TaskFamily
 from tasks.external import ExternalEnv, ExternalFamily
 from tasks.registry import find_family
+from tasks.strict_json import parse_json
 
 FORMAT = "pliant-footage-1"
 MOMENTS = 60
@@ -97,10 +99,11 @@ def is_footage(path: Path) -> bool:
     Raises:
         OSError: if it cannot be read.
     """
-    with path.open("rb") as file:
+    with opened(path, LARGEST) as file:
         try:
             return "before_pictures.npy" in zipfile.ZipFile(file).namelist()
-        except zipfile.BadZipFile:
+        # of a broken file, zipfile raises more kinds than it documents
+        except Exception:
             return False
 
 
@@ -111,15 +114,9 @@ def load_footage(path: Path) -> Footage:
         ValueError: if the file is truncated, corrupt, too large, or no footage.
         OSError: if it cannot be read.
     """
-    content = io.BytesIO(path.read_bytes())
+    arrays = read_arrays(path, largest=LARGEST)
     try:
-        with zipfile.ZipFile(content) as file:
-            size = sum(member.file_size for member in file.infolist())
-        if size > LARGEST:
-            raise ValueError(f"{size} bytes, and at most {LARGEST} are read")
-        with np.load(content, allow_pickle=False) as file:
-            arrays: dict[str, Any] = {name: file[name] for name in file.files}
-        about = json.loads(arrays["about"].item())
+        about = parse_json(str(arrays["about"].item()))
         if about["format"] != FORMAT:
             raise ValueError(f"its format is not {FORMAT!r}")
         before, after = (_take(arrays, about, name) for name in _EPISODES)
