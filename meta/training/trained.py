@@ -26,7 +26,7 @@ CHECKPOINT = "checkpoint.safetensors"
 SHIPPED = "shipped:"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Trained:
     """A policy that has been meta-trained, with all it needs to adapt."""
 
@@ -39,6 +39,13 @@ class Trained:
     """Place that it was loaded from, as the user named it."""
     checksum: str = ""
     """Checksum of the file that it was loaded from."""
+
+    def __repr__(self) -> str:
+        """Say in a line what it is; its tensors and settings are in its fields."""
+        return (
+            f"<Trained {self.source!r}: {self.cfg.method} on {self.cfg.family}, "
+            f"seed {self.cfg.seed}, {self.env_steps:,} env steps>"
+        )
 
     @property
     def device(self) -> torch.device:
@@ -99,6 +106,10 @@ class Adapted(NamedTuple):
     """Number of tasks that it acts on, side by side."""
     met: tuple[str, ...] = ()
     """Hashes of the tasks that `Trained.adapt` adapted it to, in order."""
+
+    def __repr__(self) -> str:
+        """Say in a line what it is."""
+        return f"<Adapted {self.policy.source!r}: tasks {self.tasks}>"
 
     @property
     def act(self) -> Act:

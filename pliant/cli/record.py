@@ -7,6 +7,7 @@ from typing import Any
 from pliant.cli.names import check_policy, check_split
 from pliant.cli.options import Named, Up, check_can_be_written, own_objects
 from pliant.cli.parsing import File, Policy
+from pliant.cli.progress import progress_bar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +50,12 @@ class Record(Named):
         family = trained.cfg.family
         how: dict[str, Any] = {"split": self.split, "seed": self.seed}
         how |= {"adapt_episodes": self.adapt_episodes}
-        if ":" in family and self.object is None:
-            recording = film(trained, **how)
-        else:
+        simulated_elsewhere = ":" in family and self.object is None
+        if not simulated_elsewhere:
             how["objects"] = own_objects(self.object, self.scale, self.up, family)
-            recording = record(trained, **how)
+        with progress_bar("recording"):
+            run = film if simulated_elsewhere else record
+            recording = run(trained, **how)
         split = current_split(self.split)
         out = self.out or Path(f"{family}-{split}-{self.seed}.npz")
         recording.save(out)

@@ -53,6 +53,14 @@ def test_adapting_is_what_the_learner_does() -> None:
     assert not torch.equal(other.action, after.action)
 
 
+def test_a_policy_prints_as_one_line() -> None:
+    policy = pliant.load("shipped:strike-dr-seed1")
+    assert repr(policy) == (
+        "<Trained 'shipped:strike-dr-seed1': dr on strike, seed 1, 2,400,000 env steps>"
+    )
+    assert repr(policy.begin(3)) == "<Adapted 'shipped:strike-dr-seed1': tasks 3>"
+
+
 def test_what_does_not_adapt_stays_as_it_was() -> None:
     policy = pliant.load("shipped:reach-rotated-dr")
     env = pliant.make_env("reach-rotated", worlds=2, threads=1)
