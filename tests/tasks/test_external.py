@@ -556,6 +556,7 @@ def test_it_is_evaluated_beside_whatever_baselines_there_are(
     maml, dr, _ = (str(path) for path in runs.values())
     report = tmp_path / "report"
     options = ["--tasks", "2", "--episodes", "0,2", "--threads", "1"]
+    options += ["--family", Point.name]
     out = ["--json", str(tmp_path / "e.json"), "--report", str(report)]
     assert main(["evaluate", maml, *options, *out]) == 0
     found = json.loads((tmp_path / "e.json").read_text())
