@@ -164,7 +164,10 @@ def _improvement(
     last: Mapping[str, Scores], rng: np.random.Generator
 ) -> dict[str, Estimate]:
     return {
-        name: estimate([last[POLICY], other], probability_of_improvement, rng)
+        name: bounded(
+            estimate([last[POLICY], other], probability_of_improvement, rng),
+            other.shape[1],
+        )
         for name, other in last.items()
         if name != POLICY
     }
@@ -231,7 +234,7 @@ def _profiles(last: Mapping[str, Scores]) -> dict[str, list[float]]:
 def _level(m: Measured, rng: np.random.Generator) -> Level:
     return Level(
         returns=estimate([m.returns], mean, rng),
-        success=bounded(estimate([m.success], mean, rng)),
+        success=bounded(estimate([m.success], mean, rng), m.success.shape[1]),
         iqm=estimate([m.returns], iqm, rng.spawn(1)[0]),
     )
 
@@ -261,7 +264,8 @@ def _point(
         normalised=_share(at, gap, rng),
         worst_decile=float(flat[: max(1, len(flat) // 10)].mean()),
         harm_rate=bounded(
-            estimate([harm(at.returns, start.returns)], mean, rng.spawn(1)[0])
+            estimate([harm(at.returns, start.returns)], mean, rng.spawn(1)[0]),
+            at.returns.shape[1],
         ),
     )
 

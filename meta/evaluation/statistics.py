@@ -92,9 +92,23 @@ def estimate(
     return Estimate(value=float(value), low=float(low), high=float(high))
 
 
-def bounded(e: Estimate) -> Estimate:
-    """A rate's estimate: no rate lies outside [0, 1]."""
-    return Estimate(value=e.value, low=max(0.0, e.low), high=min(1.0, e.high))
+def bounded(e: Estimate, tasks: int) -> Estimate:
+    """Return a rate's estimate: within [0, 1], and no narrower than Wilson's interval.
+
+    Resampling scores that are all 0, or all 1, gives an interval without width, however
+    few they are; Wilson's (1927, "Probable inference, the law of succession, and
+    statistical inference") has one.
+
+    Args:
+        e: the estimate of the rate.
+        tasks: number of tasks that it is the mean over.
+    """
+    square, n = 1.96**2, tasks
+    centre = (e.value + square / (2 * n)) / (1 + square / n)
+    spread = square / n * (e.value * (1 - e.value) + square / (4 * n))
+    half = math.sqrt(spread) / (1 + square / n)
+    low, high = min(e.low, centre - half), max(e.high, centre + half)
+    return Estimate(value=e.value, low=max(0.0, low), high=min(1.0, high))
 
 
 def _seed_shift(

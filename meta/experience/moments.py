@@ -11,8 +11,11 @@ _FLOOR = 1e-2
 """Features that vary less than this are not blown up, in their own units."""
 _RARE, _FEW = 1e-3, 4
 """Share of the samples, and number of them, that may be outliers."""
-_FAR = 1e3
-"""Factor by which an outlier is farther out than all others."""
+_MANY = 100
+"""Samples for each that may be an outlier: of fewer, a share of them is not rare."""
+_FAR, _LEAST = 1e3, 1e4
+"""Factor by which an outlier is farther out than all others, and least distance, in the
+feature's own units: a force that is rarely felt is no outlier among zeros."""
 
 
 def fresh_moments(features: int) -> Theta:
@@ -61,13 +64,13 @@ def _without_outliers(
     """Return samples whose rare and absurd values are replaced by the median.
 
     A single value of 1e8 would otherwise decide a feature's variance for the rest of
-    training, and hide all that it says. Values that are not rare, or less than `_FAR`
-    times as far from the median as the others, stay as they are, bit for bit.
+    training, and hide all that it says. Values that are not rare, or not that far from
+    the median, stay as they are, bit for bit.
     """
     few = max(_FEW, int(_RARE * len(x)))
-    if len(x) <= 2 * few:  # too few to tell who is the outlier
+    if len(x) < _MANY * few:
         return x
     centre = x.median(dim=0).values
     spread = (x - centre).abs().kthvalue(len(x) - few, dim=0).values
-    reach = _FAR * spread.clamp(min=_FLOOR)
+    reach = (_FAR * spread).clamp(min=_LEAST)
     return torch.where((x - centre).abs() <= reach, x, centre)

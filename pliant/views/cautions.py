@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from meta.evaluation.results import MIN_GAP, Evaluation
+from pliant.views.markdown import one_seed
 from pliant.views.names import name_of
-from pliant.views.tables import LEVELS, one_seed
+from pliant.views.tables import LEVELS
 
 _UNLIKE = 1.1
 """Ratio of env steps in training from which methods are not compared in silence."""

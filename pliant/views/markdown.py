@@ -4,7 +4,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from meta.evaluation.results import UNADAPTED
 from meta.evaluation.statistics import Estimate
+
+SOURCES = {"dr-finetune": "dr", UNADAPTED: "policy"}
+"""Policies that a row or column is made from, where they have another name."""
 
 
 def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -44,3 +48,13 @@ def interval(row: Mapping[str, Any], name: str, *, one_seed: bool = False) -> st
 def count(number: int, what: str) -> str:
     """Return a number of things: 1 episode, 2 episodes."""
     return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def one_seed(policies: Mapping[str, Sequence[object]], *methods: str) -> bool:
+    """Return whether one of some methods was trained with one seed only.
+
+    Args:
+        policies: the policies by method, as in `Evaluation.policies`.
+        methods: names of methods; those that are not trained are passed over.
+    """
+    return any(len(policies.get(SOURCES.get(n, n), ())) == 1 for n in methods)

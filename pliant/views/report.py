@@ -21,9 +21,9 @@ from meta.evaluation.results import (
 from meta.evaluation.statistics import Estimate
 from meta.machine.files import write_atomically
 from pliant.views.cautions import cautions, env_steps, method_of, short
-from pliant.views.markdown import count, markdown, text
+from pliant.views.grid_table import grid_table
+from pliant.views.markdown import count, markdown, one_seed, text
 from pliant.views.names import colour_of, name_of
-from pliant.views.tables import grid_table, one_seed
 
 REPORT, PICTURE = "report.md", "curve.png"
 _LEVELS = ("oracle", "dr", "random")
@@ -228,7 +228,12 @@ def _by_object(e: Evaluation) -> list[str]:
     if not e.grid:
         return []
     most = max(p.episodes for p in e.curve)
-    return ["## By object", "", grid_table(map(cell_json, e.grid), most), ""]
+    return [
+        "## By object",
+        "",
+        grid_table(map(cell_json, e.grid), most, e.policies),
+        "",
+    ]
 
 
 def _leak_text(leaks: Sequence[Leak]) -> str:

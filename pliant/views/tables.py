@@ -8,14 +8,15 @@ from rich.console import Console
 from rich.table import Table
 
 from meta.evaluation.mid_episode import NEAR, WINDOW, Changed
-from meta.evaluation.results import BY_OBJECT, MIN_GAP
+from meta.evaluation.results import MIN_GAP
 from meta.machine.files import (
     check_replaceable,
     read_bytes,
     read_json,
     write_atomically,
 )
-from pliant.views.markdown import count, interval, markdown
+from pliant.views.grid_table import grid_table
+from pliant.views.markdown import SOURCES, interval, markdown, one_seed
 from pliant.views.names import in_order, name_of
 from tasks.parameters import current_split
 from tasks.strict_json import BROKEN
@@ -136,23 +137,13 @@ def _admission(results: Sequence[dict[str, Any]]) -> str:
 
 def _seeds(r: Mapping[str, Any], name: str) -> str:
     own = str(r["policies"]["policy"][0]["method"])
-    source = {own: "policy", "dr-finetune": "dr"}.get(name, name)
+    source = (SOURCES | {own: "policy"}).get(name, name)
     return str(len(r["policies"].get(source, []))) if source != "random" else ""
 
 
 def _single(r: Mapping[str, Any], *names: str) -> bool:
     """Return whether one of some methods was trained with one seed, from the JSON."""
     return "1" in {_seeds(r, name) for name in names}
-
-
-def one_seed(policies: Mapping[str, Sequence[object]], *methods: str) -> bool:
-    """Return whether one of some methods was trained with one seed only.
-
-    Args:
-        policies: the policies by method, as in `Evaluation.policies`.
-        methods: names of methods; those that are not trained are passed over.
-    """
-    return any(len(policies.get(method, ())) == 1 for method in methods)
 
 
 def _share(r: Mapping[str, Any], points: Sequence[dict[str, Any]], *, one: bool) -> str:
@@ -200,21 +191,8 @@ def _details(r: Mapping[str, Any]) -> str:
     title = f"### {r['family']}, {r['split']}: {r['tasks']} tasks"
     texts = [title, markdown(header, rows), *facts]
     if r["grid"] and r["split"] == "unseen":
-        texts.append(grid_table(r["grid"], ks[-1]))
+        texts.append(grid_table(r["grid"], ks[-1], r["policies"]))
     return "\n\n".join(texts)
-
-
-def grid_table(cells: Iterable[Mapping[str, Any]], episodes: int) -> str:
-    """Return returns by complexity and difficulty as a table, from the cells' JSON."""
-    adapted = f"after {count(episodes, 'episode')}"
-    names = (adapted if n == "policy" else name_of(n) for n in BY_OBJECT)
-    header = ("complexity", "difficulty", "objects", "tasks", *names)
-    rows: list[tuple[str, ...]] = []
-    for cell in cells:
-        ends = ("{:.2f} to {:.2f}".format(*cell[a]) for a in header[:2])
-        returns = (interval(cell["returns"][name], "") for name in BY_OBJECT)
-        rows.append((*ends, ", ".join(cell["objects"]), f"{cell['tasks']}", *returns))
-    return markdown(header, rows)
 
 
 def _adapts(points: Sequence[Mapping[str, Any]]) -> bool:
@@ -224,7 +202,7 @@ def _adapts(points: Sequence[Mapping[str, Any]]) -> bool:
 def _changed(r: Mapping[str, Any]) -> str:
     methods = r["methods"]
     rows = [
-        (name_of(n), *cells(methods[n], one_seed=_alone(r["policies"], n)))
+        (name_of(n), *cells(methods[n], alone=one_seed(r["policies"], n)))
         for n in in_order(methods)
     ]
     title = f"### {r['family']}, a change in mid-episode: {r['tasks']} changes"
@@ -241,8 +219,8 @@ def print_changed(c: Changed, console: Console | None = None) -> None:
     for index, column in enumerate(COLUMNS):
         table.add_column(column, justify="right" if index else "left")
     for name, recovery in c.to_dict()["methods"].items():
-        one = _alone(c.policies, name)
-        table.add_row(name_of(name), *cells(recovery, one_seed=one))
+        one = one_seed(c.policies, name)
+        table.add_row(name_of(name), *cells(recovery, alone=one))
     (console or Console()).print(table)
 
 
@@ -256,19 +234,15 @@ COLUMNS = (
 )
 
 
-def _alone(policies: Mapping[str, Sequence[object]], name: str) -> bool:
-    return one_seed(policies, {"dr-finetune": "dr"}.get(name, name))
-
-
-def cells(r: Mapping[str, Any], *, one_seed: bool = False) -> tuple[str, ...]:
+def cells(r: Mapping[str, Any], *, alone: bool = False) -> tuple[str, ...]:
     """Return a recovery's figures, from its JSON, for all `COLUMNS` but the first."""
     shown = (r["before"], r["rest"], r["stale"], r["after"][-1])
-    levels = [interval(x, "", one_seed=one_seed) for x in shown]
+    levels = [interval(x, "", one_seed=alone) for x in shown]
     if r["steps"] is None:
         return *levels, "no gain"
     found = (r["steps"][k] for k in ("value", "low", "high"))
     value, low, high = ("never" if x is None else f"{x:.0f}" for x in found)
-    ends = f"(tasks {low}, {high})" if one_seed else f"[{low}, {high}]"
+    ends = f"(tasks {low}, {high})" if alone else f"[{low}, {high}]"
     return *levels, f"{value} {ends}"
 
 

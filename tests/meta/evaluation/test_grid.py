@@ -11,7 +11,8 @@ from meta.evaluation.evaluation_cfg import EvaluationCfg
 from meta.evaluation.grid import by_object
 from meta.evaluation.results import BY_OBJECT, cell_json
 from meta.training.trained import load_trained
-from pliant.views.report import REPORT, grid_table, write_report
+from pliant.views.grid_table import grid_table
+from pliant.views.report import REPORT, write_report
 from pliant.views.tables import write_tables
 from tasks.manipulation.handling import BankFamily
 from tasks.objects.complexity import complexity, difficulty
@@ -79,7 +80,7 @@ def test_an_evaluation_has_its_grid_wherever_it_is_written(tmp_path: Path) -> No
         total = sum(cell.tasks * cell.returns[name].value for cell in found.grid)
         assert total / 8 == pytest.approx(level.returns.value)
     assert len({level.returns.value for _, level in levels}) == 4
-    table = grid_table(map(cell_json, found.grid), 1)
+    table = grid_table(map(cell_json, found.grid), 1, found.policies)
     write_report(found, tmp_path)
     assert table in (tmp_path / REPORT).read_text()
     result = tmp_path / "push-unseen.json"
@@ -116,7 +117,7 @@ def test_the_table_says_what_an_object_is_worth() -> None:
     _, tasks, coordinates = _drawn("push", 8)
     scores = _scores(coordinates)
     cells = by_object(tasks, coordinates, scores, np.random.default_rng(0))
-    header, _, *rows = grid_table(map(cell_json, cells), 10).splitlines()
+    header, _, *rows = grid_table(map(cell_json, cells), 10, {}).splitlines()
     assert "| DR | not adapted | after 10 episodes | oracle |" in header
     assert len(rows) == len(cells)
     first = cells[0]

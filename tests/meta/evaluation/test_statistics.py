@@ -6,6 +6,7 @@ from scipy.stats import t as students
 from scipy.stats import trim_mean
 
 from meta.evaluation.statistics import (
+    Estimate,
     Scores,
     bounded,
     estimate,
@@ -177,7 +178,24 @@ def test_no_rate_lies_outside_its_bounds() -> None:
     scores = np.repeat([[0.9], [1.0], [1.0]], 30, axis=1)
     found = estimate([scores], mean, generator(1))
     assert found.high > 1
-    assert (bounded(found).low, bounded(found).high) == (found.low, 1.0)
+    kept = bounded(found, 30)
+    assert (kept.low, kept.high) == (min(found.low, kept.low), 1.0)
+
+
+@pytest.mark.parametrize(("tasks", "rate"), [(100, 0.02), (40, 0.03), (12, 0.05)])
+def test_a_rare_harm_is_covered(tasks: int, rate: float) -> None:
+    """Where the bootstrap of few ones, or of none, covers 0.47 to 0.86."""
+    rng, hits, trials = generator(tasks), 0, 400
+    for _ in range(trials):
+        scores = rng.binomial(1, rate, size=(1, tasks)).astype(float)
+        found = bounded(estimate([scores], mean, rng, resamples=200), tasks)
+        hits += found.low <= rate <= found.high
+    assert hits / trials >= 0.93
+
+
+def test_wilsons_interval_by_hand() -> None:
+    found = bounded(Estimate(value=0.0, low=0.0, high=0.0), 10)
+    assert (found.low, round(found.high, 3)) == (0.0, 0.278)
 
 
 def test_probability_of_improvement_by_hand() -> None:

@@ -42,13 +42,21 @@ def test_values_that_are_rare_or_large_but_not_absurd_count_as_they_are() -> Non
     """A contact's force once in a thousand samples, and a feature in other units."""
     x = draw(4000, 3).double()
     x[:, 1] = 0
-    x[::500, 1] = 9.0
+    x[::1000, 1] = 300.0
     x[:, 2] *= 1e5
     theta = fresh_moments(3)
     update_moments(theta, x)
     assert torch.equal(theta["moments/mean"], x.sum(0) / 4000)
     square = (x - x.sum(0) / 4000).square().sum(0)
     assert torch.equal(theta["moments/square"], square)
+
+
+def test_of_few_samples_none_is_an_outlier() -> None:
+    x = torch.zeros(9, 1)
+    x[:4] = 1e6
+    theta = fresh_moments(1)
+    update_moments(theta, x)
+    assert theta["moments/mean"].item() == pytest.approx(4e6 / 9)
 
 
 def test_no_sample_and_one_sample_leave_numbers() -> None:
