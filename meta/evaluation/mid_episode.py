@@ -109,11 +109,16 @@ def recoveries(
             and threads; the rest is fixed here.
         progress: told how many policies are measured, and of how many; those tried to
             tune the baselines count too.
+
+    Raises:
+        ValueError: for a family that is simulated elsewhere, or without DR.
     """
-    count = len(policies) + len(groups[FLOOR]) + sum(map(len, groups.values()))
-    done = Steps(count + TRIALS, progress)
     device = policies[0].device
     family = make_family(policies[0].cfg.family, device)
+    if FLOOR not in groups:
+        raise ValueError(f"a change is measured beside {FLOOR}, and none is given")
+    count = len(policies) + len(groups[FLOOR]) + sum(map(len, groups.values()))
+    done = Steps(count + TRIALS, progress)
     tuned_dr, _ = tuned(groups[FLOOR], WINDOW, device, done)
     methods = {policies[0].cfg.method: policies, "dr-finetune": tuned_dr, **groups}
     drawn = family.sample(cfg.split, cfg.seed, 2 * cfg.tasks)

@@ -57,8 +57,8 @@ class Progress:
     ) -> None:
         """Show an iteration's numbers; `rate` is in env steps per second."""
         text = (
-            f"return {metrics['return_pre']:.2f} > {metrics['return_post']:.2f}  "
-            f"success {metrics['success_pre']:.2f} > {metrics['success_post']:.2f}  "
+            f"return {metrics['return_pre']:.2f} -> {metrics['return_post']:.2f}  "
+            f"success {metrics['success_pre']:.2f} -> {metrics['success_post']:.2f}  "
             f"{rate:,.0f} env steps/s"
         )
         if self._console.is_terminal:

@@ -12,6 +12,7 @@ from pliant.cli.options import (
     Named,
     Up,
     check_can_be_written,
+    check_object_options,
     numbers,
     own_objects,
 )
@@ -144,7 +145,10 @@ class Evaluate(Named):
         if self.change and self.report:
             raise ValueError("--change has no report; --json keeps its figures")
         if self.change and self.object:
-            raise ValueError("--change is for the family's own tasks: leave --object")
+            raise ValueError(
+                "--change is for the family's own tasks: leave out --object"
+            )
+        check_object_options(self.object, self.scale, self.up)
         for spec in (*self.policies, *self.beside):
             check_policy(spec)
         check_can_be_written(self.json)

@@ -187,7 +187,7 @@ def _ranges(row: dict[str, Any], width: int) -> Iterator[str]:
     """Yield a parameter with its range in training, and where another split differs."""
     ranges: dict[str, list[Any]] = row.get("ranges", {})
     train = ranges.get("train", [])
-    unit = f" [{row['unit']}]" if row.get("unit") not in (None, "1") else ""
+    unit = f" [{row['unit']}]" if row.get("unit") not in (None, "", "1") else ""
     texts = [f"{row['name']}{unit}: {_range(train)}"]
     texts += [
         f"{split} {_range(values)}"

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 from tyro import conf
 
 from pliant.cli.names import check_known
-from pliant.cli.options import Up, check_can_be_written, own_objects
+from pliant.cli.options import (
+    Up,
+    check_can_be_written,
+    check_object_options,
+    own_objects,
+)
 from pliant.cli.parsing import Files
 from pliant.cli.progress import progress_bar
 
@@ -59,6 +64,7 @@ class Objects:
             )
         if not 0 <= self.seed < 2**63:
             raise ValueError(f"--seed must be >= 0 and of 63 bits, got {self.seed}")
+        check_object_options(self.object, self.scale, self.up)
         check_can_be_written(self.out, ".png")
         kinds = self.kinds or (() if self.object else tuple(KINDS))
         for kind in kinds:
@@ -80,5 +86,6 @@ class Objects:
                 solids.append(make_solid(kind, seed, flat=self.flat))
             progress(total - 1, total)
             write_atomically(self.out, draw_sheet(solids, columns=self.count))
-        print(f"wrote {self.out}: {len(solids)} objects")
+        number = len(solids)
+        print(f"wrote {self.out}: {number} object{'' if number == 1 else 's'}")
         return 0

@@ -39,6 +39,16 @@ class Named:
             raise ValueError(f"the policy is of family {found}, not {self.family}")
 
 
+def check_object_options(given: object, scale: float, up: Up) -> None:
+    """Refuse options that would say nothing without an object.
+
+    Raises:
+        ValueError: for a scale or an axis without an object.
+    """
+    if not given and (scale, up) != (1.0, "z"):
+        raise ValueError("--scale and --up are about --object: name its file, too")
+
+
 def own_objects(
     path: Path | None, scale: float = 1.0, up: Up = "z", family: str = ""
 ) -> "ObjectSet | None":

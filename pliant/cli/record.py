@@ -5,7 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from pliant.cli.names import check_policy, check_split
-from pliant.cli.options import Named, Up, check_can_be_written, own_objects
+from pliant.cli.options import (
+    Named,
+    Up,
+    check_can_be_written,
+    check_object_options,
+    own_objects,
+)
 from pliant.cli.parsing import File, Policy
 from pliant.cli.progress import progress_bar
 
@@ -43,7 +49,8 @@ class Record(Named):
         from tasks.parameters import current_split
 
         check_policy(self.policy)
-        check_can_be_written(self.out)
+        check_object_options(self.object, self.scale, self.up)
+        check_can_be_written(self.out, ".npz")
         trained = load_trained(self.policy, named=self.named)
         self.check_family(trained.cfg.family)
         check_split(trained.cfg.family, self.split)

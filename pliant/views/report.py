@@ -182,8 +182,8 @@ def _sections(e: Evaluation) -> list[list[tuple[str, ...]]]:
 def _title(e: Evaluation) -> str:
     seeds = count(len(e.policies["policy"]), "training seed")
     return (
-        f"{e.about} on {e.split}: {count(e.tasks, 'task')}, seed {e.seed}, {seeds}, "
-        "95 % intervals"
+        f"{e.about}, split {e.split}: {count(e.tasks, 'task')}, seed {e.seed}, "
+        f"{seeds}, 95 % intervals"
     )
 
 
@@ -192,13 +192,13 @@ def _facts(e: Evaluation) -> list[str]:
     own = e.ledgers["policy"]
     return [
         *cautions(e),
-        f"after {count(last.episodes, 'episode')} a share of "
-        f"{text(last.harm_rate, one_seed=one_seed(e.policies, 'policy'))} of the tasks "
-        "is worse off than unadapted",
-        f"90 % of the gap: {_reached(e)}",
+        f"share of tasks worse off after {count(last.episodes, 'episode')} than "
+        f"unadapted: {text(last.harm_rate, one_seed=one_seed(e.policies, 'policy'))}",
+        f"episodes to close 90 % of the gap: {_reached(e)}",
         "(oracle - DR) / (oracle - random) = "
         + text(e.admission, one_seed=one_seed(e.policies, *_LEVELS)),
-        "better than another method then, on the same task, with probability: "
+        "probability of beating another method on the same task after "
+        f"{count(last.episodes, 'episode')}: "
         + ", ".join(
             f"{name_of(n)} {text(p, one_seed=one_seed(e.policies, 'policy', n))}"
             for n, p in e.improvement.items()
@@ -216,7 +216,7 @@ def _reached(e: Evaluation) -> str:
     if not e.has_gap:
         return "no gap to close"
     reached = e.episodes_to_90
-    return "not reached" if reached is None else count(reached, "episode")
+    return "not reached" if reached is None else f"{reached}"
 
 
 def _trained_on(e: Evaluation, method: str) -> str:

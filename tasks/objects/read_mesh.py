@@ -122,7 +122,7 @@ def contents(path: Path) -> bytes:
         RefusedError: for what is no file, such as a pipe that never ends, or too large.
     """
     if not path.is_file():
-        raise RefusedError(f"{path.name}: no such file")
+        raise RefusedError("no such file")
     if path.stat().st_size > MAX_BYTES:
         raise RefusedError(f"{path.name} has more than {MAX_BYTES >> 20} MiB")
     data = path.read_bytes()

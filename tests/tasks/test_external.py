@@ -539,6 +539,7 @@ def test_the_command_evaluates_and_refuses_what_needs_a_model(
             ["evaluate", maml, "--beside", dr, oracle, "--change", *mine],
             "Pliant's own: cheet",
         ),
+        (["evaluate", maml, "--change", *mine], "Pliant's own: cheet"),
         (["record", maml, *mine], "is not drawn: its vector environment needs"),
     ):
         capsys.readouterr()
