@@ -5,6 +5,7 @@ Each shell is closed and turned outwards by itself; those that overlap are unite
 Manifold (Lalish, "Manifold: geometry library for topological robustness").
 """
 
+import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from tasks.objects.confined import RefusedError, needed
+from tasks.objects.crossing import check_crossing
 from tasks.objects.welding import Faces, Surface, edges_of
 
 if TYPE_CHECKING:
@@ -148,13 +150,21 @@ def enclosed(shells: Sequence[Surface]) -> tuple[Surface, list[Surface]]:
         them has a hollow.
 
     Raises:
-        RefusedError: if shells overlap and cannot be united, or a hollow juts out.
+        RefusedError: if shells overlap and cannot be united, a hollow juts out,
+            or a shell crosses itself.
     """
     volumes = [shell.volume for shell in shells]
     sign = 1 if sum(volumes) >= 0 else -1
     outwards = [
         s if v > 0 else _turned(s) for s, v in zip(shells, volumes, strict=True)
     ]
+    for shell in outwards:
+        # one that only touches itself, or is flat, is no body of Manifold's
+        body = None
+        with contextlib.suppress(RefusedError):
+            body = manifold_of(shell)
+        if body is not None:
+            check_crossing(shell, body)
     if not overlapping(shells):
         return joined(outwards), outwards
     bodies = [manifold_of(shell) for shell in outwards]

@@ -160,3 +160,59 @@ def test_a_surface_of_one_side_is_refused() -> None:
     points = np.random.default_rng(0).random((6, 3))
     with pytest.raises(RefusedError, match="has one side only"):
         closed_shells(Surface(points, faces))
+
+
+def prism(corners: np.ndarray, height: float) -> trimesh.Trimesh:
+    """An outline drawn up, which may wind around several times."""
+    n = len(corners)
+    vertices = [[x, y, z] for z in (0, height) for x, y in corners]
+    faces = [[0, i + 1, i] for i in range(1, n - 1)]
+    faces += [[n, n + i, n + i + 1] for i in range(1, n - 1)]
+    for i in range(n):
+        j = (i + 1) % n
+        faces += [[i, j, n + j], [i, n + j, n + i]]
+    return trimesh.Trimesh(vertices, faces, process=False)
+
+
+def star() -> np.ndarray:
+    angle = np.pi / 2 + np.arange(5) * 4 * np.pi / 5
+    return 0.08 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+
+
+def spiral() -> np.ndarray:
+    angle = np.linspace(0, 4 * np.pi, 49)[:-1]
+    inner = angle >= 2 * np.pi
+    radius = np.where(inner, 0.03, 0.05)
+    x = radius * np.cos(angle + 0.1) + 0.015 * inner
+    return np.stack([x, radius * np.sin(angle + 0.1)], axis=1)
+
+
+@pytest.mark.parametrize(
+    "corners",
+    [star(), spiral(), np.array([(0, 0), (0.1, 0.06), (0.1, 0), (0, 0.03)])],
+    ids=["star", "spiral", "bow tie"],
+)
+@pytest.mark.parametrize("beside", [[], [box((0.3, 0, 0))]], ids=["alone", "beside"])
+def test_a_shell_that_crosses_itself_is_refused(
+    corners: np.ndarray, beside: list[trimesh.Trimesh]
+) -> None:
+    """Manifold takes it, and a region that it winds around twice would weigh twice."""
+    with pytest.raises(RefusedError, match="the surface crosses itself"):
+        volume(prism(corners, 0.03), *beside)
+
+
+@pytest.mark.parametrize(
+    "mesh",
+    [
+        trimesh.creation.torus(0.03, 0.01),
+        trimesh.creation.annulus(0.02, 0.04, 0.03).apply_translation((5, 5, 5)),
+        prism(star()[[0, 3, 1, 4, 2]], 0.03),
+    ],
+)
+def test_a_shell_that_does_not_cross_itself_stays_as_it_is(
+    mesh: trimesh.Trimesh,
+) -> None:
+    [shell] = closed_shells(soup(mesh))
+    surface, _ = enclosed([shell])
+    np.testing.assert_array_equal(surface.vertices, shell.vertices)
+    np.testing.assert_array_equal(surface.faces, shell.faces)
