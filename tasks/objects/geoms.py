@@ -8,12 +8,12 @@ from jaxtyping import Float, Int
 from mujoco import mjtGeom
 
 from tasks.objects.confined import RefusedError
-from tasks.objects.polyhedra import loft, superellipse, triangulate
+from tasks.objects.polyhedra import loft, superellipse, surface_moments, triangulate
 from tasks.objects.solids import MAX_VERTICES
 
 
 def points_of(model: mujoco.MjModel, i: int) -> Float[np.ndarray, "n 3"]:
-    """Points of a geom, or of a polyhedron in it, in the geom's frame.
+    """Points of a geom, or of a polyhedron about like it, in the geom's frame.
 
     Raises:
         RefusedError: for a geom that is no convex body.
@@ -65,10 +65,15 @@ def _mesh(
 
 
 def _ball(half: float) -> Float[np.ndarray, "n 3"]:
-    """Points of the unit sphere, its halves drawn apart along z by 2 `half`."""
+    """Points about the unit sphere, its halves drawn apart along z by 2 `half`.
+
+    They lie a little outside of it, so that they hold as much as it does.
+    """
     ring, pole = superellipse(1.0, 9), np.zeros((1, 2))
     rings = [(pole, -1 - half), (pole, 1 + half)]
     for side in (-1, 1):
         angles = [side * step * math.pi / 6 for step in (0, 1, 2)]
         rings += [(ring * math.cos(a), math.sin(a) + side * half) for a in angles]
-    return loft(rings)
+    points = loft(rings)
+    held = surface_moments(points, triangulate(points)).mass
+    return points * (math.pi * (4 / 3 + 2 * half) / held) ** (1 / 3)
