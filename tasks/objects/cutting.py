@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.objects.confined import Arrays, RefusedError, confined, needed
-from tasks.objects.polyhedra import Points, few, hull_volume
-from tasks.objects.shells import manifold_of, surface_of, united
+from tasks.objects.polyhedra import Points, few, hull_volume, triangulate
+from tasks.objects.shells import manifold_of, overlapping, surface_of, united
 from tasks.objects.solids import MAX_PARTS
 from tasks.objects.welding import Surface
 
@@ -49,20 +49,19 @@ def convex_parts(
         say: told that the work is going to take a while.
 
     Returns:
-        Points of the parts, and the volume that they hold together.
+        Points of the parts, of few vertices, and the volume that they hold together.
 
     Raises:
         RefusedError: if a library is missing, or it takes too long.
     """
     if hulls:
         parts = [few(points) for points in hulls]
-        if len(parts) <= MAX_PARTS:
-            return parts, surface.volume
-        parts = merged(parts)
+        if len(parts) > MAX_PARTS:
+            parts = merged(parts)
         return parts, volume_of(parts)
-    held = hull_volume(surface.vertices)
-    if held < (1 + LOSS) * surface.volume:
-        return [few(surface.vertices)], held
+    if hull_volume(surface.vertices) < (1 + LOSS) * surface.volume:
+        parts = [few(surface.vertices)]
+        return parts, volume_of(parts)
     arrays: Arrays = {"vertices": surface.vertices, "faces": surface.faces}
     kept = _folder() / f"{_key(arrays)}.npz"
     found = _read(kept)
@@ -122,6 +121,9 @@ def _hull(points: Points) -> "Manifold":
 
 def volume_of(parts: Sequence[Points]) -> float:
     """Return the volume of the union of the parts' hulls."""
+    surfaces = [Surface(p, triangulate(p)) for p in parts]
+    if not overlapping(surfaces):
+        return sum(s.volume for s in surfaces)
     return united([_hull(p) for p in parts]).volume()
 
 

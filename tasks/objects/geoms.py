@@ -8,16 +8,35 @@ from jaxtyping import Float, Int
 from mujoco import mjtGeom
 
 from tasks.objects.confined import RefusedError
-from tasks.objects.polyhedra import loft, superellipse, triangulate
+from tasks.objects.polyhedra import loft, superellipse, surface_moments, triangulate
 from tasks.objects.solids import MAX_VERTICES
 
 
 def points_of(model: mujoco.MjModel, i: int) -> Float[np.ndarray, "n 3"]:
-    """Points of a geom, or of a polyhedron in it, in the geom's frame.
+    """Points of a geom, or of a polyhedron about like it, in the geom's frame.
+
+    Those of a round geom lie a little outside of it, so that they hold as much.
 
     Raises:
         RefusedError: for a geom that is no convex body.
     """
+    points = _points_on(model, i)
+    x, y, z = (float(length) for length in model.geom_size[i])
+    third = 4 / 3 * math.pi
+    round_ones = {
+        mjtGeom.mjGEOM_SPHERE: third * x**3,
+        mjtGeom.mjGEOM_CAPSULE: third * x**3 + 2 * math.pi * x**2 * y,
+        mjtGeom.mjGEOM_ELLIPSOID: third * x * y * z,
+    }
+    volume = round_ones.get(mjtGeom(model.geom_type[i]))
+    if volume is None:
+        return points
+    held = surface_moments(points, triangulate(points)).mass
+    return points * (volume / held) ** (1 / 3)
+
+
+def _points_on(model: mujoco.MjModel, i: int) -> Float[np.ndarray, "n 3"]:
+    """Points on a geom's surface."""
     x, y, z = (float(length) for length in model.geom_size[i])
     kind = mjtGeom(model.geom_type[i])
     match kind:
@@ -50,7 +69,7 @@ def surface_of(
     """Surface of a geom in its frame, as it is drawn."""
     if model.geom_type[i] == mjtGeom.mjGEOM_MESH:
         return _mesh(model, i)
-    points = points_of(model, i)
+    points = _points_on(model, i)
     return points, triangulate(points)
 
 

@@ -5,6 +5,7 @@ Each shell is closed and turned outwards by itself; those that overlap are unite
 Manifold (Lalish, "Manifold: geometry library for topological robustness").
 """
 
+import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from tasks.objects.confined import RefusedError, needed
+from tasks.objects.crossing import check_crossing
 from tasks.objects.welding import Faces, Surface, edges_of
 
 if TYPE_CHECKING:
@@ -140,38 +142,81 @@ def _agreeing(faces: Faces) -> Faces:
 def enclosed(shells: Sequence[Surface]) -> tuple[Surface, list[Surface]]:
     """Return the surface of what shells enclose together, and those it is made of.
 
-    A shell that looks to the other side than most, inside of another, is a hollow in
-    it; anywhere else it was turned by mistake.
+    A shell that looks to the other side than most is a hollow inside of the others;
+    outside of them it was turned by mistake.
 
     Returns:
         The surface, and shells, turned outwards, whose union it bounds; none if one of
         them has a hollow.
 
     Raises:
-        RefusedError: if shells overlap and cannot be united.
+        RefusedError: if shells overlap and cannot be united, a hollow juts out,
+            or a shell crosses itself.
     """
     volumes = [shell.volume for shell in shells]
     sign = 1 if sum(volumes) >= 0 else -1
     outwards = [
         s if v > 0 else _turned(s) for s, v in zip(shells, volumes, strict=True)
     ]
+    for shell in outwards:
+        # one that only touches itself, or is flat, is no body of Manifold's
+        body = None
+        with contextlib.suppress(RefusedError):
+            body = manifold_of(shell)
+        if body is not None:
+            check_crossing(shell, body)
     if not overlapping(shells):
         return joined(outwards), outwards
     bodies = [manifold_of(shell) for shell in outwards]
-    solid = [i for i, v in enumerate(volumes) if v * sign > 0]
-    for i in sorted(set(range(len(shells))) - set(solid)):
-        # the smallest that holds it
-        around = min(
-            (k for k in solid if _holds(bodies[k], bodies[i])),
-            key=lambda k: bodies[k].volume(),
-            default=None,
-        )
-        if around is None:
-            solid.append(i)
-        else:
-            bodies[around] -= bodies[i]
-    surface = surface_of(united([bodies[i] for i in solid]))
-    return surface, outwards if len(solid) == len(shells) else []
+    outer = [b for b, v in zip(bodies, volumes, strict=True) if v * sign > 0]
+    inner = [b for b, v in zip(bodies, volumes, strict=True) if v * sign <= 0]
+    hollows, mistaken = _hollows(outer, inner)
+    surface = surface_of(united(_hollowed(outer, hollows) + mistaken))
+    return surface, [] if hollows else outwards
+
+
+def _hollows(
+    outer: "Sequence[Manifold]", inner: "Sequence[Manifold]"
+) -> "tuple[list[Manifold], list[Manifold]]":
+    """Tell hollows from shells that are outside of all others, turned by mistake.
+
+    Raises:
+        RefusedError: if a shell is neither inside nor outside.
+    """
+    if not inner:
+        return [], []
+    whole = united(outer)
+    hollows: list[Manifold] = []
+    mistaken: list[Manifold] = []
+    for body in inner:
+        inside = (body ^ whole).volume() / body.volume()
+        if _SAME < inside < 1 - _SAME:
+            raise RefusedError(
+                "a shell that looks inwards, as a hollow does, is only partly "
+                f"({inside:.2%}) inside of the others: turn it, or move it inside"
+            )
+        (hollows if inside > 0.5 else mistaken).append(body)
+    return hollows, mistaken
+
+
+def _hollowed(
+    outer: "Sequence[Manifold]", hollows: "Sequence[Manifold]"
+) -> "list[Manifold]":
+    """Take each hollow out of all that holds it.
+
+    That is every shell that holds it alone, or, if only several do together, all but
+    those that lie in it. Judged by the shells as they are, in whatever order they come.
+    """
+    taken: list[list[Manifold]] = [[] for _ in outer]
+    for hollow in hollows:
+        around = [i for i, body in enumerate(outer) if _holds(body, hollow)]
+        for i in around or range(len(outer)):
+            if around or not _holds(hollow, outer[i]):
+                taken[i].append(hollow)
+    return [
+        body - united(away) if away else body
+        for body, away in zip(outer, taken, strict=True)
+    ]
 
 
 def _holds(outer: "Manifold", inner: "Manifold") -> bool:

@@ -10,7 +10,9 @@ import trimesh
 from tasks.objects import cutting
 from tasks.objects.confined import Arrays, RefusedError
 from tasks.objects.cutting import convex_parts, merged, volume_of
+from tasks.objects.mesh_file import load_solid
 from tasks.objects.polyhedra import Points
+from tasks.objects.solids import volume
 from tasks.objects.welding import Surface
 
 
@@ -113,3 +115,38 @@ def test_a_missing_library_is_named(
         RefusedError, match=r"needs coacd: pip install 'pliant\[objects\]'"
     ):
         cutting.cut(*ring)
+
+
+def ball(x: float = 0.0) -> trimesh.Trimesh:
+    """A ball of many faces, that stands on a flat."""
+    mesh = trimesh.creation.icosphere(subdivisions=3, radius=0.03)
+    mesh.vertices = np.maximum(mesh.vertices, [-1, -1, -0.027])
+    return mesh.apply_translation([x, 0, 0])
+
+
+def capsule() -> trimesh.Trimesh:
+    mesh = trimesh.creation.capsule(radius=0.02, height=0.06)
+    mesh.vertices = mesh.vertices[:, [2, 0, 1]]
+    mesh.vertices = np.maximum(mesh.vertices, [-1, -1, -0.018])
+    return mesh
+
+
+@pytest.mark.parametrize(
+    "mesh",
+    [
+        ball(),
+        trimesh.util.concatenate([ball(), ball(0.07)]),
+        trimesh.util.concatenate([ball(), ball(0.04)]),
+        capsule(),
+    ],
+    ids=["one", "two", "overlapping", "capsule"],
+)
+def test_parts_that_hold_less_by_having_few_vertices_are_named(
+    tmp_path: Path, mesh: trimesh.Trimesh
+) -> None:
+    path = tmp_path / "round.obj"
+    mesh.export(path)
+    with pytest.warns(UserWarning, match=r"convex parts? hold.* \d+% less than"):
+        solid = load_solid(path)
+    assert len(solid.parts) <= 2
+    assert volume_of([part.vertices for part in solid.parts]) < 0.95 * volume(solid)
