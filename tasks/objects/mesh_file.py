@@ -147,7 +147,7 @@ def _solid(
     raw = confined(f"tasks.objects.{work}", path=str(path.resolve()))
     name = _name(path, content, raw, scale, up)
     if "note" in raw:
-        _warn(f"{path}: {raw['note']}: its shape decides them")
+        _warn(f"{path}: {raw['note']}")
     found = (_of_model if model else _of_mesh)(raw, scale, up)
     if fits:
         fits(name, np.ptp(found.surface.vertices, axis=0))
@@ -179,11 +179,11 @@ def _of_mesh(raw: Arrays, scale: float, up: Up) -> Found:
 
 def _of_model(raw: Arrays, scale: float, up: Up) -> Found:
     turn = _turn(scale, up)
-    hulls = _hulls(raw, turn)
-    points = np.concatenate(hulls)
+    hulls, bodies = _hulls(raw, turn), _bodies(raw, turn)
+    points = np.concatenate([*hulls, *(body.vertices for body in bodies)])
     _check_size(points, scale)
     pieces = [few(hull) for hull in hulls]
-    surfaces = [Surface(piece, triangulate(piece)) for piece in pieces]
+    surfaces = [*(Surface(piece, triangulate(piece)) for piece in pieces), *bodies]
     surface = (
         surface_of(united([manifold_of(s) for s in surfaces]))
         if overlapping(surfaces)
@@ -191,14 +191,11 @@ def _of_model(raw: Arrays, scale: float, up: Up) -> Found:
     )
     moments = surface_moments(*surface)
     if "mass" in raw:
-        held, com, spread = (
-            moments.mass,
-            turn @ raw["com"],
-            turn @ raw["spread"] @ turn.T,
-        )
+        held, com = moments.mass, turn @ raw["com"]
+        spread = turn @ raw["spread"] @ turn.T
         moments = Moments(held, held * com, held * (spread + np.outer(com, com)))
     _check_stands(points, moments, up)
-    return Found(surface, pieces, moments, _seen(raw, turn))
+    return Found(surface, [] if bodies else pieces, moments, _seen(raw, turn))
 
 
 def _hulls(raw: Arrays, turn: Turn) -> list[Points]:
@@ -206,6 +203,15 @@ def _hulls(raw: Arrays, turn: Turn) -> list[Points]:
     while f"hull{len(hulls)}" in raw:
         hulls.append(raw[f"hull{len(hulls)}"] @ turn.T)
     return hulls
+
+
+def _bodies(raw: Arrays, turn: Turn) -> list[Surface]:
+    """Return closed surfaces of a model that are not convex."""
+    bodies: list[Surface] = []
+    while f"body{len(bodies)}_faces" in raw:
+        vertices, faces = (raw[f"body{len(bodies)}_{n}"] for n in ("vertices", "faces"))
+        bodies.append(Surface(vertices @ turn.T, faces))
+    return bodies
 
 
 def _seen(raw: Arrays, turn: Turn) -> list[Visual]:
