@@ -7,9 +7,8 @@ parts. The object is moved, and stands as it does in the file, one axis turned u
 
 import hashlib
 import math
-import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -19,6 +18,7 @@ from jaxtyping import Float
 from tasks.objects import read_mesh, read_model
 from tasks.objects.confined import Arrays, RefusedError, confined
 from tasks.objects.cutting import LOSS, convex_parts
+from tasks.objects.folder import SUFFIXES, objects_in, repeated
 from tasks.objects.polyhedra import (
     Moments,
     Points,
@@ -34,7 +34,6 @@ from tasks.objects.welding import Surface
 
 SIZES = (0.01, 0.5)
 """Longest side that an object may have [m]."""
-SUFFIXES = read_mesh.SUFFIXES + read_model.SUFFIXES
 Up = Literal["x", "y", "z"]
 Turn = Float[np.ndarray, "3 3"]
 Fits = Callable[[str, Float[np.ndarray, "3"]], None]
@@ -68,6 +67,8 @@ def load_solids(
 ) -> list[Solid]:
     """Read an object, or every one in a folder: sorted by name, equal ones once.
 
+    Equal are those of one shape and mass that stand in the same way, in whatever files.
+
     Files that another file of the folder names, such as the meshes of a model, are no
     objects of their own.
 
@@ -84,14 +85,12 @@ def load_solids(
     path = Path(path)
     if not path.is_dir():
         return [load_solid(path, scale=scale, up=up, say=say, fits=fits)]
-    files = _objects_in(path)
+    files = objects_in(path)
     if not files:
         raise ValueError(f"{path}: the folder holds no file of {', '.join(SUFFIXES)}")
-    solids: dict[str, Solid] = {}
-    for file in files:
-        solid = load_solid(file, scale=scale, up=up, say=say, fits=fits)
-        solids.setdefault(solid.name.rpartition("#")[2], solid)
-    return list(solids.values())
+    solids = [load_solid(f, scale=scale, up=up, say=say, fits=fits) for f in files]
+    again = repeated(solids)
+    return [solid for i, solid in enumerate(solids) if i not in again]
 
 
 def load_solid(
@@ -271,20 +270,6 @@ def _check_fill(path: Path, parts: int, more: float) -> None:
 
 def _warn(message: str) -> None:
     warnings.warn(message, UserWarning, stacklevel=5)
-
-
-def _objects_in(folder: Path) -> list[Path]:
-    """Return the objects of a folder, sorted, without what other files of it name."""
-    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
-    named: set[Path] = set()
-    for file in files:
-        if file.suffix.lower() in read_model.SUFFIXES and file.is_file():
-            text = read_mesh.contents(file).decode(errors="replace")
-            names: Sequence[str] = re.findall(
-                r"\bfile(?:name)?\s*=\s*[\"']([^\"']+)", text
-            )
-            named |= {folder / Path(name).name for name in names}
-    return [file for file in files if file not in named]
 
 
 def _name(path: Path, content: bytes, raw: Arrays, scale: float, up: Up) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import trimesh
 
+from tasks.objects.folder import objects_in
 from tasks.objects.mesh_file import load_solid, load_solids
 from tasks.objects.solids import Solid, mass_properties, parse_solid, volume
 
@@ -309,3 +310,27 @@ def test_convex_shells_of_a_mesh_are_pieces_and_an_open_one_is_its_hull(
     with pytest.warns(UserWarning, match="mesh 'm' counts as its convex hull: .* open"):
         solid = load(tmp_path, MESH_MODELS["o.xml"])
     assert volume(solid) == pytest.approx((64 - 12.5) * 4e-6, rel=1e-5)
+
+
+def test_only_the_files_that_a_model_names_are_left_out(tmp_path: Path) -> None:
+    """Not others of that name, nor what is named in a comment."""
+    for folder in ("meshes", "urdf"):
+        (tmp_path / folder).mkdir()
+    sides = {"cup.obj": 3, "meshes/cup.obj": 4, "plate.stl": 5, "lid.stl": 6}
+    sides |= {"named.stl": 7, "urdf/packed.stl": 8}
+    for i, (name, side) in enumerate(sides.items()):
+        box = trimesh.creation.box(extents=(side / 100, 0.04, 0.03 + i / 1000))
+        box.export(tmp_path / name)
+    body = "<body><geom type='mesh' mesh='m'/></body>"
+    mesh = "<asset><mesh name='m' file='{}'/></asset>".format
+    (tmp_path / "a.xml").write_text(model(body, mesh("meshes/cup.obj")))
+    there = f"<compiler meshdir='meshes'/>{mesh('cup.obj')}"
+    (tmp_path / "b.xml").write_text(
+        model(f"<!-- file='plate.stl' -->{BOX}{body}", there)
+    )
+    (tmp_path / "c.xml").write_text(model(body, mesh("named.stl")))
+    urdf = LINK.format("").replace("p/seen/m.stl", f"{tmp_path.name}/lid.stl")
+    (tmp_path / "d.urdf").write_text(urdf)
+    assert [path.name for path in objects_in(tmp_path)] == [
+        "a.xml", "b.xml", "c.xml", "cup.obj", "d.urdf", "plate.stl",
+    ]  # fmt: skip
