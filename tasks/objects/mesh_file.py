@@ -7,9 +7,8 @@ parts. The object is moved, and stands as it does in the file, one axis turned u
 
 import hashlib
 import math
-import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -19,6 +18,7 @@ from jaxtyping import Float
 from tasks.objects import read_mesh, read_model
 from tasks.objects.confined import Arrays, RefusedError, confined
 from tasks.objects.cutting import LOSS, convex_parts
+from tasks.objects.folder import SUFFIXES, objects_in, repeated
 from tasks.objects.polyhedra import (
     Moments,
     Points,
@@ -34,7 +34,6 @@ from tasks.objects.welding import Surface
 
 SIZES = (0.01, 0.5)
 """Longest side that an object may have [m]."""
-SUFFIXES = read_mesh.SUFFIXES + read_model.SUFFIXES
 Up = Literal["x", "y", "z"]
 Turn = Float[np.ndarray, "3 3"]
 Fits = Callable[[str, Float[np.ndarray, "3"]], None]
@@ -68,6 +67,8 @@ def load_solids(
 ) -> list[Solid]:
     """Read an object, or every one in a folder: sorted by name, equal ones once.
 
+    Equal are those of one shape and mass that stand in the same way, in whatever files.
+
     Files that another file of the folder names, such as the meshes of a model, are no
     objects of their own.
 
@@ -84,14 +85,12 @@ def load_solids(
     path = Path(path)
     if not path.is_dir():
         return [load_solid(path, scale=scale, up=up, say=say, fits=fits)]
-    files = _objects_in(path)
+    files = objects_in(path)
     if not files:
         raise ValueError(f"{path}: the folder holds no file of {', '.join(SUFFIXES)}")
-    solids: dict[str, Solid] = {}
-    for file in files:
-        solid = load_solid(file, scale=scale, up=up, say=say, fits=fits)
-        solids.setdefault(solid.name.rpartition("#")[2], solid)
-    return list(solids.values())
+    solids = [load_solid(f, scale=scale, up=up, say=say, fits=fits) for f in files]
+    again = repeated(solids)
+    return [solid for i, solid in enumerate(solids) if i not in again]
 
 
 def load_solid(
@@ -147,7 +146,7 @@ def _solid(
     raw = confined(f"tasks.objects.{work}", path=str(path.resolve()))
     name = _name(path, content, raw, scale, up)
     if "note" in raw:
-        _warn(f"{path}: {raw['note']}: its shape decides them")
+        _warn(f"{path}: {raw['note']}")
     found = (_of_model if model else _of_mesh)(raw, scale, up)
     if fits:
         fits(name, np.ptp(found.surface.vertices, axis=0))
@@ -179,11 +178,11 @@ def _of_mesh(raw: Arrays, scale: float, up: Up) -> Found:
 
 def _of_model(raw: Arrays, scale: float, up: Up) -> Found:
     turn = _turn(scale, up)
-    hulls = _hulls(raw, turn)
-    points = np.concatenate(hulls)
+    hulls, bodies = _hulls(raw, turn), _bodies(raw, turn)
+    points = np.concatenate([*hulls, *(body.vertices for body in bodies)])
     _check_size(points, scale)
     pieces = [few(hull) for hull in hulls]
-    surfaces = [Surface(piece, triangulate(piece)) for piece in pieces]
+    surfaces = [*(Surface(piece, triangulate(piece)) for piece in pieces), *bodies]
     surface = (
         surface_of(united([manifold_of(s) for s in surfaces]))
         if overlapping(surfaces)
@@ -191,14 +190,11 @@ def _of_model(raw: Arrays, scale: float, up: Up) -> Found:
     )
     moments = surface_moments(*surface)
     if "mass" in raw:
-        held, com, spread = (
-            moments.mass,
-            turn @ raw["com"],
-            turn @ raw["spread"] @ turn.T,
-        )
+        held, com = moments.mass, turn @ raw["com"]
+        spread = turn @ raw["spread"] @ turn.T
         moments = Moments(held, held * com, held * (spread + np.outer(com, com)))
     _check_stands(points, moments, up)
-    return Found(surface, pieces, moments, _seen(raw, turn))
+    return Found(surface, [] if bodies else pieces, moments, _seen(raw, turn))
 
 
 def _hulls(raw: Arrays, turn: Turn) -> list[Points]:
@@ -206,6 +202,15 @@ def _hulls(raw: Arrays, turn: Turn) -> list[Points]:
     while f"hull{len(hulls)}" in raw:
         hulls.append(raw[f"hull{len(hulls)}"] @ turn.T)
     return hulls
+
+
+def _bodies(raw: Arrays, turn: Turn) -> list[Surface]:
+    """Return closed surfaces of a model that are not convex."""
+    bodies: list[Surface] = []
+    while f"body{len(bodies)}_faces" in raw:
+        vertices, faces = (raw[f"body{len(bodies)}_{n}"] for n in ("vertices", "faces"))
+        bodies.append(Surface(vertices @ turn.T, faces))
+    return bodies
 
 
 def _seen(raw: Arrays, turn: Turn) -> list[Visual]:
@@ -265,20 +270,6 @@ def _check_fill(path: Path, parts: int, more: float) -> None:
 
 def _warn(message: str) -> None:
     warnings.warn(message, UserWarning, stacklevel=5)
-
-
-def _objects_in(folder: Path) -> list[Path]:
-    """Return the objects of a folder, sorted, without what other files of it name."""
-    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
-    named: set[Path] = set()
-    for file in files:
-        if file.suffix.lower() in read_model.SUFFIXES and file.is_file():
-            text = read_mesh.contents(file).decode(errors="replace")
-            names: Sequence[str] = re.findall(
-                r"\bfile(?:name)?\s*=\s*[\"']([^\"']+)", text
-            )
-            named |= {folder / Path(name).name for name in names}
-    return [file for file in files if file not in named]
 
 
 def _name(path: Path, content: bytes, raw: Arrays, scale: float, up: Up) -> str:

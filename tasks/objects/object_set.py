@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 
+from tasks.objects.folder import repeated
 from tasks.objects.mesh_file import Fits, Up, load_solids
 from tasks.objects.solids import Solid, parse_solid
 
@@ -35,8 +36,9 @@ class ObjectSet:
 
     def __post_init__(self) -> None:
         """Refuse a set that no task could draw from, or with one object twice."""
-        contents = [_content(solid) for solid in self.all]
-        twice = [s.name for s in self.all if contents.count(_content(s)) > 1]
+        again = repeated(self.all)
+        places = sorted({*again, *again.values()})
+        twice = [self.all[i].name for i in places]
         if not self.seen or twice:
             raise ValueError(
                 "tasks need one object, or several different ones, got "

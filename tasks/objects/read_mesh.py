@@ -55,12 +55,13 @@ def read_mesh(path: str) -> Arrays:
 
 def _arrays(surface: Surface, shells: list[Surface]) -> Arrays:
     found: Arrays = {"vertices": surface.vertices, "faces": surface.faces}
-    if 1 < len(shells) <= MAX_SHELLS and all(map(_is_convex, shells)):
+    if 1 < len(shells) <= MAX_SHELLS and all(map(is_convex, shells)):
         found |= {f"hull{i}": shell.vertices for i, shell in enumerate(shells)}
     return found
 
 
-def _is_convex(shell: Surface) -> bool:
+def is_convex(shell: Surface) -> bool:
+    """Return whether a closed surface bounds about its convex hull."""
     sides = np.ptp(shell.vertices, axis=0)
     thick = sides.min() > 1e-3 * sides.max()  # a flat one has no hull
     return bool(thick) and hull_volume(shell.vertices) < (1 + LOSS) * shell.volume

@@ -1,4 +1,4 @@
-"""An MJCF or URDF file, read by MuJoCo, as the convex geoms of one rigid body.
+"""An MJCF or URDF file, read by MuJoCo, as the geoms of one rigid body.
 
 This runs in a process of its own; see `confined`. Bodies without joints are one body,
 what stands in the world is no part of an object that can move, and geoms that touch
@@ -17,12 +17,14 @@ import numpy as np
 from jaxtyping import Float, Int
 from mujoco import mjtGeom, mjtJoint
 
+from tasks.objects.concave import concave, use_exact_inertia
 from tasks.objects.confined import Arrays, RefusedError
 from tasks.objects.fragments import parsed_xml, spec_of
 from tasks.objects.geoms import points_of, surface_of
 from tasks.objects.polyhedra import Points
 from tasks.objects.urdf import urdf_spec, without_impossible_inertia
 from tasks.objects.visuals import Visual, area, packed
+from tasks.objects.welding import Surface
 
 SUFFIXES = (".xml", ".urdf")
 MAX_GEOMS = 500
@@ -40,7 +42,7 @@ def read_model(path: str) -> Arrays:
     file = Path(path).resolve()
     root = parsed_xml(file)
     notes = [] if root.tag != "robot" else without_impossible_inertia(root)
-    model = _model(file, root)
+    model, odd = _model(file, root)
     data = mujoco.MjData(model)
     mujoco.mj_kinematics(model, data)
     bodies = _object(model)
@@ -54,15 +56,14 @@ def read_model(path: str) -> Arrays:
         raise RefusedError(
             f"an object has 1 to {MAX_GEOMS} geoms that collide, got {len(touching)}"
         )
-    found = {
-        f"hull{k}": _placed(points_of(model, i), data, i)
-        for k, i in enumerate(touching)
-    }
+    found, open_ = _pieces(model, data, touching)
     visuals = _visuals(model, data, solid, touching)
-    mass = _mass(model, data, bodies)
-    if not _possible(mass, np.concatenate(list(found.values()))):
+    mass = {} if odd else _mass(model, data, bodies)
+    points = np.concatenate([a for a in found.values() if a.dtype.kind == "f"])
+    if not odd and not _possible(mass, points):
         notes.append("mass and inertia are none that its shape can have")
         mass = {}
+    notes = [f"{note}: its shape decides them" for note in notes] + open_
     if notes:
         found["note"] = np.array("; ".join(notes))
     return found | mass | packed(visuals)
@@ -71,12 +72,44 @@ def read_model(path: str) -> Arrays:
 _FLAT = (mjtGeom.mjGEOM_PLANE.value, mjtGeom.mjGEOM_HFIELD.value)
 
 
+def _pieces(
+    model: mujoco.MjModel, data: mujoco.MjData, touching: list[int]
+) -> tuple[Arrays, list[str]]:
+    """Return convex pieces and other closed surfaces, and notes on meshes that gape."""
+    hulls: list[Points] = []
+    bodies: list[Surface] = []
+    notes: list[str] = []
+    for i in touching:
+        body = None
+        try:
+            body = concave(model, i)
+        except RefusedError as error:
+            name = model.mesh(int(model.geom_dataid[i])).name
+            notes.append(f"mesh {name!r} counts as its convex hull: {error}")
+        if body is None:
+            hulls.append(_placed(points_of(model, i), data, i))
+        elif body.shells:
+            hulls += [_placed(shell.vertices, data, i) for shell in body.shells]
+        else:
+            surface = body.surface
+            moved = _placed(surface.vertices, data, i)
+            bodies.append(Surface(moved, surface.faces))
+    found: Arrays = {f"hull{k}": hull for k, hull in enumerate(hulls)}
+    for k, body in enumerate(bodies):
+        found |= {f"body{k}_vertices": body.vertices, f"body{k}_faces": body.faces}
+    return found, notes
+
+
 def _ignore(warning: str) -> None:
     """Do nothing with a warning of the compiler."""
 
 
-def _model(path: Path, root: ElementTree.Element) -> mujoco.MjModel:
-    """Compile a file; what it names may be given relative to a folder above it."""
+def _model(path: Path, root: ElementTree.Element) -> tuple[mujoco.MjModel, bool]:
+    """Compile a file; what it names may be given relative to a folder above it.
+
+    Returns:
+        The model, and whether MuJoCo cannot tell the mass of one of its meshes.
+    """
     first: Exception | None = None
     folders = list(path.parents)[: _ABOVE + 1]
     # textures are wanted for colours only
@@ -87,7 +120,10 @@ def _model(path: Path, root: ElementTree.Element) -> mujoco.MjModel:
             if not textured:
                 _without_textures(spec)
             model = spec.compile()
-            return model if model.nbody > 1 else _lifted(spec)
+            changed, odd = use_exact_inertia(spec, model)
+            if model.nbody == 1:
+                return _lifted(spec), odd
+            return spec.compile() if changed else model, odd
         except ValueError as error:
             first = first or error
             if "file" not in str(error).lower():

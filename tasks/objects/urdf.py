@@ -31,7 +31,7 @@ def urdf_spec(root: ElementTree.Element, folder: Path) -> mujoco.MjSpec:
             if mesh is None:
                 continue
             try:
-                path = _found(mesh.get("filename", ""), folder)
+                path = found(mesh.get("filename", ""), folder)
                 name, content = _mesh(path, len(assets))
             except RefusedError:
                 if shape.tag == "collision":
@@ -87,8 +87,12 @@ def _physical(inertial: ElementTree.Element) -> bool:
     return kg > 0 and moments[0] > 0 and moments[2] < 1.01 * moments[:2].sum()
 
 
-def _found(name: str, folder: Path) -> Path:
-    """Return where a mesh lies: beside the file, or in a package or folder above it."""
+def found(name: str, folder: Path) -> Path:
+    """Return where a mesh lies: beside the file, or in a package or folder above it.
+
+    Raises:
+        RefusedError: if it lies in none.
+    """
     for scheme in ("package://", "file://", "model://"):
         name = name.removeprefix(scheme)
     for start in [folder, *list(folder.parents)[:_ABOVE]]:

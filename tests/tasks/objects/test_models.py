@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import trimesh
 
+from tasks.objects.folder import objects_in
 from tasks.objects.mesh_file import load_solid, load_solids
 from tasks.objects.solids import Solid, mass_properties, parse_solid, volume
 
@@ -236,3 +237,101 @@ def test_vertices_of_no_face_are_no_part_of_a_geom(tmp_path: Path) -> None:
     mesh = "<asset><mesh name='m' file='m.obj'/></asset>"
     solid = load(tmp_path, model("<body><geom type='mesh' mesh='m'/></body>", mesh))
     assert volume(solid) == pytest.approx(HELD, rel=1e-6)
+
+
+def bracket(path: Path) -> None:
+    """Write a closed L-shaped mesh, far from its hull."""
+    outline = [(0, 0), (8, 0), (8, 3), (3, 3), (3, 8), (0, 8)]
+    corners = [(x / 100, y / 100, z) for z in (0.0, 0.04) for x, y in outline]
+    caps = [(0, 1, 2), (0, 2, 3), (0, 3, 4), (0, 4, 5)]
+    faces = [face[::-1] for face in caps] + [tuple(6 + i for i in f) for f in caps]
+    for i in range(6):
+        j = (i + 1) % 6
+        faces += [(i, j, j + 6), (i, j + 6, i + 6)]
+    trimesh.Trimesh(corners, faces, process=False).export(path)
+
+
+MESH = "<asset><mesh name='m' file='m.obj'/></asset>"
+MESH_MODELS = {
+    "o.xml": model("<body><geom type='mesh' mesh='m'/></body>", MESH),
+    "world.xml": model("<geom type='mesh' mesh='m'/>", MESH),
+    "o.urdf": '<robot name="b"><link name="l"><collision><geometry>'
+    '<mesh filename="m.obj"/></geometry></collision></link></robot>',
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*convex parts hold")
+@pytest.mark.parametrize(
+    ("name", "inside_out"), [*((name, False) for name in MESH_MODELS), ("o.xml", True)]
+)
+def test_a_concave_mesh_of_a_model_is_what_it_is_as_a_file(
+    tmp_path: Path, name: str, inside_out: bool
+) -> None:
+    bracket(tmp_path / "m.obj")
+    if inside_out:
+        mesh = trimesh.load_mesh(tmp_path / "m.obj", process=False)
+        mesh.faces = mesh.faces[:, ::-1]
+        mesh.export(tmp_path / "m.obj")
+    alone = load_solid(tmp_path / "m.obj")
+    solid = load(tmp_path, MESH_MODELS[name], name)
+    assert volume(solid) == pytest.approx((8 * 3 + 3 * 5) * 4e-6, rel=1e-5)
+    assert len(solid.parts) == len(alone.parts) > 1
+    mine, its = (mass_properties(s, mass=1.0) for s in (solid, alone))
+    np.testing.assert_allclose(mine.inertia, its.inertia, rtol=1e-4)
+    np.testing.assert_allclose(mine.com, its.com, atol=1e-6)
+
+
+def test_a_concave_mesh_has_the_density_of_its_geom(tmp_path: Path) -> None:
+    """The mesh is twice as dense as the box that stands on its corner."""
+    bracket(tmp_path / "m.obj")
+    box = "<geom type='box' size='.015 .015 .02' pos='.015 .015 .06'/>"
+    mesh = "<geom type='mesh' mesh='m' density='2000'/>"
+    solid = load(tmp_path, model(f"<body>{mesh}{box}</body>", MESH))
+    held = np.array([24 * 4, 15 * 4, 9 * 4]) * 1e-6
+    assert volume(solid) == pytest.approx(held.sum(), rel=1e-5)
+    masses, heights = held * [2000, 2000, 1000], [0.02, 0.02, 0.06]
+    expected = masses @ heights / masses.sum()
+    com = mass_properties(solid, mass=1.0).com
+    assert com[2] == pytest.approx(expected, abs=1e-6)
+
+
+def test_convex_shells_of_a_mesh_are_pieces_and_an_open_one_is_its_hull(
+    tmp_path: Path,
+) -> None:
+    boxes = [trimesh.creation.box(extents=(0.05, 0.04, 0.02)) for _ in range(2)]
+    boxes[1].apply_translation((0.02, 0, 0.02))
+    both = trimesh.util.concatenate(boxes)
+    both.export(tmp_path / "m.obj")
+    solid = load(tmp_path, MESH_MODELS["o.xml"])
+    assert len(solid.parts) == 2
+    assert volume(solid) == pytest.approx(2 * 0.05 * 0.04 * 0.02, rel=1e-5)
+    bracket(tmp_path / "m.obj")
+    closed = trimesh.load_mesh(tmp_path / "m.obj", process=False)
+    trimesh.Trimesh(closed.vertices, closed.faces[1:]).export(tmp_path / "m.obj")
+    with pytest.warns(UserWarning, match="mesh 'm' counts as its convex hull: .* open"):
+        solid = load(tmp_path, MESH_MODELS["o.xml"])
+    assert volume(solid) == pytest.approx((64 - 12.5) * 4e-6, rel=1e-5)
+
+
+def test_only_the_files_that_a_model_names_are_left_out(tmp_path: Path) -> None:
+    """Not others of that name, nor what is named in a comment."""
+    for folder in ("meshes", "urdf"):
+        (tmp_path / folder).mkdir()
+    sides = {"cup.obj": 3, "meshes/cup.obj": 4, "plate.stl": 5, "lid.stl": 6}
+    sides |= {"named.stl": 7, "urdf/packed.stl": 8}
+    for i, (name, side) in enumerate(sides.items()):
+        box = trimesh.creation.box(extents=(side / 100, 0.04, 0.03 + i / 1000))
+        box.export(tmp_path / name)
+    body = "<body><geom type='mesh' mesh='m'/></body>"
+    mesh = "<asset><mesh name='m' file='{}'/></asset>".format
+    (tmp_path / "a.xml").write_text(model(body, mesh("meshes/cup.obj")))
+    there = f"<compiler meshdir='meshes'/>{mesh('cup.obj')}"
+    (tmp_path / "b.xml").write_text(
+        model(f"<!-- file='plate.stl' -->{BOX}{body}", there)
+    )
+    (tmp_path / "c.xml").write_text(model(body, mesh("named.stl")))
+    urdf = LINK.format("").replace("p/seen/m.stl", f"{tmp_path.name}/lid.stl")
+    (tmp_path / "d.urdf").write_text(urdf)
+    assert [path.name for path in objects_in(tmp_path)] == [
+        "a.xml", "b.xml", "c.xml", "cup.obj", "d.urdf", "plate.stl",
+    ]  # fmt: skip

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import trimesh
 
 from meta.recording.replay import verify
 from meta.recording.trajectory import load_recording, record
@@ -169,3 +170,37 @@ def test_a_folder_is_evaluated_and_the_misfit_is_named_before_it_is_cut(
     assert said.count("\n") == 1
     assert main(["record", "shipped:insert", *only]) == 2
     assert "'insert' takes no object of your own; " in capsys.readouterr().err
+
+
+def test_one_object_in_several_files_counts_once(tmp_path: Path) -> None:
+    box = trimesh.creation.box(extents=(0.05, 0.04, 0.03))
+    other = trimesh.creation.box(extents=(0.05, 0.04, 0.031))
+    for part in ("train", "unseen"):
+        (tmp_path / part).mkdir()
+    for name in ("a.obj", "b.stl", "c.ply"):
+        box.export(tmp_path / "train" / name)
+    text = (tmp_path / "train" / "a.obj").read_text()
+    (tmp_path / "train" / "d.obj").write_text(f"# saved again\n{text}")
+    other.export(tmp_path / "train" / "e.stl")
+    objects = load_objects(tmp_path / "train")
+    assert sorted(s.name[:5] for s in objects.all) == ["a.obj", "e.stl"]
+    box.apply_translation((0, 0, 1))
+    box.export(tmp_path / "unseen" / "z.stl")
+    with pytest.raises(ValueError, match=r"the same as a\.obj#\w+ and z\.stl#\w+"):
+        load_objects(tmp_path)
+
+
+def test_what_stands_or_weighs_otherwise_is_another_object(tmp_path: Path) -> None:
+    """A tee on its foot and on its head, one that is mirrored, and a heavy foot."""
+    foot, post = "size='.03 .03 .01'", "size='.01 .02 .03'"
+    for name, place, density in (
+        ("foot", ".01 0 .04", 1000),
+        ("head", ".01 0 -.04", 1000),
+        ("mirrored", "-.01 0 .04", 1000),
+        ("heavy", ".01 0 .04", 1100),
+    ):
+        (tmp_path / f"{name}.xml").write_text(
+            f"<mujoco><worldbody><body><geom type='box' {foot}/><geom type='box' "
+            f"{post} pos='{place}' density='{density}'/></body></worldbody></mujoco>"
+        )
+    assert len(load_objects(tmp_path).all) == 4
