@@ -32,8 +32,9 @@ SECONDS = 900
 LOSS = 0.05
 """Share of the volume that parts may add to an object without a warning."""
 _GIB = 8
+_NEEDLE = 1e-4  # of the longest side; finer detail is left out of the parts
 _CONCAVITY = 0.05  # CoACD's own default
-_FORMAT = "2"  # to be counted up when the same surface is cut another way
+_FORMAT = "3"  # to be counted up when the same surface is cut another way
 
 
 def convex_parts(
@@ -86,7 +87,10 @@ def cut(vertices: NDArray[Any], faces: NDArray[Any]) -> Arrays:
     coacd.set_log_level("error")
     # else CoACD makes it a manifold of voxels, which is slow and fills hollows
     with contextlib.suppress(RefusedError):
-        vertices, faces = surface_of(manifold_of(Surface(vertices, faces)))
+        body = manifold_of(Surface(vertices, faces))
+        # a union leaves needles, at which CoACD aborts
+        body = body.simplify(_NEEDLE * float(np.ptp(vertices, axis=0).max()))
+        vertices, faces = surface_of(body)
     found = coacd.run_coacd(
         coacd.Mesh(vertices, faces), threshold=_CONCAVITY, max_convex_hull=MAX_PARTS
     )
