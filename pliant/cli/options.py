@@ -96,8 +96,6 @@ def check_can_be_written(path: Path | None, suffix: str = "") -> None:
     """
     if path is None:
         return
-    if suffix and path.suffix != suffix:
-        raise ValueError(f"{path}: the name of this file must end in {suffix}")
     code = 0
     if path.is_dir():
         code = errno.EISDIR
@@ -110,6 +108,8 @@ def check_can_be_written(path: Path | None, suffix: str = "") -> None:
     from meta.machine.files import check_replaceable
 
     check_replaceable(path)
+    if suffix and path.suffix != suffix:
+        raise ValueError(f"{path}: the name of this file must end in {suffix}")
 
 
 def numbers(text: str, option: str) -> tuple[int, ...]:
