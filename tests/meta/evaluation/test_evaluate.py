@@ -528,7 +528,6 @@ def test_return_success_and_their_middle_half_are_told_apart() -> None:
         ({"split": "heldout"}, "splits: train, held-out"),
         ({"dr": [tiny("maml")]}, "not as the dr baseline"),
         ({"oracle": [tiny("dr")]}, "not as the oracle baseline"),
-        ({"dr": []}, "at least one policy"),
         ({"policies": []}, "at least one policy"),
         ({"policies": [tiny("maml"), tiny("dr")]}, "of one method, got dr, maml"),
     ],
