@@ -209,7 +209,7 @@ def test_the_oracle_pulls_the_lever_that_pays(tmp_path: Any) -> None:
     for _ in range(15):
         trainer.step()
     save_checkpoint(tmp_path / "oracle.safetensors", trainer)
-    trained = load_trained(str(tmp_path / "oracle.safetensors"))
+    trained = load_trained(str(tmp_path / "oracle.safetensors"), named=[Bandit.name])
     env = make_env(Bandit(), worlds=6, oracle=True)
     env.assign(env.family.sample("held-out", 1, 6))
     measured = trained.begin(6).measure(env)

@@ -212,7 +212,7 @@ def test_objects_are_drawn_on_a_sheet(
         (["objects", "--object", "gone.stl"], "gone.stl: no such file"),
         (
             ["evaluate", "shipped:strike", "--change", "--object", "a.stl"],
-            "--change is for the family's own tasks: leave --object",
+            "--change is for the family's own tasks: leave out --object",
         ),
         (
             ["record", "shipped:strike", "--object", "gone.stl"],
