@@ -126,7 +126,7 @@ def test_a_policy_is_trained_evaluated_and_recorded(tmp_path: Path) -> None:
     )
     assert (trained.iteration, trained.cfg.learner.rate) == (1, 0.01)
     result = pliant.evaluate(
-        trained, tasks=2, episodes=(0, 1), beside=[trained], threads=1
+        trained, tasks=2, episodes=(0,), beside=[trained], threads=1
     )
     assert result.policies["dr"][0]["source"] == str(tmp_path)
     recording = pliant.record(trained, seed=3)
