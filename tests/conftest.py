@@ -20,7 +20,7 @@ def few_tuning_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """What is cut into convex parts is kept apart from the user's own cache."""
+    """Keep what is cut into convex parts apart from the user's own cache."""
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PLIANT_CACHE", str(folder))

@@ -312,7 +312,7 @@ HEAVY = (
     (pliant.views.task_sheet, "draw_tasks"),
     (pliant.views.viewer, "show"),
 )
-"""What takes long or opens a window, as commands find it."""
+"""Work that takes long or opens a window, as commands find it."""
 
 
 # -- the property ----------------------------------------------------------------------

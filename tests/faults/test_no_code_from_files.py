@@ -24,7 +24,7 @@ SHIPPED = "shipped:cheetah-direction"
 
 @pytest.fixture
 def trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """What is there once `spy`, of the working directory, has been imported."""
+    """Return the file that `spy`, of the working directory, leaves when imported."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
     text = "from pathlib import Path; Path('trace').write_text('')\n"

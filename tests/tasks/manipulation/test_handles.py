@@ -1,4 +1,4 @@
-"""What families say they can handle: checked first, and true in random episodes."""
+"""Objects that families say they can handle: checked first, never inside the arm."""
 
 import math
 from pathlib import Path
