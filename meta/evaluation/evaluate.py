@@ -1,7 +1,7 @@
 """The evaluation of a policy beside its baselines, on the same tasks.
 
 Random, DR, DR fine-tuned with the same episodes, PPO from scratch with them and the
-oracle are always there; other methods that adapt, rivals, where they are given.
+oracle are always there; other methods, rivals, where they are given.
 
 For each task and each k, the unadapted policy collects k episodes by sampling its
 actions, adapts once on all of them, and is then measured on a fixed number of other
@@ -31,6 +31,7 @@ from meta.evaluation.results import (
     Evaluation,
     Level,
     Point,
+    levels,
 )
 from meta.evaluation.statistics import (
     Estimate,
@@ -46,16 +47,15 @@ from meta.evaluation.statistics import (
     value_of_knowing,
 )
 from meta.machine.devices import simulator_threads
-from meta.registry import CEILING, FLOOR
+from meta.registry import CEILING
 from meta.training.trained import Trained
 from tasks.contract import TaskFamily
 from tasks.parameters import current_split
 from tasks.registry import find_family
 from tasks.task import Task
 
-POLICY, LEVELS = "policy", ("random", FLOOR, CEILING)
-"""Key of the method under evaluation, and keys of the references, which do not adapt
-and are measured once."""
+POLICY = "policy"
+"""Key of the method under evaluation."""
 _UNDEFINED = Estimate(value=math.nan, low=math.nan, high=math.nan)
 
 
@@ -63,7 +63,7 @@ def evaluate(
     policies: Sequence[Trained],
     cfg: EvaluationCfg,
     *,
-    dr: Sequence[Trained],
+    floor: Sequence[Trained],
     oracle: Sequence[Trained],
     rivals: Sequence[Trained] = (),
     progress: Callable[[int, int], None] | None = None,
@@ -73,10 +73,10 @@ def evaluate(
     Args:
         policies: one per training seed.
         cfg: tasks, episodes and random numbers.
-        dr: the robust baseline, one per training seed; fine-tuned too. Without any, the
-            unadapted policies are fine-tuned.
-        oracle: the ceiling, one per training seed; without DR or it, no shares of the
-            gap between them are given.
+        floor: the robust baseline, one per training seed; fine-tuned too. Without any,
+            the unadapted policies are fine-tuned.
+        oracle: the ceiling, one per training seed; without floor or ceiling, no shares
+            of the gap between them are given.
         rivals: other methods, one per method and training seed.
         progress: told how many policies are measured, and of how many; those tried to
             tune the baselines count too.
@@ -85,15 +85,15 @@ def evaluate(
         ValueError: for policies of different families or of the wrong method, or an
             unknown split.
     """
-    check_policies(policies, dr, oracle, rivals)
+    check_policies(policies, floor, oracle, rivals)
     family = find_family(policies[0].cfg.family, objects=cfg.objects)
     drawn = family.sample(cfg.split, cfg.seed, cfg.tasks)
     bench = Bench(drawn, cfg)
     most = max(cfg.episodes)
-    base = tunable(dr, policies)[1]
+    base = tunable(floor, policies)[1]
     made = 2 * len(base) + TRIALS if most and base else 0
-    done = Steps(len((*policies, *dr, *oracle, *rivals)) + made + 1, progress)
-    groups = _methods(policies, dr, oracle, rivals, most, cfg.device, done)
+    done = Steps(len((*policies, *floor, *oracle, *rivals)) + made + 1, progress)
+    groups = _methods(policies, floor, oracle, rivals, most, cfg.device, done)
     found, ledgers = _measured(bench, groups, cfg.episodes, done)
     return Evaluation(
         family=family.name,
@@ -123,18 +123,18 @@ def _estimates(
     rng = np.random.default_rng(seed)
     curves = _curves(found, sorted(episodes), rng)
     last = {name: m[max(m)].returns for name, m in found.items()}
-    levels = last | {UNADAPTED: found[POLICY][0].returns}
+    shown = last | {UNADAPTED: found[POLICY][0].returns}
     return {
         "curve": curves.pop(POLICY),
         "rivals": curves,
-        "baselines": {n: _level(found[n][0], rng) for n in LEVELS if n in found},
+        "baselines": {n: _level(found[n][0], rng) for n in levels(found) if n in found},
         "improvement": _improvement(last, rng),
         "profiles": _profiles(last),
         "admission": _admission(last, rng),
         "grid": by_object(
             tasks,
             [family.coordinates(task) for task in tasks],
-            {n: levels[n] for n in BY_OBJECT if n in levels},
+            {n: shown[n] for n in BY_OBJECT if n in shown},
             rng,
         ),
     }
@@ -145,19 +145,20 @@ def _curves(
     episodes: Sequence[int],
     rng: np.random.Generator,
 ) -> dict[str, Curve]:
-    levels = {name: found[name][0] for name in LEVELS if name in found}
-    gap = _has_gap({name: level.returns for name, level in levels.items()})
+    ends = {name: found[name][0] for name in levels(found) if name in found}
+    gap = _has_gap({name: level.returns for name, level in ends.items()})
     return {
-        name: tuple(_point(k, at, levels if gap else {}, rng) for k in episodes)
+        name: tuple(_point(k, at, ends if gap else {}, rng) for k in episodes)
         for name, at in found.items()
-        if name not in LEVELS
+        if name not in ends
     }
 
 
 def _admission(last: Mapping[str, Scores], rng: np.random.Generator) -> Estimate:
-    if not all(name in last for name in LEVELS):
+    names = levels(last)
+    if not all(name in last for name in names):
         return _UNDEFINED
-    return estimate([last[n] for n in reversed(LEVELS)], value_of_knowing, rng)
+    return estimate([last[n] for n in reversed(names)], value_of_knowing, rng)
 
 
 def _improvement(
@@ -186,7 +187,7 @@ def _measured(
     found: dict[str, dict[int, Measured]] = {}
     with simulator_threads():
         for name, group in groups.items():
-            ks = (0,) if name in LEVELS else adapting
+            ks = (0,) if name in levels(groups) else adapting
             curves = done.after(bench.curve(p, ks, ledgers[name]) for p in group)
             found[name] = stack(list(curves))
         found["random"] = stack([[bench.random(ledgers["random"])]])
@@ -196,7 +197,7 @@ def _measured(
 
 def _methods(
     policies: Sequence[Trained],
-    dr: Sequence[Trained],
+    floor: Sequence[Trained],
     oracle: Sequence[Trained],
     rivals: Sequence[Trained],
     episodes: int,
@@ -204,8 +205,9 @@ def _methods(
     done: Steps,
 ) -> Mapping[str, Sequence[Trained]]:
     """Everything that is measured, by method."""
-    groups: dict[str, list[Trained]] = {POLICY: list(policies), FLOOR: list(dr)}
-    name, base = tunable(dr, policies)
+    groups: dict[str, list[Trained]] = {POLICY: list(policies)}
+    groups |= {t.cfg.method: list(floor) for t in floor[:1]}
+    name, base = tunable(floor, policies)
     if episodes and base:
         groups[name], groups["scratch"] = tuned(base, episodes, device, done)
     for trained in rivals:
@@ -216,17 +218,18 @@ def _methods(
 
 def _has_gap(last: Mapping[str, Scores]) -> bool:
     """Return whether knowing the task is worth enough to give shares of it."""
-    if not all(name in last for name in LEVELS):
+    names = levels(last)
+    if not all(name in last for name in names):
         return False
-    known, robust, chance = (last[name].T for name in reversed(LEVELS))
+    known, robust, chance = (last[name].T for name in reversed(names))
     return bool(value_of_knowing(known, robust, chance) >= MIN_GAP)
 
 
 def _profiles(last: Mapping[str, Scores]) -> dict[str, list[float]]:
-    """Performance profiles of scores that are 0 at DR's mean and 1 at the oracle's."""
+    """Performance profiles of scores that are 0 at the floor and 1 at the ceiling."""
     if not _has_gap(last):
         return {}
-    floor, ceiling = last[FLOOR].mean(), last[CEILING].mean()
+    _, floor, ceiling = (last[name].mean() for name in levels(last))
     at = np.array([THRESHOLDS]) * (ceiling - floor) + floor
     return {n: performance_profile(x, at).tolist() for n, x in last.items()}
 
@@ -250,7 +253,7 @@ def _point(
     Args:
         k: the number of episodes.
         curves: the method's scores, by number of episodes.
-        gap: the scores of DR and oracle; empty if there is no gap to share.
+        gap: the scores of the references; empty if there is no gap to share.
         rng: draws the resamples.
     """
     at, start = curves[k], curves[0]
@@ -275,5 +278,5 @@ def _share(
 ) -> Estimate:
     if not gap:
         return _UNDEFINED
-    ends = [gap[FLOOR].returns, gap[CEILING].returns]
+    _, *ends = (gap[name].returns for name in levels(gap))
     return estimate([at.returns, *ends], share_of_gap, rng)

@@ -29,13 +29,14 @@ def tunable(
     Those that observe the hidden parameters, or that adapt by a memory, are not.
     """
     if dr:
-        return "dr-finetune", list(dr)
+        return f"{dr[0].cfg.method}-finetune", list(dr)
     plain: list[Trained] = []
     for trained in policies:
         own = trained.learner
         if isinstance(own, Maml) and not trained.cfg.told:
             cfg = replace(own.cfg, inner_steps=0, learned_advantage=False)
-            plain.append(replace(trained, learner=Maml(cfg, own.policy)))
+            learner = Maml(cfg, own.policy, window=own.window)
+            plain.append(replace(trained, learner=learner))
     return "finetune", plain
 
 

@@ -31,11 +31,12 @@ class RmaCfg:
                 f"most {MAX_EPOCHS:,}) and 0 < teacher_share < 1, got {self.latent}, "
                 f"{self.regression_epochs}, {self.teacher_share}"
             )
-        if self.teacher.inner_steps or self.teacher.learned_advantage:
+        teacher = self.teacher
+        if teacher.inner_steps or teacher.learned_advantage or teacher.window:
             raise ValueError(
-                "a teacher does not adapt: need 0 inner steps and no learned "
-                f"advantage, got {self.teacher.inner_steps} and "
-                f"{self.teacher.learned_advantage}"
+                "a teacher knows its task, and neither adapts nor remembers: need 0 "
+                "inner steps, no learned advantage and no window, got "
+                f"{teacher.inner_steps}, {teacher.learned_advantage}, {teacher.window}"
             )
 
     @property

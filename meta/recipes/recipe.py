@@ -6,6 +6,9 @@ from dataclasses import dataclass, field, replace
 from meta.learners.maml_cfg import MamlCfg
 from meta.learners.rma_cfg import RmaCfg
 
+WINDOW = 4
+"""Steps that DR with memory reads."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
@@ -41,6 +44,11 @@ def plain(recipe: Recipe) -> MamlCfg:
 def robust(recipe: Recipe) -> MamlCfg:
     """Return the settings of PPO over all tasks."""
     return replace(_unadapting(recipe), adapt_episodes=())
+
+
+def remembering(recipe: Recipe) -> MamlCfg:
+    """Return the settings of PPO over all tasks that remembers its episode."""
+    return replace(robust(recipe), window=WINDOW)
 
 
 def rma(recipe: Recipe) -> RmaCfg:

@@ -145,7 +145,7 @@ def evaluated(policies: Sequence[Trained], **settings: Any) -> Evaluation:
 
 def measured(*policies: Trained, **changes: object) -> Evaluation:
     settings = {
-        "dr": [planted(0.0, "dr")],
+        "floor": [planted(0.0, "dr")],
         "oracle": [planted(1.0, "oracle")],
         "split": "held-out",
         "tasks": 300,
@@ -328,7 +328,7 @@ def tiny(method: str, seed: int = 0, family: str = FAMILY) -> Trained:
 def run(family: str = FAMILY, **changes: object) -> Evaluation:
     policies = changes.pop("policies", [tiny("maml", s, family) for s in (0, 1)])
     settings = {
-        "dr": [tiny("dr", 0, family)],
+        "floor": [tiny("dr", 0, family)],
         "oracle": [tiny("oracle", 0, family)],
         "split": "held-out",
         "tasks": 3,
@@ -378,7 +378,7 @@ def test_others_can_compute_every_statistic_from_the_raw_scores() -> None:
     result = measured(
         planted(0.3),
         replace(planted(0.6), cfg=replace(planted(0.6).cfg, seed=1)),
-        dr=[planted(0.2, "dr")],
+        floor=[planted(0.2, "dr")],
         oracle=[planted(1.0, "oracle")],
         tasks=12,
         episodes=(0, 3),
@@ -471,7 +471,7 @@ def test_table_plot_and_report_show_the_baselines(tmp_path: Path) -> None:
 def test_no_share_of_a_gap_is_given_where_there_is_none(
     tmp_path: Path, oracle: float, below: bool
 ) -> None:
-    ends = {"dr": [planted(0.99, "dr")], "oracle": [planted(oracle, "oracle")]}
+    ends = {"floor": [planted(0.99, "dr")], "oracle": [planted(oracle, "oracle")]}
     result = measured(planted(0.5), **ends, tasks=20, episodes=(0, 1))
     assert not result.has_gap
     assert not result.profiles
@@ -496,7 +496,7 @@ def test_methods_trained_on_unlike_env_steps_are_not_compared_in_silence() -> No
     for other, said in ((long, False), (short, True)):
         mine = replace(planted(0.5), env_steps=40_000_000)
         dr = replace(other, cfg=replace(other.cfg, method="dr"))
-        result = measured(mine, dr=[dr], oracle=[long], episodes=(0, 1))
+        result = measured(mine, floor=[dr], oracle=[long], episodes=(0, 1))
         console = Console(width=150, record=True)
         print_table(result, console)
         text = console.export_text()
@@ -526,7 +526,7 @@ def test_return_success_and_their_middle_half_are_told_apart() -> None:
         ({"seed": -1}, "seed must be >= 0, got -1"),
         ({"split": "unseen"}, "has no split 'unseen'"),
         ({"split": "heldout"}, "splits: train, held-out"),
-        ({"dr": [tiny("maml")]}, "not as the dr baseline"),
+        ({"floor": [tiny("maml")]}, "not as the dr-memory or dr baseline"),
         ({"oracle": [tiny("dr")]}, "not as the oracle baseline"),
         ({"policies": []}, "at least one policy"),
         ({"policies": [tiny("maml"), tiny("dr")]}, "of one method, got dr, maml"),
@@ -542,4 +542,4 @@ def test_baselines_of_another_family_are_refused(which: str) -> None:
     other = replace(tiny(which), cfg=make_config("reach-rotated", which))
     words = "different families: cheetah-direction, reach-rotated"
     with pytest.raises(ValueError, match=words):
-        run(**{which: [other]})
+        run(**{{"dr": "floor"}.get(which, which): [other]})
