@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from tasks.parameters import SPLITS, Parameter, current_split
+from tasks.parameters import SPLITS, Choice, Parameter, current_split
 from tasks.task import Task, parse_task, sample_task
 
 # a child that is forked has none of its parent's threads, and would wait for them
@@ -44,6 +44,9 @@ class TaskFamily(ABC):
     splits: ClassVar[tuple[str, ...]] = SPLITS[:4]
     max_worlds: ClassVar[int] = 1000
     """Worlds that are measured at once."""
+    scenery: ClassVar[tuple[str, ...]] = ()
+    """Hidden parameters that differ and do not matter: on held-out tasks an oracle that
+    is told a lie about one of them loses next to nothing; see `pliant lie`."""
     bound: ClassVar[float] = 1e6
     """Observations and rewards beyond, of either sign, are faults, as NaN is."""
 
@@ -83,6 +86,17 @@ class TaskFamily(ABC):
             )
             for p in self.parameters
         }
+
+    def object_of(self, task: Task) -> str:
+        """Return the name of what a task is about, and may share with other tasks.
+
+        An object, a shape or a mechanism: what the split `unseen` has others of. Empty
+        if the family has no such split.
+        """
+        if "unseen" not in self.splits:
+            return ""
+        kinds = [p for p in self.parameters if isinstance(p, Choice) and p.unseen]
+        return ", ".join(str(task.parameters[p.name]) for p in kinds)
 
     def coordinates(self, task: Task) -> Mapping[str, float]:
         """Return where a task lies on the axes that results are reported along.

@@ -10,9 +10,9 @@ cover 95 % cover 60 %. So tasks are resampled, the same for all methods (compari
 paired), and each resample shifts a method as a whole by what its few seeds leave open
 about its mean: Student's t times the standard error of the seeds' means.
 
-Where several tasks are about one object, objects are resampled with all their tasks, for
-it is objects that a claim about unseen ones is drawn from. Few of them give Student's t
-here, too, which the bootstrap alone falls short of.
+Where several tasks are about one object, objects are resampled with all their tasks: a
+claim about other objects rests on as many draws as there are objects. Few of them give
+Student's t here, too, which the bootstrap alone falls short of.
 """
 
 import math
@@ -201,6 +201,15 @@ def value_of_knowing(
     """(ceiling - floor) / (ceiling - chance): how much it matters to know the task."""
     top = mean(ceiling)
     return _share(top - mean(floor), top - mean(chance))
+
+
+def share_lost(
+    loss: Float[np.ndarray, "*batch task seed"],
+    ceiling: Float[np.ndarray, "*batch task seed"],
+    chance: Float[np.ndarray, "*batch task other"],
+) -> Float[np.ndarray, "*batch"]:
+    """Return loss / (ceiling - chance) of the means: a loss from the ceiling."""
+    return _share(mean(loss), mean(ceiling) - mean(chance))
 
 
 def share_of_gap(
