@@ -68,8 +68,8 @@ class Guess(ExternalFamily):
     scenery: ClassVar[tuple[str, ...]] = ("idle",)
     parameters = (
         Scalar(name="idle", unit="1", low=-1.0, high=1.0),
-        Scalar(name="number", unit="1", low=-1.0, high=1.0),
         Choice(name="side", options=("left", "right")),
+        Scalar(name="number", unit="1", low=-1.0, high=1.0),
         Scalar(name="fixed", unit="1", low=1.0, high=1.0),
     )
 
@@ -99,8 +99,8 @@ class Knowing(Maml):
 
     def act(self, theta: Theta, adaptation: Params) -> Act:
         def plain(obs: Tensor) -> Gaussian:
-            # observation, idle, number, left, right, fixed
-            guess = torch.stack([obs[:, 2] + self.error, obs[:, 4] - obs[:, 3]], -1)
+            # observation, idle, left, right, number, fixed
+            guess = torch.stack([obs[:, 4] + self.error, obs[:, 3] - obs[:, 2]], -1)
             return Gaussian(guess, torch.zeros_like(guess))
 
         if self.kind == "plain":
@@ -184,8 +184,8 @@ def test_what_a_memory_is_shown_is_the_lie_as_well() -> None:
     assert isinstance(learner, Knowing)
     for step in learner.watched:
         assert torch.equal(step.obs[:, 1:], step.next_obs[:, 1:])
-    seen = [step.obs[::2, 2].tolist() for step in learner.watched]
-    truth, _, lied, *_ = seen
+    seen = [step.obs[::2, 4].tolist() for step in learner.watched]
+    truth, _, _, lied = seen
     assert truth[0] not in lied[:1]
     assert set(lied) <= set(truth)
 
@@ -229,9 +229,9 @@ def test_json_holds_everything() -> None:
     kept = json.loads(told.to_json())
     assert kept["family"] == Guess.name
     assert kept["oracle"]["value"] == told.oracle.value
-    assert [x["parameter"] for x in kept["lies"]] == ["idle", "number", "side", "fixed"]
+    assert [x["parameter"] for x in kept["lies"]] == ["idle", "side", "number", "fixed"]
     assert [x["matters"] for x in kept["lies"]] == [False, True, True, False]
-    assert kept["lies"][1]["loss"]["low"] == told.lies[1].loss.low
+    assert kept["lies"][2]["loss"]["low"] == told.lies[2].loss.low
     assert np.array(kept["scores"]["number"]).shape == (1, 4)
     assert kept["policies"]["oracle"][0]["source"] == "knowing, but for 0.0"
     assert kept["task_hashes"] == list(told.task_hashes)
