@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from tasks.parameters import SPLITS, Choice, Parameter, current_split
+from tasks.parameters import SPLITS, Choice, Parameter, all_splits, current_split
 from tasks.task import Task, parse_task, sample_task
 
 # a child that is forked has none of its parent's threads, and would wait for them
@@ -65,10 +65,11 @@ class TaskFamily(ABC):
             ValueError: for a split the family does not have, or a negative seed.
         """
         split = current_split(split)
-        if split not in map(current_split, self.splits):
+        known = all_splits(self.splits, self.parameters)
+        if split not in map(current_split, known):
             raise ValueError(
                 f"family {self.name!r} has no split {split!r}; "
-                f"splits: {', '.join(self.splits)}"
+                f"splits: {', '.join(known)}"
             )
         seeds = np.random.SeedSequence([seed]).generate_state(count, np.uint64)
         return [sample_task(self.name, self.parameters, split, int(s)) for s in seeds]
