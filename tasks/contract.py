@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from tasks.parameters import SPLITS, Parameter, current_split
+from tasks.parameters import SPLITS, Choice, Parameter, all_splits, current_split
 from tasks.task import Task, parse_task, sample_task
 
 # a child that is forked has none of its parent's threads, and would wait for them
@@ -44,6 +44,9 @@ class TaskFamily(ABC):
     splits: ClassVar[tuple[str, ...]] = SPLITS[:4]
     max_worlds: ClassVar[int] = 1000
     """Worlds that are measured at once."""
+    scenery: ClassVar[tuple[str, ...]] = ()
+    """Hidden parameters that differ and do not matter: on held-out tasks an oracle that
+    is told a lie about one of them loses next to nothing; see `pliant lie`."""
     bound: ClassVar[float] = 1e6
     """Observations and rewards beyond, of either sign, are faults, as NaN is."""
 
@@ -62,10 +65,11 @@ class TaskFamily(ABC):
             ValueError: for a split the family does not have, or a negative seed.
         """
         split = current_split(split)
-        if split not in map(current_split, self.splits):
+        known = all_splits(self.splits, self.parameters)
+        if split not in map(current_split, known):
             raise ValueError(
                 f"family {self.name!r} has no split {split!r}; "
-                f"splits: {', '.join(self.splits)}"
+                f"splits: {', '.join(known)}"
             )
         seeds = np.random.SeedSequence([seed]).generate_state(count, np.uint64)
         return [sample_task(self.name, self.parameters, split, int(s)) for s in seeds]
@@ -83,6 +87,17 @@ class TaskFamily(ABC):
             )
             for p in self.parameters
         }
+
+    def object_of(self, task: Task) -> str:
+        """Return the name of what a task is about, and may share with other tasks.
+
+        An object, a shape or a mechanism: what the split `unseen` has others of. Empty
+        if the family has no such split.
+        """
+        if "unseen" not in self.splits:
+            return ""
+        kinds = [p for p in self.parameters if isinstance(p, Choice) and p.unseen]
+        return ", ".join(str(task.parameters[p.name]) for p in kinds)
 
     def coordinates(self, task: Task) -> Mapping[str, float]:
         """Return where a task lies on the axes that results are reported along.

@@ -1,7 +1,7 @@
 """Parameters of a task distribution: names, units, and where each split draws from."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -12,7 +12,9 @@ from torch import Tensor
 
 SPLITS = ("train", "held-out", "interpolation", "extrapolation", "unseen")
 """`held-out` draws new tasks from the training ranges, which the next two leave; and
-`unseen` draws the shapes, mechanisms or outlines that training never shows."""
+`unseen` draws the shapes or mechanisms that training never shows. `extrapolation:NAME`
+leaves the training range of one parameter, and no other's."""
+_JOINT = "extrapolation"
 _FORMER = {"unseen-shapes": "unseen"}
 
 Value = float | str
@@ -22,6 +24,12 @@ Interval = tuple[float, float]
 def current_split(name: str) -> str:
     """Return a split's name, also of one that is given by its former name."""
     return _FORMER.get(name, name)
+
+
+def split_parts(name: str) -> tuple[str, str]:
+    """Return a split, and the one parameter whose range it leaves; empty for all."""
+    split, _, alone = current_split(name).partition(":")
+    return split, alone
 
 
 @runtime_checkable
@@ -242,3 +250,26 @@ class Choice:
         if self.traits is not None:
             rows = torch.tensor([self.traits[name] for name in self.all])
         return rows.to(numbers.device)[numbers.long()]
+
+
+def all_splits(
+    splits: Sequence[str], parameters: Sequence[Parameter]
+) -> tuple[str, ...]:
+    """Return a family's splits, with those that leave the range of one parameter.
+
+    Args:
+        splits: that the family states.
+        parameters: of the family.
+    """
+    if _JOINT not in splits:
+        return tuple(splits)
+    leaving = [p.name for p in parameters if _extrapolates(p)]
+    return (*splits, *(f"{_JOINT}:{name}" for name in leaving))
+
+
+def _extrapolates(parameter: Parameter) -> bool:
+    match parameter:
+        case Scalar(beyond=beyond) | Scaled(of=Scalar(beyond=beyond)):
+            return bool(beyond)
+        case _:
+            return False

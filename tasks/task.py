@@ -9,7 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from tasks.parameters import SPLITS, Parameter, Value, current_split
+from tasks.parameters import (
+    SPLITS,
+    Parameter,
+    Value,
+    all_splits,
+    current_split,
+    split_parts,
+)
 from tasks.strict_json import BROKEN, parse_json
 
 
@@ -42,13 +49,17 @@ def sample_task(
         ValueError: for an unknown split.
     """
     split = current_split(split)
-    if split not in SPLITS:
-        raise ValueError(f"unknown split {split!r}; splits: {', '.join(SPLITS)}")
+    _check_split(split, parameters)
+    base, alone = split_parts(split)
     # the family and split are part of the entropy: no two splits share a stream
-    rng = np.random.default_rng(
-        [zlib.crc32(family.encode()), SPLITS.index(split), seed]
-    )
-    drawn = {p.name: p.sample(split, rng) for p in parameters}
+    entropy = [zlib.crc32(family.encode()), SPLITS.index(base), seed]
+    if alone:
+        entropy.append(zlib.crc32(alone.encode()))
+    rng = np.random.default_rng(entropy)
+    drawn = {
+        p.name: p.sample(base if alone in ("", p.name) else "held-out", rng)
+        for p in parameters
+    }
     return Task(family=family, split=split, seed=seed, parameters=drawn)
 
 
@@ -89,10 +100,15 @@ def parse_task(text: str, family: str, parameters: Sequence[Parameter]) -> Task:
             f"a task of {family!r} has the parameters {', '.join(names)}; "
             f"got {', '.join(task.parameters) or 'none'}"
         )
-    if task.split not in SPLITS:
-        raise ValueError(f"unknown split {task.split!r}; splits: {', '.join(SPLITS)}")
+    _check_split(task.split, parameters)
     checked = {p.name: p.check(task.parameters[p.name]) for p in parameters}
     return replace(task, parameters=checked)
+
+
+def _check_split(split: str, parameters: Sequence[Parameter]) -> None:
+    known = all_splits(SPLITS, parameters)
+    if split not in known:
+        raise ValueError(f"unknown split {split!r}; splits: {', '.join(known)}")
 
 
 def _value(name: str, value: object) -> Value:

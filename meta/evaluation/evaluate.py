@@ -11,6 +11,7 @@ methods and all k are measured from the same initial states.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ from meta.evaluation.results import (
     levels,
 )
 from meta.evaluation.statistics import (
+    Clusters,
     Estimate,
     Scores,
     bounded,
@@ -108,6 +110,7 @@ def evaluate(
         task_hashes=[task.hash for task in drawn],
         object=cfg.own and cfg.own.name,
         foreign=tuple(cfg.own.by_name) if cfg.own else (),
+        objects=len({*map(family.object_of, drawn)} - {""}),
         **_estimates(found, cfg.episodes, family, drawn, cfg.seed),
     )
 
@@ -121,21 +124,25 @@ def _estimates(
 ) -> dict[str, Any]:
     """Return the fields of an evaluation that are estimated from the scores."""
     rng = np.random.default_rng(seed)
-    curves = _curves(found, sorted(episodes), rng)
+    labels = [family.object_of(task) for task in tasks]
+    curves = _curves(found, sorted(episodes), rng, labels)
     last = {name: m[max(m)].returns for name, m in found.items()}
     shown = last | {UNADAPTED: found[POLICY][0].returns}
     return {
         "curve": curves.pop(POLICY),
         "rivals": curves,
-        "baselines": {n: _level(found[n][0], rng) for n in levels(found) if n in found},
-        "improvement": _improvement(last, rng),
+        "baselines": {
+            n: _level(found[n][0], rng, labels) for n in levels(found) if n in found
+        },
+        "improvement": _improvement(last, rng, labels),
         "profiles": _profiles(last),
-        "admission": _admission(last, rng),
+        "admission": _admission(last, rng, labels),
         "grid": by_object(
             tasks,
             [family.coordinates(task) for task in tasks],
             {n: shown[n] for n in BY_OBJECT if n in shown},
             rng,
+            labels,
         ),
     }
 
@@ -144,31 +151,34 @@ def _curves(
     found: Mapping[str, Mapping[int, Measured]],
     episodes: Sequence[int],
     rng: np.random.Generator,
+    labels: Clusters,
 ) -> dict[str, Curve]:
     ends = {name: found[name][0] for name in levels(found) if name in found}
     gap = _has_gap({name: level.returns for name, level in ends.items()})
     return {
-        name: tuple(_point(k, at, ends if gap else {}, rng) for k in episodes)
+        name: tuple(_point(k, at, ends if gap else {}, rng, labels) for k in episodes)
         for name, at in found.items()
         if name not in ends
     }
 
 
-def _admission(last: Mapping[str, Scores], rng: np.random.Generator) -> Estimate:
+def _admission(
+    last: Mapping[str, Scores], rng: np.random.Generator, labels: Clusters
+) -> Estimate:
     names = levels(last)
     if not all(name in last for name in names):
         return _UNDEFINED
-    return estimate([last[n] for n in reversed(names)], value_of_knowing, rng)
+    methods = [last[n] for n in reversed(names)]
+    return estimate(methods, value_of_knowing, rng, clusters=labels)
 
 
 def _improvement(
-    last: Mapping[str, Scores], rng: np.random.Generator
+    last: Mapping[str, Scores], rng: np.random.Generator, labels: Clusters
 ) -> dict[str, Estimate]:
+    chance = probability_of_improvement
+    beats = partial(estimate, statistic=chance, rng=rng, clusters=labels)
     return {
-        name: bounded(
-            estimate([last[POLICY], other], probability_of_improvement, rng),
-            other.shape[1],
-        )
+        name: bounded(beats([last[POLICY], other]), other.shape[1])
         for name, other in last.items()
         if name != POLICY
     }
@@ -234,11 +244,14 @@ def _profiles(last: Mapping[str, Scores]) -> dict[str, list[float]]:
     return {n: performance_profile(x, at).tolist() for n, x in last.items()}
 
 
-def _level(m: Measured, rng: np.random.Generator) -> Level:
+def _level(
+    m: Measured, rng: np.random.Generator, labels: Clusters | None = None
+) -> Level:
+    reckon = partial(estimate, clusters=labels)
     return Level(
-        returns=estimate([m.returns], mean, rng),
-        success=bounded(estimate([m.success], mean, rng), m.success.shape[1]),
-        iqm=estimate([m.returns], iqm, rng.spawn(1)[0]),
+        returns=reckon([m.returns], mean, rng),
+        success=bounded(reckon([m.success], mean, rng), m.success.shape[1]),
+        iqm=reckon([m.returns], iqm, rng.spawn(1)[0]),
     )
 
 
@@ -247,6 +260,7 @@ def _point(
     curves: Mapping[int, Measured],
     gap: Mapping[str, Measured],
     rng: np.random.Generator,
+    labels: Clusters,
 ) -> Point:
     """Estimate a method's level after k episodes.
 
@@ -255,28 +269,33 @@ def _point(
         curves: the method's scores, by number of episodes.
         gap: the scores of the references; empty if there is no gap to share.
         rng: draws the resamples.
+        labels: what each task is about.
     """
     at, start = curves[k], curves[0]
     flat = np.sort(at.returns.ravel())
-    level = _level(at, rng)
+    level = _level(at, rng, labels)
+    harmed = harm(at.returns, start.returns)
     return Point(
         episodes=k,
         returns=level.returns,
         iqm=level.iqm,
         success=level.success,
-        normalised=_share(at, gap, rng),
+        normalised=_share(at, gap, rng, labels),
         worst_decile=float(flat[: max(1, len(flat) // 10)].mean()),
         harm_rate=bounded(
-            estimate([harm(at.returns, start.returns)], mean, rng.spawn(1)[0]),
+            estimate([harmed], mean, rng.spawn(1)[0], clusters=labels),
             at.returns.shape[1],
         ),
     )
 
 
 def _share(
-    at: Measured, gap: Mapping[str, Measured], rng: np.random.Generator
+    at: Measured,
+    gap: Mapping[str, Measured],
+    rng: np.random.Generator,
+    labels: Clusters,
 ) -> Estimate:
     if not gap:
         return _UNDEFINED
     _, *ends = (gap[name].returns for name in levels(gap))
-    return estimate([at.returns, *ends], share_of_gap, rng)
+    return estimate([at.returns, *ends], share_of_gap, rng, clusters=labels)

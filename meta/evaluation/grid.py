@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from meta.evaluation.results import Cell
-from meta.evaluation.statistics import Scores, estimate, mean
+from meta.evaluation.statistics import Clusters, Scores, estimate, mean
 from tasks.task import Task
 
 CELLS = 7
@@ -20,6 +20,7 @@ def by_object(
     coordinates: Sequence[Mapping[str, float]],
     scores: Mapping[str, Scores],
     rng: np.random.Generator,
+    labels: Clusters | None = None,
 ) -> tuple[Cell, ...]:
     """Mean returns over the tasks of each cell of the grid that has any.
 
@@ -28,7 +29,9 @@ def by_object(
         coordinates: of each task; tasks without all of `AXES` are left out.
         scores: of each method, on those tasks.
         rng: draws the resamples.
+        labels: what each task is about; those of one label are resampled together.
     """
+    labels = range(len(tasks)) if labels is None else labels
     members: defaultdict[tuple[int, ...], list[int]] = defaultdict(list)
     for i, at in enumerate(coordinates):
         if all(axis in at for axis in AXES):
@@ -44,7 +47,10 @@ def by_object(
                 objects=sorted({_object(tasks[i]) for i in mine}),
                 tasks=len(mine),
                 returns={
-                    n: estimate([s[:, mine]], mean, rng) for n, s in scores.items()
+                    name: estimate(
+                        [s[:, mine]], mean, rng, clusters=[labels[i] for i in mine]
+                    )
+                    for name, s in scores.items()
                 },
             )
         )

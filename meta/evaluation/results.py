@@ -109,6 +109,9 @@ class Evaluation:
     foreign: Sequence[str] = ()
     """Names of the objects that the tasks were drawn from, if none of the policies was
     trained on them: the oracle, which was trained on others, is then no ceiling."""
+    objects: int = 0
+    """Number of objects, shapes or mechanisms that the tasks are about, which intervals
+    resample with all their tasks; 0 where each task stands for itself."""
 
     @property
     def about(self) -> str:
@@ -144,6 +147,7 @@ class Evaluation:
                 "split": self.split,
                 "seed": self.seed,
                 "tasks": self.tasks,
+                "objects": self.objects,
                 "measure_episodes": self.measure_episodes,
                 "curve": [_point_json(p) for p in self.curve],
                 "rivals": {

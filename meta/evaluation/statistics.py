@@ -9,10 +9,14 @@ three seeds whose means differ by a third of the spread of the tasks, intervals 
 cover 95 % cover 60 %. So tasks are resampled, the same for all methods (comparisons are
 paired), and each resample shifts a method as a whole by what its few seeds leave open
 about its mean: Student's t times the standard error of the seeds' means.
+
+Where several tasks are about one object, objects are resampled with all their tasks: a
+claim about other objects rests on as many draws as there are objects. Few of them give
+Student's t here, too, which the bootstrap alone falls short of.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +25,8 @@ from numpy.typing import NDArray
 
 Scores = NDArray[np.float64]
 """Scores of one method, (seed, task)."""
+Clusters = Sequence[Hashable]
+"""A label for each task: what it shares with others, such as its object."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +64,7 @@ def estimate(
     statistic: Callable[..., NDArray[np.float64]],
     rng: np.random.Generator,
     *,
+    clusters: Clusters | None = None,
     resamples: int = 2000,
 ) -> Estimate:
     """A statistic of one or more methods on the same tasks, with its interval.
@@ -70,21 +77,31 @@ def estimate(
             and their number are each method's own.
         statistic: of one array (..., task, seed) per method, reduces the last two axes.
         rng: draws the resamples.
+        clusters: labels of the tasks; those of one label are drawn together. Each task
+            is drawn by itself if there are none, or if all have the same.
         resamples: number of bootstrap resamples.
 
     Raises:
-        ValueError: if the methods differ in their number of tasks.
+        ValueError: if the methods differ in their number of tasks, or there are more or
+            fewer labels than tasks.
     """
     counts = {scores.shape[1] for scores in methods}
     if len(counts) != 1:
         raise ValueError(f"methods were scored on {sorted(counts)} tasks, not the same")
     tasks = counts.pop()
-    chosen = rng.integers(tasks, size=(resamples, tasks))
-    drawn = []
-    for scores in methods:
-        shift = _seed_shift(scores, rng, resamples)
-        drawn.append(scores.T[chosen] + shift[:, None, None])
-    found = statistic(*drawn)
+    if clusters is not None and len(clusters) != tasks:
+        raise ValueError(f"{tasks} tasks need as many labels, got {len(clusters)}")
+    chosen, stretch = _resampled(tasks, clusters, rng, resamples)
+    found = np.empty(resamples)
+    shifts = [_seed_shift(scores, rng, resamples) for scores in methods]
+    for rows, picked in chosen:
+        drawn: list[NDArray[np.float64]] = []
+        for scores, shift in zip(methods, shifts, strict=True):
+            own = scores.T[picked]
+            away = own.mean(axis=(1, 2)) - scores.mean()
+            moved = shift[rows] + (stretch[rows] - 1) * away
+            drawn.append(own + moved[:, None, None])
+        found[rows] = statistic(*drawn)
     with np.errstate(invalid="ignore"):  # between two infinities
         low = np.quantile(np.where(np.isnan(found), -np.inf, found), 0.025)
         high = np.quantile(np.where(np.isnan(found), np.inf, found), 0.975)
@@ -109,6 +126,37 @@ def bounded(e: Estimate, tasks: int) -> Estimate:
     half = math.sqrt(spread) / (1 + square / n)
     low, high = min(e.low, centre - half), max(e.high, centre + half)
     return Estimate(value=e.value, low=max(0.0, low), high=min(1.0, high))
+
+
+def _resampled(
+    tasks: int, clusters: Clusters | None, rng: np.random.Generator, resamples: int
+) -> tuple[list[tuple[NDArray[np.int64], NDArray[np.int64]]], NDArray[np.float64]]:
+    """Draw tasks with replacement, or clusters of them.
+
+    Returns:
+        Resamples of equal length together: which they are, and the tasks of each; and
+        by how much to stretch each one's distance from the mean, which makes a normal
+        spread of few clusters Student's t.
+    """
+    names = list(dict.fromkeys(clusters or ()))
+    if len(names) < 2 or len(names) == tasks:
+        chosen = rng.integers(tasks, size=(resamples, tasks))
+        return [(np.arange(resamples), chosen)], np.ones(resamples)
+    place = {name: i for i, name in enumerate(names)}
+    label = np.array([place[name] for name in clusters or ()])
+    members = [np.flatnonzero(label == i) for i in range(len(names))]
+    draws = rng.integers(len(names), size=(resamples, len(names)))
+    lengths = np.bincount(label)[draws].sum(axis=1)
+    chosen = [
+        (
+            rows := np.flatnonzero(lengths == length),
+            np.stack([np.concatenate([members[i] for i in draws[r]]) for r in rows]),
+        )
+        for length in np.unique(lengths)
+    ]
+    # the spread of G means is a share (G - 1) / G of what they were drawn from
+    stretch = np.sqrt(len(names) / rng.chisquare(len(names) - 1, size=resamples))
+    return chosen, stretch
 
 
 def _seed_shift(
@@ -153,6 +201,15 @@ def value_of_knowing(
     """(ceiling - floor) / (ceiling - chance): how much it matters to know the task."""
     top = mean(ceiling)
     return _share(top - mean(floor), top - mean(chance))
+
+
+def share_lost(
+    loss: Float[np.ndarray, "*batch task seed"],
+    ceiling: Float[np.ndarray, "*batch task seed"],
+    chance: Float[np.ndarray, "*batch task other"],
+) -> Float[np.ndarray, "*batch"]:
+    """Return loss / (ceiling - chance) of the means: a loss from the ceiling."""
+    return _share(mean(loss), mean(ceiling) - mean(chance))
 
 
 def share_of_gap(

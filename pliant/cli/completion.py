@@ -17,7 +17,7 @@ Words = dict[str, tuple[str, ...]]
 """Words that may follow: the arguments of "COMMAND", its options under "COMMAND -", and
 the values of an option under "COMMAND --OPTION"."""
 
-_POLICIES = ("policies", "policy", "beside")
+_POLICIES = ("policies", "policy", "beside", "oracle")
 _SCRIPT = """\
 # Completion of pliant for {shell}, written by `pliant completion {shell}`.
 _pliant_words() {{  # what may follow: COMMAND, COMMAND -, or COMMAND --OPTION

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 
     Listed = Family | ExternalFamily
 
+_GROUPS = {
+    "hidden parameters": (True, False),
+    "hidden, but scenery (not knowing one costs next to nothing)": (True, True),
+    "observed parameters": (False, False),
+}
+"""Titles of groups of parameters, and whether their members are hidden, and scenery."""
 _SUMMARY = 36
 """Column in which a family's summary begins."""
 
@@ -92,9 +98,21 @@ def _describe(family: "Listed") -> dict[str, Any]:
         "horizon": family.horizon,
         "observation": family.obs_dim,
         "action": family.action_dim,
-        "parameters": [_parameter(p, family.splits) for p in family.parameters],
+        "one_at_a_time": list(_one_at_a_time(family)),
+        "parameters": [
+            _parameter(p, family.splits)
+            | {"scenery": p.hidden and p.name in family.scenery}
+            for p in family.parameters
+        ],
         "handles": list(family.handles.lines()) if own else [],
     }
+
+
+def _one_at_a_time(family: "Listed") -> tuple[str, ...]:
+    """Return the splits that leave the training range of a single parameter."""
+    from tasks.parameters import all_splits
+
+    return all_splits(family.splits, family.parameters)[len(family.splits) :]
 
 
 def _group(family: "Listed") -> str:
@@ -167,8 +185,8 @@ def _page(family: "Listed") -> Iterator[str]:
         f"episode: {family.horizon} steps, {family.obs_dim} numbers observed, "
         f"{family.action_dim} in an action"
     )
-    for seen, title in ((True, "hidden parameters"), (False, "observed parameters")):
-        rows = [p for p in about["parameters"] if p["hidden"] is seen]
+    for title, keys in _GROUPS.items():
+        rows = [p for p in about["parameters"] if (p["hidden"], p["scenery"]) == keys]
         if rows:
             yield f"\n{title}:"
         for row in rows:
@@ -179,6 +197,8 @@ def _page(family: "Listed") -> Iterator[str]:
     splits = f"splits: {', '.join(family.splits)}"
     yield ""
     yield from _wrap(splits, width, hang=8)
+    if alone := ", ".join(about["one_at_a_time"]):
+        yield from _wrap(f"one parameter at a time: {alone}", width, hang=8)
     if policies := list(_policies(family.name, width)):
         yield from ("\nshipped policies:", *policies)
 

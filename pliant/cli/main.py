@@ -14,6 +14,7 @@ from pliant.cli.completion import Completion
 from pliant.cli.doctor import Doctor
 from pliant.cli.evaluate import Evaluate
 from pliant.cli.export import Export
+from pliant.cli.lie import Lie
 from pliant.cli.listing import List
 from pliant.cli.names import check_known
 from pliant.cli.objects import Objects
@@ -37,6 +38,7 @@ commands:
   list        show the task families, and the policies that ship for each
   train       meta-train a policy, or one of the baselines to compare it with
   evaluate    measure how well a policy adapts, beside the baselines
+  lie         measure which hidden parameters of a family matter
   record      run a policy before and after adapting, and keep what happened
   replay      watch a recording, or turn it into a video or a picture
   export      write a trained policy to one small file
@@ -67,6 +69,7 @@ class Command(Protocol):
 COMMANDS: dict[str, type[Command]] = {
     "list": List,
     "evaluate": Evaluate,
+    "lie": Lie,
     "record": Record,
     "replay": Replay,
     "export": Export,

@@ -58,11 +58,12 @@ def check_split(family: str, split: str) -> None:
     Raises:
         ValueError: naming the nearest split, and all.
     """
-    from tasks.parameters import current_split
+    from tasks.parameters import all_splits, current_split
     from tasks.registry import FAMILIES
 
     if family in FAMILIES:
-        splits = FAMILIES[family].splits
+        kind = FAMILIES[family]
+        splits = all_splits(kind.splits, kind.parameters)
         known = f"splits: {', '.join(splits)}"
         check_known("split", current_split(split), splits, known)
 

@@ -63,7 +63,7 @@ class Record(Named):
         with progress_bar("recording"):
             run = film if simulated_elsewhere else record
             recording = run(trained, **how)
-        split = current_split(self.split)
+        split = current_split(self.split).replace(":", "-")
         out = self.out or Path(f"{family}-{split}-{self.seed}.npz")
         recording.save(out)
         print(f"recorded {out}: return {returns(recording)}")

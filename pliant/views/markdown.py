@@ -1,7 +1,7 @@
 """Tables and numbers as text."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from meta.evaluation.results import UNADAPTED
@@ -26,12 +26,21 @@ def text(e: Estimate, *, one_seed: bool = False) -> str:
         one_seed: whether it rests on one training seed of a method: its interval then
             covers the tasks alone, and is marked so that it is not read as the others.
     """
+    return _text(e, _number, one_seed=one_seed)
+
+
+def exact(e: Estimate, *, one_seed: bool = False) -> str:
+    """Return a number and its interval with three decimals; see `text`."""
+    return _text(e, "{:.3f}".format, one_seed=one_seed)
+
+
+def _text(e: Estimate, number: Callable[[float], str], *, one_seed: bool) -> str:
     if not math.isfinite(e.value):
         return "undefined"
     if not math.isfinite(e.low + e.high):
-        return f"{_number(e.value)} [unbounded]"
-    ends = f"{_number(e.low)}, {_number(e.high)}"
-    return f"{_number(e.value)} " + (f"(tasks {ends})" if one_seed else f"[{ends}]")
+        return f"{number(e.value)} [unbounded]"
+    ends = f"{number(e.low)}, {number(e.high)}"
+    return f"{number(e.value)} " + (f"(tasks {ends})" if one_seed else f"[{ends}]")
 
 
 def _number(x: float) -> str:

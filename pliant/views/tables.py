@@ -60,11 +60,13 @@ def write_tables(
     for name, text in texts.items():
         write_atomically(folder / f"{name}.md", f"{text}\n".encode())
     for path in into:
-        write_atomically(path, _filled(path, texts).encode())
+        write_atomically(path, filled(path, texts).encode())
 
 
-def check_places(into: Sequence[Path]) -> None:
-    """Refuse documents that `write_tables` could not fill, and touch none.
+def check_places(
+    into: Sequence[Path], names: Sequence[str] = (TABLE, ADMISSION, DETAILS)
+) -> None:
+    """Refuse documents that have no place for any of some tables, and touch none.
 
     Raises:
         ValueError: as `write_tables`, or for a document that is no regular file.
@@ -72,7 +74,7 @@ def check_places(into: Sequence[Path]) -> None:
     """
     for path in into:
         check_replaceable(path)
-        _filled(path, dict.fromkeys((TABLE, ADMISSION, DETAILS), ""))
+        filled(path, dict.fromkeys(names, ""))
 
 
 def _result(path: Path) -> dict[str, Any]:
@@ -247,8 +249,12 @@ def cells(r: Mapping[str, Any], *, alone: bool = False) -> tuple[str, ...]:
     return *levels, f"{value} {ends}"
 
 
-def _filled(path: Path, texts: Mapping[str, str]) -> str:
-    """Return a document with the texts in their places."""
+def filled(path: Path, texts: Mapping[str, str]) -> str:
+    """Return a document with the texts in their places.
+
+    Raises:
+        ValueError: for one that has no place for any of them, or lacks its end.
+    """
     try:
         document = read_bytes(path).decode()
     except UnicodeDecodeError as error:

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tasks.contract import Values
-from tasks.family import Family, Instant, Outcome, per_world
+from tasks.family import Instant, Outcome, per_world
 from tasks.manipulation import plate
 from tasks.manipulation.arm_family import ArmFamily, around
 from tasks.parameters import Choice, Scalar
@@ -43,9 +43,11 @@ class Insert(ArmFamily):
     action_dim = 3
     start_x, start_y = around(SEEN[0], START_HALF), around(SEEN[1], START_HALF)
     tool_z = START_Z
-    splits = (*Family.splits, "unseen")
     # a hole that moved with the peg in it would be in its way
     fixed_within_episode = ("offset_x", "offset_y", "clearance", "hole")
+    # the peg is round, so that every outline leaves it the same circle; and once it is
+    # over the hole, it falls in
+    scenery = ("clearance", "friction", "hole")
     parameters = (
         *(
             Scalar(

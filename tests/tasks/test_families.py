@@ -341,6 +341,42 @@ def test_the_unseen_split_is_drawn_and_read_by_its_former_name_too(name: str) ->
     assert family.parse(former) == tasks[0]
 
 
+@every_family
+def test_one_parameter_leaves_its_training_range_at_a_time(name: str) -> None:
+    family = family_of(name)
+    beyond = {
+        p.name: p for p in family.parameters if isinstance(p, Scalar) and p.beyond
+    }
+    assert beyond
+    jointly = family.sample("extrapolation", 3, 12)
+    for far in beyond:
+        tasks = family.sample(f"extrapolation:{far}", 3, 12)
+        assert tasks[:5] == family.sample(f"extrapolation:{far}", 3, 5)
+        assert not {t.hash for t in tasks} & {t.hash for t in jointly}
+        for task in tasks:
+            for p in family.parameters:
+                value = task.parameters[p.name]
+                if isinstance(p, Choice):
+                    assert value in p.options
+                    continue
+                assert isinstance(p, Scalar)
+                ends = p.beyond if p.name == far else p.intervals("train")
+                assert any(a <= p.number(value) <= b for a, b in ends), (far, p.name)
+            again = family.parse(task.to_json())
+            assert (again, again.split) == (task, f"extrapolation:{far}")
+
+
+def test_a_parameter_that_never_leaves_its_range_is_no_split() -> None:
+    family = family_of("strike")
+    message = r"no split 'extrapolation:shape'; splits: train, .*, extrapolation:mass"
+    with pytest.raises(ValueError, match=message):
+        family.sample("extrapolation:shape", 0, 1)
+    text = family.sample("extrapolation:mass", 0, 1)[0].to_json()
+    for wrong in ("extrapolation:shape", "held-out:mass", "extrapolation:"):
+        with pytest.raises(ValueError, match=f"unknown split '{wrong}'"):
+            family.parse(text.replace("extrapolation:mass", wrong))
+
+
 def test_a_family_without_the_unseen_split_refuses_both_its_names() -> None:
     for name in ("unseen", "unseen-shapes"):
         with pytest.raises(ValueError, match="no split 'unseen'; splits: train"):

@@ -164,6 +164,64 @@ def test_intervals_cover_the_truth(seeds: int, apart: float, statistic) -> None:
     assert 0.93 <= hits / trials <= 0.97
 
 
+@pytest.mark.parametrize(("objects", "alone"), [(3, 0.55), (20, 0.85)])
+def test_where_tasks_share_objects_clusters_cover_the_truth(
+    objects: int, alone: float
+) -> None:
+    """Objects are draws of as much spread as tasks have; so are three training seeds."""
+    rng, truth, trials, hits = generator(6), 0.3, 200, np.zeros(2)
+    for _ in range(trials):
+        label = rng.integers(objects, size=100)
+        task = rng.normal(truth, 1.0, size=objects)[label] + rng.normal(0, 1.0, 100)
+        scores = task + rng.normal(0, 0.1, size=(3, 1)) + rng.normal(0, 0.3, (3, 100))
+        for i, clusters in enumerate((label.tolist(), None)):
+            found = estimate([scores], mean, rng, clusters=clusters, resamples=200)
+            hits[i] += found.low <= truth <= found.high
+    clustered, by_task = hits / trials
+    # 95 % and 3 standard errors of 200 trials
+    assert 0.9 <= clustered <= 0.995
+    assert by_task < alone
+
+
+def test_objects_are_drawn_with_all_their_tasks() -> None:
+    # the tasks of an object are alike: they say no more than one task of each would
+    worth = generator().normal(size=(1, 200))
+    each = np.repeat(worth, 5, axis=1)
+    label = np.repeat(np.arange(200), 5).tolist()
+    once = estimate([worth], mean, generator(1), resamples=4000)
+    found = estimate([each], mean, generator(1), resamples=4000, clusters=label)
+    assert found.value == pytest.approx(once.value)
+    assert found.high - found.low == pytest.approx(once.high - once.low, rel=0.06)
+    # paired all the same: two methods that differ by a constant do so in any resample
+    gain = estimate(
+        [each + 1, each], lambda a, b: mean(a) - mean(b), generator(1), clusters=label
+    )
+    assert (gain.low, gain.high) == (pytest.approx(1), pytest.approx(1))
+
+
+def test_few_objects_widen_an_interval_to_students_t() -> None:
+    worth = np.array([[0.0, 1.0, 3.0]])
+    found = estimate(
+        [np.repeat(worth, 40, axis=1)],
+        mean,
+        generator(1),
+        clusters=[i // 40 for i in range(120)],
+        resamples=20_000,
+    )
+    half = students.ppf(0.975, 2) * worth.std(ddof=1) / np.sqrt(3)
+    # three values have ten resamples, and none is far out: the tails are but alike
+    assert found.high - found.low == pytest.approx(2 * half, rel=0.25)
+
+
+@pytest.mark.parametrize("labels", [list(range(30)), ["one"] * 30, None])
+def test_tasks_that_share_nothing_or_all_are_drawn_by_themselves(labels) -> None:
+    scores = generator().normal(size=(2, 30))
+    plain = estimate([scores], mean, generator(1))
+    assert estimate([scores], mean, generator(1), clusters=labels) == plain
+    with pytest.raises(ValueError, match="30 tasks need as many labels, got 1"):
+        estimate([scores], mean, generator(1), clusters=["one"])
+
+
 def test_success_rates_are_covered_too() -> None:
     rng, hits, trials = generator(5), 0, 1000
     for _ in range(trials):
