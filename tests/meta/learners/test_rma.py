@@ -131,13 +131,13 @@ def test_the_regression_finds_what_the_steps_show(method: str) -> None:
     trainer.env.assign([task for task in tasks for _ in range(5)])
     start = learner.begin(theta, 30)
     e = by_task(collect(trainer.env, learner.act(theta, start), rng()), 30)
-    wanted = learner._latent(theta, e)
+    wanted = learner.latent(theta, e)
     assert wanted.shape == (30, learner.policy.latent_dim)
     optimizer = torch.optim.Adam(learner.trainable(theta), lr=3e-3)
     learner.update(theta, optimizer, [e, e])
     with torch.no_grad():
         memory = learner.adapt(theta, start, e)["memory"]
-        error = learner._infer(theta, memory) - wanted
+        error = learner.infer(theta, memory) - wanted
     assert error.square().mean() < 0.3 * (wanted - wanted.mean(0)).square().mean()
 
 

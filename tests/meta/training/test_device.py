@@ -90,7 +90,7 @@ def iterate(cfg: TrainCfg, env: Env, learner: Learner, theta: Theta) -> Tensor:
         inner = [learner.inner_batch(theta, e) for e in pre]
         return learner.objective(theta, inner, learner.outer_batch(theta, post))[0]
     assert isinstance(learner, Rma)
-    wanted = learner._latent(theta, experiences[0])
+    wanted = learner.latent(theta, experiences[0])
     return learner.objective(theta, experiences, wanted)
 
 
