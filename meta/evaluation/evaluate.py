@@ -22,6 +22,7 @@ from meta.evaluation.finetuned import TRIALS, tunable, tuned
 from meta.evaluation.grid import by_object
 from meta.evaluation.leak import probe_family
 from meta.evaluation.measure import Bench, Ledger, Measured, Steps, stack
+from meta.evaluation.price import price
 from meta.evaluation.results import (
     BY_OBJECT,
     MIN_GAP,
@@ -267,6 +268,7 @@ def _point(
             estimate([harm(at.returns, start.returns)], mean, rng.spawn(1)[0]),
             at.returns.shape[1],
         ),
+        **price(k, at),
     )
 
 

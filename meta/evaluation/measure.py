@@ -144,9 +144,7 @@ class Bench:
                     limit = torch.full((len(part),), k, device=self.device)
                     few = limit_episodes(unadapted, limit)
                     adapted = start.after(few)
-                returns, success = self._measure(
-                    measuring, adapted.act, index, ledger
-                )
+                returns, success = self._measure(measuring, adapted.act, index, ledger)
                 during = earned[:, :k].mean(1) if k else None
                 row = Row(k, returns, success, during)
                 found.setdefault(k, []).append(row)

@@ -189,7 +189,7 @@ class Explore:
         visible = seen.obs[..., : self.adapter.policy.obs_dim]
         x = torch.cat([visible, seen.latent, 0.2 * seen.taken.log1p()], dim=-1)
         own = functional_call(self.explorer, group(theta, "explorer"), (x,))
-        correction, log_std = parts(own)
+        correction, log_std = parts(own.whole())
         return distribution(acting + correction, log_std)
 
     def _ppo(
