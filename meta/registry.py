@@ -113,6 +113,16 @@ _SYSID = replace(
     colour="tab:brown",
     row=41,
 )
+_EXPLORE = replace(
+    _RMA,
+    name="explore",
+    title="RMA with an explorer",
+    learner="meta.learners.explore:Explore",
+    settings="meta.learners.explore_cfg:ExploreCfg",
+    recipe="meta.recipes.recipe:explore",
+    colour="tab:red",
+    row=42,
+)
 _ORACLE = replace(
     _DR,
     name="oracle",
@@ -121,7 +131,10 @@ _ORACLE = replace(
     colour="tab:green",
     row=90,
 )
-_ENTRIES = (_MAML, _MAML_PLAIN, _DR, _DR_MEMORY, _DR_SB3, _RMA, _SYSID, _ORACLE)
+_ENTRIES = (
+    *(_MAML, _MAML_PLAIN, _DR, _DR_MEMORY, _DR_SB3),
+    *(_RMA, _SYSID, _EXPLORE, _ORACLE),
+)
 METHODS: Mapping[str, Method] = {entry.name: entry for entry in _ENTRIES}
 _FOREIGN: dict[str, Method] = {}
 """Learners that stand elsewhere and have been imported, by their `module:Class`."""

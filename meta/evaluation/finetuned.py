@@ -66,8 +66,8 @@ def _worth(trained: Trained, episodes: int, device: torch.device | str) -> float
     tasks = find_family(trained.cfg.family).sample("train", _TUNING_SEED, _TUNING_TASKS)
     cfg = EvaluationCfg(seed=_TUNING_SEED, episodes=(episodes,), device=device)
     bench = Bench(tasks, cfg)
-    [(_, returns, _)] = bench.curve(trained, (episodes,), Ledger())
-    return float(returns.mean())
+    [row] = bench.curve(trained, (episodes,), Ledger())
+    return float(row.returns.mean())
 
 
 def fine_tuned(dr: Trained, rate: float) -> Trained:

@@ -173,7 +173,7 @@ class _Changes:
         start = trained.begin(len(self.before))
         acts = [start.act]
         if adapts:
-            lived = self._life(acts[0])
+            lived = self._life(start.explore)
             acts = [start.after(_window(lived, i)).act for i in range(WINDOW + 2)]
         half = self.family.horizon // 2
         rest = self._episodes(self.before, _MEASURE, acts[0], 3, oracle, change=True)

@@ -41,6 +41,10 @@ class Point(Level):
     """Mean return over the tenth of all (seed, task) that went worst."""
     harm_rate: Estimate
     """Share of (seed, task) with a return below that of no adaptation."""
+    during: Estimate
+    """Mean return of the episodes that were adapted on; NaN where there are none."""
+    cumulative: Estimate
+    """Return of a trial: of all the episodes adapted on, and of one more after them."""
 
 
 Curve = tuple[Point, ...]
@@ -64,8 +68,9 @@ class Cell:
     """Mean return of each of `BY_OBJECT`."""
 
 
-UNADAPTED = "unadapted"
-BY_OBJECT = (*FLOORS, UNADAPTED, "policy", CEILING)
+POLICY, UNADAPTED = "policy", "unadapted"
+"""Keys of the method under evaluation, after adapting and before."""
+BY_OBJECT = (*FLOORS, UNADAPTED, POLICY, CEILING)
 """Columns of a cell: the policy before adaptation and after the most episodes, between
 its baselines."""
 
@@ -193,6 +198,7 @@ def _scores_json(by_episodes: Mapping[int, Measured]) -> list[dict[str, Any]]:
             "episodes": k,
             "returns": measured.returns.tolist(),
             "success": measured.success.tolist(),
+            "during": None if measured.during is None else measured.during.tolist(),
         }
         for k, measured in sorted(by_episodes.items())
     ]
@@ -223,5 +229,7 @@ def _point_json(p: Point) -> dict[str, float | int | None]:
         | _level_json(p)
         | _flat("normalised", p.normalised)
         | _flat("harm_rate", p.harm_rate)
+        | _flat("return_during", p.during)
+        | _flat("return_cumulative", p.cumulative)
         | {"worst_decile": p.worst_decile}
     )

@@ -18,6 +18,10 @@ class RmaCfg:
     """Width of what the teacher is told; 0: the hidden parameters as they are."""
     teacher_share: float = 0.5
     """Share of the iterations that train the teacher; the rest train the adapter."""
+    own_moments: bool = False
+    """Scale what the adapter reads by moments of its own experience. Otherwise it reads
+    by the teacher's, as all did at first: a reward that only the teacher often earns is
+    then too small to be read."""
     regression_epochs: int = 40
     """Steps of Adam on the experience of an iteration of the adapter."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from meta.learners.explore_cfg import ExploreCfg
 from meta.learners.maml_cfg import MamlCfg
 from meta.learners.rma_cfg import RmaCfg
 
@@ -53,7 +54,12 @@ def remembering(recipe: Recipe) -> MamlCfg:
 
 def rma(recipe: Recipe) -> RmaCfg:
     """Return RMA's settings."""
-    return RmaCfg(teacher=_unadapting(recipe))
+    return RmaCfg(teacher=_unadapting(recipe), own_moments=True)
+
+
+def explore(recipe: Recipe) -> ExploreCfg:
+    """Return the settings of RMA with an explorer."""
+    return ExploreCfg(adapter=rma(recipe))
 
 
 def sysid(recipe: Recipe) -> RmaCfg:

@@ -15,7 +15,8 @@ from rich.console import Console
 from torch import Tensor
 
 from meta.evaluation import evaluate as evaluation
-from meta.evaluation.evaluate import Evaluation, _level, evaluate
+from meta.evaluation.estimates import _level
+from meta.evaluation.evaluate import Evaluation, evaluate
 from meta.evaluation.evaluation_cfg import EvaluationCfg
 from meta.evaluation.measure import Bench, Measured
 from meta.experience.rollout import Experience
@@ -288,6 +289,41 @@ def test_a_policy_without_inner_steps_is_measured_as_it_is() -> None:
     measuring = [x for x in PlantedEnv.starts if len(x) == len(last)]
     # once itself, not at every k; DR, oracle and random; two rivals at three k
     assert len(measuring) == 1 + 3 + 2 * 3
+
+
+class Daring(Planted):
+    """A planted learner that succeeds otherwise in the episodes it adapts on."""
+
+    explored = 0.7
+
+    def explore(self, theta: Theta, adaptation: Params) -> Act:
+        return self.act(theta, {"p": torch.full_like(adaptation["p"], self.explored)})
+
+
+@pytest.mark.usefixtures("planted_worlds")
+def test_the_price_is_what_the_episodes_earned_that_were_adapted_on() -> None:
+    daring = replace(planted(0.2), learner=Daring(0.2, 0.1, 1e-9, 1))
+    result = measured(daring, tasks=400, episodes=(0, 1, 4))
+    start, *points = result.curve
+    assert np.isnan(start.during.value)
+    assert start.cumulative.value == start.returns.value
+    for p in points:
+        assert p.during.value == pytest.approx(0.7, abs=0.05)
+        assert p.during.low < 0.7 < p.during.high
+        trial = p.episodes * p.during.value + p.returns.value
+        assert p.cumulative.value == pytest.approx(trial)
+    # the acting policy, not the explorer, is what is measured
+    assert points[-1].success.value == pytest.approx(0.6, abs=0.05)
+    row = json.loads(result.to_json())["curve"][1]
+    assert row["return_during_low"] <= row["return_during"] <= row["return_during_high"]
+    assert row["return_cumulative"] == points[0].cumulative.value
+    none, one, _ = json.loads(result.to_json())["scores"]["policy"]
+    assert none["during"] is None
+    assert np.mean(one["during"]) == pytest.approx(points[0].during.value)
+    # a policy that does not adapt acts in those episodes as ever
+    fixed = measured(planted(0.5, steps=0), episodes=(0, 2), tasks=50).curve[-1]
+    assert fixed.during.value == fixed.returns.value
+    assert fixed.cumulative.value == pytest.approx(3 * fixed.returns.value)
 
 
 @pytest.mark.usefixtures("planted_worlds")
