@@ -7,7 +7,6 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import pad
 
-from meta.experience.batch import Batch
 from meta.experience.moments import standardised
 from meta.theta import Theta
 from policies.acting import RecurrentPolicy, Transition
@@ -50,13 +49,24 @@ def remembering(
     return RecurrentPolicy(memory=empty, policy=policy, watch=watch)
 
 
-def with_window(batch: Batch, length: int) -> Batch:
-    """Return a batch whose observations end with the window before each step."""
-    steps = _features(batch.change, batch.action, batch.valid)
+def windows(
+    change: Float[Tensor, "*batch time change"],
+    action: Float[Tensor, "*batch time action"],
+    valid: Float[Tensor, "*batch time"],
+    length: int,
+) -> Float[Tensor, "*batch time window"]:
+    """Return the window before each step of whole episodes.
+
+    Args:
+        change: scaled change of the observation, and reward.
+        action: actions.
+        valid: 1 where a step belongs to the episode, else 0.
+        length: steps that a window holds, the oldest first.
+    """
+    steps = _features(change, action, valid)
     # before step t lie the steps t - length to t - 1, and nothing before the first
     before = pad(steps, (0, 0, length, 0))[..., :-1, :]
-    windows = before.unfold(-2, length, 1).transpose(-1, -2).flatten(-2)
-    return batch._replace(obs=torch.cat([batch.obs, windows], dim=-1))
+    return before.unfold(-2, length, 1).transpose(-1, -2).flatten(-2)
 
 
 def _features(

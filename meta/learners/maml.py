@@ -27,7 +27,7 @@ from torch.func import functional_call, grad, vmap
 from meta.experience.batch import Batch, fresh_scales, make_batch, refresh_scales
 from meta.experience.moments import standardised
 from meta.experience.rollout import Experience
-from meta.experience.window import remembering, window_width, with_window
+from meta.experience.window import remembering, window_width
 from meta.learner import Metrics, Sizes
 from meta.learners.advantage import LearnedAdvantage, Weights
 from meta.learners.maml_cfg import MamlCfg
@@ -196,8 +196,14 @@ class Maml:
 
     def _batch(self, theta: Theta, experience: Experience, pooled: bool) -> Batch:
         cfg = self.cfg
-        batch = make_batch(theta, experience, cfg.discount, cfg.trace, pooled=pooled)
-        return with_window(batch, cfg.window) if cfg.window else batch
+        return make_batch(
+            theta,
+            experience,
+            cfg.discount,
+            cfg.trace,
+            pooled=pooled,
+            window=cfg.window,
+        )
 
     def objective(
         self, theta: Theta, inner: Sequence[Batch], outer: Batch

@@ -4,11 +4,10 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch import Tensor
 
-from meta.experience.batch import Batch, refresh_scales
+from meta.experience.batch import refresh_scales
 from meta.experience.rollout import by_task, collect
-from meta.experience.window import window_width, with_window
+from meta.experience.window import window_width, windows
 from meta.learners.maml import Maml
 from meta.learners.maml_cfg import MAX_WINDOW, MamlCfg
 from meta.learners.rma_cfg import RmaCfg
@@ -16,33 +15,24 @@ from meta.recipes.registry import make_config
 from meta.theta import group
 from meta.training.build import make_learner
 from policies.acting import RecurrentPolicy
-from policies.gaussian import Gaussian
 from tasks.env import Env
 from tasks.registry import make_family
 
 FAMILY = "reach-rotated"
 
 
-def batch(obs: Tensor, change: Tensor, action: Tensor, valid: Tensor) -> Batch:
-    old = Gaussian(torch.zeros_like(action), torch.zeros(action.shape[-1]))
-    blank = torch.zeros_like(valid)
-    return Batch(obs, change, action, old, blank, blank, valid)
-
-
 def test_a_window_holds_the_steps_before_oldest_first() -> None:
     time = torch.arange(1.0, 6.0)
-    [obs, change, action] = (time[None, None, :, None] * x for x in (100, 10, 1))
+    change, action = (time[None, None, :, None] * x for x in (10, 1))
     valid = torch.tensor([[[1.0, 1.0, 1.0, 1.0, 0.0]]])
-    got = with_window(batch(obs, change, action, valid), 2).obs[0, 0]
     nothing = [0.0, 0.0, 0.0]
-    expected = [
-        [100.0, *nothing, *nothing],
-        [200.0, *nothing, 10.0, 1.0, 1.0],
-        [300.0, 10.0, 1.0, 1.0, 20.0, 2.0, 1.0],
-        [400.0, 20.0, 2.0, 1.0, 30.0, 3.0, 1.0],
-        [500.0, 30.0, 3.0, 1.0, 40.0, 4.0, 1.0],
+    assert windows(change, action, valid, 2)[0, 0].tolist() == [
+        [*nothing, *nothing],
+        [*nothing, 10.0, 1.0, 1.0],
+        [10.0, 1.0, 1.0, 20.0, 2.0, 1.0],
+        [20.0, 2.0, 1.0, 30.0, 3.0, 1.0],
+        [30.0, 3.0, 1.0, 40.0, 4.0, 1.0],
     ]
-    assert got.tolist() == expected
 
 
 @pytest.mark.parametrize("method", ["dr-memory", "maml"])
