@@ -36,7 +36,7 @@ import torch
 
 import meta.evaluation.evaluate
 import meta.evaluation.mid_episode
-import meta.recording.trajectory
+import meta.recording.recorded
 import meta.training.run
 import pliant.bench.gpu
 import pliant.bench.suite
@@ -304,7 +304,7 @@ HEAVY = (
     (meta.training.run, "train"),
     (meta.evaluation.evaluate, "evaluate"),
     (meta.evaluation.mid_episode, "recoveries"),
-    (meta.recording.trajectory, "record"),
+    (meta.recording.recorded, "record"),
     (pliant.bench.suite, "run_suite"),
     (pliant.bench.gpu, "bench"),
     (pliant.cli.doctor, "examine"),

@@ -3,14 +3,17 @@
 import io
 import json
 import os
+import resource
 import zipfile
 from collections.abc import Callable
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 
 import meta.recording.trajectory
@@ -23,6 +26,7 @@ from meta.training.format import read, write
 from meta.training.run import CONFIG, METRICS, VERSIONS
 from meta.training.trained import CHECKPOINT, load_trained, locate
 from pliant.cli.main import main
+from pliant.views.ffmpeg import encode
 from tasks.strict_json import parse_json
 
 SHIPPED = "shipped:cheetah-direction"
@@ -105,6 +109,24 @@ def test_a_failed_write_leaves_what_was_there(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(OSError, match=r"No space left on device: 'x\.json'"):
         write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(Path().iterdir()) == [path]
+
+
+def test_a_video_that_cannot_be_written_is_one_line_and_no_file(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    path, draw = Path("x.mp4"), np.random.default_rng(0)
+    path.write_bytes(b"old")
+    page = Image.fromarray(draw.integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2048, before[1]))
+    try:
+        with pytest.raises(OSError, match=r"says ffmpeg: 'x\.mp4'"):
+            encode(path, repeat(page, 50), 25.0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert capfd.readouterr() == ("", "")
     assert path.read_bytes() == b"old"
     assert list(Path().iterdir()) == [path]
 
