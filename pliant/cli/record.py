@@ -50,7 +50,7 @@ class Record(Named):
         check_object_options(self.object, self.scale, self.up)
         check_can_be_written(self.out, ".npz")
         trained = load_trained(self.policy, named=self.named)
-        self.check_family(trained.cfg.family)
+        self.check_named(trained)
         check_split(trained.cfg.family, self.split)
         family = trained.cfg.family
         objects = own_objects(self.object, self.scale, self.up, family)
