@@ -1,10 +1,6 @@
 """Env steps per second, over bare stepping and over Gymnasium's vector environments."""
 
 import os
-import sys
-from collections.abc import Generator
-from contextlib import contextmanager
-from typing import Any
 
 import gymnasium
 import mujoco
@@ -84,14 +80,13 @@ def gymnasium_ratios(seconds: float) -> list[Row]:
 
     calls = {"ours": ours}
     cores = len(os.sched_getaffinity(0))
-    with quiet_about("settotalmass"):
-        vectors = {
-            f"{mode} x{n}": gymnasium.make_vec(
-                "HalfCheetah-v5", num_envs=n, vectorization_mode=mode
-            )
-            for mode in ("async", "sync")
-            for n in (cores, 4 * cores)
-        }
+    vectors = {
+        f"{mode} x{n}": gymnasium.make_vec(
+            "HalfCheetah-v5", num_envs=n, vectorization_mode=mode
+        )
+        for mode in ("async", "sync")
+        for n in (cores, 4 * cores)
+    }
     for name, vector in vectors.items():
         calls[name] = _gymnasium_call(vector)
     with simulator_threads():
@@ -108,23 +103,6 @@ def gymnasium_ratios(seconds: float) -> list[Row]:
         for mode, least in (("async", 10.0), ("sync", 3.0))
         for best in [max(v for k, v in speed.items() if k.startswith(mode))]
     ]
-
-
-@contextmanager
-def quiet_about(word: str) -> Generator[None]:
-    """Drop, within, MuJoCo's warnings with a word in them: the model is not ours."""
-
-    def warn(message: str) -> None:
-        if word not in message:
-            print(f"WARNING: {message}", file=sys.stderr)
-
-    library: Any = mujoco  # its stub lacks the two
-    before = library.get_mju_user_warning()
-    library.set_mju_user_warning(warn)
-    try:
-        yield
-    finally:
-        library.set_mju_user_warning(before)
 
 
 def _gymnasium_call(vector: gymnasium.vector.VectorEnv):  # noqa: ANN202

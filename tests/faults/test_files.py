@@ -5,7 +5,8 @@ import json
 import os
 import resource
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -113,19 +114,47 @@ def test_a_failed_write_leaves_what_was_there(monkeypatch: pytest.MonkeyPatch) -
     assert list(Path().iterdir()) == [path]
 
 
+@contextmanager
+def small_files(size: int = 2048) -> Generator[None]:
+    """Make longer files impossible to write [bytes], as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["record", SHIPPED, "--adapt-episodes", "1", "--out", "x.npz"],
+        ["export", SHIPPED, "x.safetensors"],
+        ["replay", "one.npz", "--png", "x.png"],
+        [*TRAIN, "--out", "run"],
+    ],
+)
+def test_a_full_disk_is_one_line_and_loses_nothing(
+    capsys: Fixture, whole: bytes, command: list[str]
+) -> None:
+    path = Path(command[-1])
+    Path("one.npz").write_bytes(whole)
+    if path.suffix:
+        path.write_bytes(b"old")
+    with small_files():
+        assert refused(capsys, *command) == f"pliant: {path}: File too large"
+    assert not path.suffix or path.read_bytes() == b"old"
+    assert not list(Path().rglob(".*"))
+
+
 def test_a_video_that_cannot_be_written_is_one_line_and_no_file(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     path, draw = Path("x.mp4"), np.random.default_rng(0)
     path.write_bytes(b"old")
     page = Image.fromarray(draw.integers(0, 256, (64, 64, 3), dtype=np.uint8))
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2048, before[1]))
-    try:
-        with pytest.raises(OSError, match=r"says ffmpeg: 'x\.mp4'"):
-            encode(path, repeat(page, 50), 25.0)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with small_files(), pytest.raises(OSError, match=r"says ffmpeg: 'x\.mp4'"):
+        encode(path, repeat(page, 50), 25.0)
     assert capfd.readouterr() == ("", "")
     assert path.read_bytes() == b"old"
     assert list(Path().iterdir()) == [path]
