@@ -60,12 +60,16 @@ def encode(path: Path, pages: Iterator[Image.Image], fps: float) -> None:
 
 
 def _command(path: Path, size: tuple[int, int], fps: float) -> list[str]:
+    try:
+        ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
+    except RuntimeError as error:
+        raise OSError(f"a video needs ffmpeg: {error}") from error
     width, height = size
     rate = str(Fraction(fps).limit_denominator())
     raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}"]
     h264 = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", _QUALITY]
     return [
-        *(imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-v", "error", "-xerror"),
+        *(ffmpeg, "-y", "-v", "error", "-xerror"),
         *(*raw, "-r", rate, "-i", "-", "-an", *h264),
         f"file:{path}",  # a name with a colon in it would be a protocol to ffmpeg
     ]

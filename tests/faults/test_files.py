@@ -4,6 +4,8 @@ import io
 import json
 import os
 import resource
+import shutil
+import subprocess
 import zipfile
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -17,6 +19,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+import meta.machine.versions
 import meta.recording.trajectory
 import pliant.bench.suite
 from meta.machine import files
@@ -100,6 +103,21 @@ def test_a_run_waits_for_no_pipe(capsys: Fixture, name: str) -> None:
     assert f"{name} is no regular file" in line or "is not empty and no run" in line
 
 
+@pytest.mark.skipif(not shutil.which("git"), reason="needs git")
+def test_asking_for_the_revision_writes_nothing(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(meta.machine.versions, "__file__", str(here / "a/b/c.py"))
+    git = ["git", "-C", str(here), "-c", "user.name=x", "-c", "user.email=x"]
+    Path("file").write_text("")
+    for rest in (["init", "-q"], ["add", "."], ["commit", "-qm", "x"]):
+        subprocess.run([*git, *rest], check=True)
+    os.utime("file", (1, 1))  # the index is out of date
+    before = Path(".git/index").read_bytes()
+    assert meta.machine.versions.versions()["git_dirty"] is False
+    assert Path(".git/index").read_bytes() == before
+
+
 def test_a_failed_write_leaves_what_was_there(monkeypatch: pytest.MonkeyPatch) -> None:
     path = Path("x.json")
     write_atomically(path, b"old")
@@ -142,7 +160,10 @@ def test_a_full_disk_is_one_line_and_loses_nothing(
     if path.suffix:
         path.write_bytes(b"old")
     with small_files():
-        assert refused(capsys, *command) == f"pliant: {path}: File too large"
+        assert main(command) == 2
+    # training says how far it has come, before
+    *_, said = capsys.readouterr().err.splitlines()
+    assert said == f"pliant: {path}: File too large"
     assert not path.suffix or path.read_bytes() == b"old"
     assert not list(Path().rglob(".*"))
 
