@@ -103,7 +103,7 @@ Draw = Callable[[int], list[Picture]]
 
 
 class _Scene(NamedTuple):
-    """What a recording shows."""
+    """Scene of a recording: pages, and what is drawn on them."""
 
     sheet: Sheet
     every: int
