@@ -106,8 +106,9 @@ def parse_config(text: str, named: Collection[str] = ()) -> TrainCfg:
     """
     try:
         raw = _translated(dict(parse_json(text)))
-        check_named("family", raw.get("family"), named)
-        check_named("method", raw["method"], named)
+        family, method = raw.get("family"), raw["method"]
+        check_named("family", family, [n for n in named if n != method])
+        check_named("method", method, [n for n in named if n != family])
         settings = imported(find_method(raw["method"]).settings)
         learner = _from_json(settings, raw["learner"])
         return _from_json(TrainCfg, raw | {"learner": learner})

@@ -142,7 +142,8 @@ class Adapted(NamedTuple):
         here = task_groups(env)
         if len(here) != self.tasks:
             raise ValueError(
-                f"adapted to {self.tasks} tasks, and the worlds have {len(here)}"
+                f"adapted to {self.tasks} task{'s' * (self.tasks != 1)}, and the "
+                f"worlds have {len(here)}"
             )
         if self.met and here != self.met:
             raise ValueError(
