@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import mujoco
 import numpy as np
+from jaxtyping import Int
 from mujoco import mjtGeom, mjtMeshInertia
 
 from tasks.objects.confined import RefusedError
@@ -48,21 +49,25 @@ def concave(model: mujoco.MjModel, i: int) -> Concave | None:
     return Concave(surface, shells if known else [])
 
 
-def use_exact_inertia(spec: mujoco.MjSpec, model: mujoco.MjModel) -> tuple[bool, bool]:
+def use_exact_inertia(
+    spec: mujoco.MjSpec, model: mujoco.MjModel, bodies: Int[np.ndarray, "b"]
+) -> tuple[bool, bool]:
     """Let MuJoCo take closed meshes for themselves, where their mass is not stated.
 
     Args:
         spec: is changed.
         model: what it compiles to.
+        bodies: those of the object.
 
     Returns:
         Whether the spec has changed, and whether there are meshes whose mass MuJoCo
         cannot tell, as faces look inwards or shells overlap.
     """
-    stated = {body.id for body in spec.bodies if body.explicitinertial}
+    stated = [body.id for body in spec.bodies if body.explicitinertial]
+    bodies = np.setdiff1d(bodies, stated)
     meshes = {mesh.id: mesh for mesh in spec.meshes}
     changed = odd = False
-    for i in np.flatnonzero(~np.isin(model.geom_bodyid, list(stated))).tolist():
+    for i in np.flatnonzero(np.isin(model.geom_bodyid, bodies)).tolist():
         try:
             found = concave(model, i)
         except RefusedError:

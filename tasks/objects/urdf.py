@@ -15,7 +15,6 @@ from tasks.objects import read_mesh
 from tasks.objects.confined import RefusedError
 
 _ABOVE = 4  # folders above the file's in which a package may lie
-_NATIVE = (".obj", ".stl")
 
 
 def urdf_spec(root: ElementTree.Element, folder: Path) -> mujoco.MjSpec:
@@ -105,10 +104,11 @@ def found(name: str, folder: Path) -> Path:
 
 def _mesh(path: Path, number: int) -> tuple[str, bytes]:
     suffix = path.suffix.lower()
-    if suffix in _NATIVE:
+    if suffix == ".stl":
         return f"mesh{number}{suffix}", read_mesh.contents(path)
     if suffix not in read_mesh.SUFFIXES:
         raise RefusedError(
             f"mesh {path.name}: no kind of {', '.join(read_mesh.SUFFIXES)}"
         )
+    # of an .obj, MuJoCo reads the first of its objects only
     return f"mesh{number}.obj", read_mesh.as_obj(path)
