@@ -5,6 +5,7 @@ file says otherwise. A cup is then a block. Here a closed mesh is the body that 
 bounds, as it is in a mesh file.
 """
 
+import math
 from typing import NamedTuple
 
 import mujoco
@@ -64,10 +65,13 @@ def use_exact_inertia(
         cannot tell, as faces look inwards or shells overlap.
     """
     stated = [body.id for body in spec.bodies if body.explicitinertial]
-    bodies = np.setdiff1d(bodies, stated)
+    # a mass that is stated overrules the density
+    masses = ((g.id, g.density if math.isnan(g.mass) else g.mass) for g in spec.geoms)
+    massless = [i for i, mass in masses if mass == 0]
+    ours = np.isin(model.geom_bodyid, np.setdiff1d(bodies, stated))
     meshes = {mesh.id: mesh for mesh in spec.meshes}
     changed = odd = False
-    for i in np.flatnonzero(np.isin(model.geom_bodyid, bodies)).tolist():
+    for i in np.setdiff1d(np.flatnonzero(ours), massless).tolist():
         try:
             found = concave(model, i)
         except RefusedError:

@@ -146,4 +146,7 @@ def _rank(solid: Solid) -> tuple[str, *tuple[float, ...]]:
     size = held ** (1 / 3)
     numbers = [math.log(held), *(spread[np.triu_indices(3)] / size**2)]
     steps = np.floor(np.array(numbers) / _STEP + _STEP).astype(int)
-    return (hashlib.sha256(str(steps.tolist()).encode()).hexdigest(), *com.tolist())
+    return (
+        hashlib.sha256(str(steps.tolist()).encode()).hexdigest(),
+        *com.round(6).tolist(),
+    )
