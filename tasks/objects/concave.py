@@ -27,11 +27,11 @@ class Concave(NamedTuple):
 
     surface: Surface
     shells: list[Surface]
-    """Convex bodies that it is the union of; none if it is not known to be."""
+    """About convex bodies that it is the union of; none if it is not known to be."""
 
 
 def concave(model: mujoco.MjModel, i: int) -> Concave | None:
-    """Return the body of a geom, or None if the convex hull is that.
+    """Return the body of a geom, or None if the convex hull is exactly that.
 
     Raises:
         RefusedError: for a mesh that is not convex, and not closed either.
@@ -39,13 +39,20 @@ def concave(model: mujoco.MjModel, i: int) -> Concave | None:
     if model.geom_type[i] != mjtGeom.mjGEOM_MESH:
         return None
     raw = Surface(*surface_of(model, i))
-    if is_convex(raw):
+    if is_convex(raw, _AGREE):
         return None
-    if len(raw.faces) > MAX_FACES:
-        raise RefusedError(f"it has {len(raw.faces)} faces; at most {MAX_FACES}")
-    surface, shells = enclosed(closed_shells(welded(*raw)))
+    try:
+        if len(raw.faces) > MAX_FACES:
+            raise RefusedError(f"it has {len(raw.faces)} faces; at most {MAX_FACES}")
+        surface, shells = enclosed(closed_shells(welded(*raw)))
+    except RefusedError:
+        if is_convex(raw):
+            return None
+        raise
+    if is_convex(surface, _AGREE):
+        return None
     if is_convex(surface):
-        return None
+        return Concave(surface, [surface])
     known = 1 < len(shells) <= MAX_SHELLS and all(map(is_convex, shells))
     return Concave(surface, shells if known else [])
 
