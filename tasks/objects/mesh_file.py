@@ -60,7 +60,7 @@ class Found(NamedTuple):
 
 
 class Reading(TypedDict, total=False):
-    """How files are read; nothing of it is needed."""
+    """Settings of how files are read, none of which is needed."""
 
     scale: float
     """Metres per unit of the file; 1 by default."""
