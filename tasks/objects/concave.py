@@ -31,7 +31,7 @@ class Concave(NamedTuple):
 
 
 def concave(model: mujoco.MjModel, i: int) -> Concave | None:
-    """Return the body of a geom, or None if the convex hull is exactly that.
+    """Return the body of a geom, or None if its convex hull holds no more.
 
     Raises:
         RefusedError: for a mesh that is not convex, and not closed either.

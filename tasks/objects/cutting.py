@@ -75,7 +75,7 @@ def convex_parts(
             seconds=SECONDS,
             gib=_GIB,
             threads=True,
-            task="cut into convex parts",
+            verb="cut into convex parts",
             by="CoACD",
         )
         _keep(kept, found)

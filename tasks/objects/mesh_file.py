@@ -25,7 +25,6 @@ from tasks.objects.polyhedra import (
     Points,
     surface_moments,
     tilt,
-    triangulate,
 )
 from tasks.objects.shells import joined, manifold_of, overlapping, surface_of, united
 from tasks.objects.solids import Part, Solid, placed, spread_of, toppling_angle
@@ -173,11 +172,8 @@ def _of_model(raw: Arrays, scale: float, up: Up) -> Found:
     hulls, bodies = _hulls(raw, turn), _bodies(raw, turn)
     points = np.concatenate([*hulls, *(body.vertices for body in bodies)])
     _check_size(points, scale)
-    faces = (raw.get(f"hull{i}_faces") for i in range(len(hulls)))
-    surfaces = [
-        Surface(hull, triangulate(hull) if sides is None else sides)
-        for hull, sides in zip(hulls, faces, strict=True)
-    ] + bodies
+    convex = [Surface(hull, raw[f"hull{i}_faces"]) for i, hull in enumerate(hulls)]
+    surfaces = convex + bodies
     surface = (
         surface_of(united([manifold_of(s) for s in surfaces]))
         if overlapping(surfaces)
