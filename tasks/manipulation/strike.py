@@ -82,7 +82,7 @@ class Strike(HandlingFamily):
         Choice(
             name="shape",
             options=("box", "disc", "ell", "lollipop"),
-            unseen=("tee", "cross", "dumbbell"),
+            unseen=shapes.UNSEEN,
             traits=shapes.traits(),
         ),
     )
