@@ -104,6 +104,25 @@ class Learner(Protocol):
         ...
 
 
+@runtime_checkable
+class Explores(Protocol):
+    """A learner that acts otherwise in the episodes that it adapts on."""
+
+    def explore(self, theta: Theta, adaptation: Params) -> Act:
+        """Return the policies of the adapting episodes, for worlds grouped by task."""
+        ...
+
+
+def exploring(learner: Learner, theta: Theta, adaptation: Params) -> Act:
+    """Return a learner's policies of the adapting episodes.
+
+    They are the acting ones, unless it is one that `Explores`.
+    """
+    if isinstance(learner, Explores):
+        return learner.explore(theta, adaptation)
+    return learner.act(theta, adaptation)
+
+
 class LearnerClass(Learner, Protocol):
     """A learner that the registry, or `module:Class`, can name."""
 

@@ -13,9 +13,10 @@ from tasks.named import imported
 Observes = Literal["never", "in training", "always"]
 DEFAULT = "maml"
 """The method that is trained and evaluated unless another is named."""
-FLOOR, CEILING = "dr", "oracle"
-"""The methods that shares of a gap are measured between."""
-ALWAYS_BESIDE = (DEFAULT, FLOOR, CEILING)
+FLOORS, CEILING = ("dr-memory", "dr"), "oracle"
+"""Methods that shares of a gap are measured between: from the first robust policy that
+there is, for one that remembers its episode needs no adaptation to what it shows."""
+ALWAYS_BESIDE = (DEFAULT, FLOORS[-1], CEILING)
 """Methods that every table needs."""
 _STATED = (
     *("title", "settings", "build"),
@@ -76,6 +77,14 @@ _DR = replace(
     colour="tab:orange",
     row=10,
 )
+_DR_MEMORY = replace(
+    _DR,
+    name="dr-memory",
+    title="DR with memory",
+    recipe="meta.recipes.recipe:remembering",
+    colour="tab:red",
+    row=12,
+)
 _DR_SB3 = replace(
     _DR,
     name="dr-sb3",
@@ -104,6 +113,16 @@ _SYSID = replace(
     colour="tab:brown",
     row=41,
 )
+_EXPLORE = replace(
+    _RMA,
+    name="explore",
+    title="RMA with an explorer",
+    learner="meta.learners.explore:Explore",
+    settings="meta.learners.explore_cfg:ExploreCfg",
+    recipe="meta.recipes.recipe:explore",
+    colour="tab:red",
+    row=42,
+)
 _ORACLE = replace(
     _DR,
     name="oracle",
@@ -112,7 +131,10 @@ _ORACLE = replace(
     colour="tab:green",
     row=90,
 )
-_ENTRIES = (_MAML, _MAML_PLAIN, _DR, _DR_SB3, _RMA, _SYSID, _ORACLE)
+_ENTRIES = (
+    *(_MAML, _MAML_PLAIN, _DR, _DR_MEMORY, _DR_SB3),
+    *(_RMA, _SYSID, _EXPLORE, _ORACLE),
+)
 METHODS: Mapping[str, Method] = {entry.name: entry for entry in _ENTRIES}
 _FOREIGN: dict[str, Method] = {}
 """Learners that stand elsewhere and have been imported, by their `module:Class`."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from meta.evaluation.baselines import with_shipped
+from meta.evaluation.baselines import taken_out, with_shipped
 from meta.evaluation.evaluate import evaluate as evaluate_beside
 from meta.evaluation.evaluation_cfg import EvaluationCfg
 from meta.evaluation.results import Evaluation
@@ -12,7 +12,7 @@ from meta.machine.devices import pick_device
 from meta.recipes.registry import make_config
 from meta.recording.trajectory import Recording
 from meta.recording.trajectory import record as record_policy
-from meta.registry import CEILING, DEFAULT, FLOOR
+from meta.registry import DEFAULT
 from meta.training.config import replaced
 from meta.training.run import default_folder
 from meta.training.run import train as train_run
@@ -219,11 +219,12 @@ def evaluate(
         device=device,
         objects=_objects(object, chosen[0].cfg.family),
     )
+    floor, oracle = taken_out(groups)
     return evaluate_beside(
         chosen,
         cfg,
-        dr=groups.pop(FLOOR, []),
-        oracle=groups.pop(CEILING, []),
+        floor=floor,
+        oracle=oracle,
         rivals=[trained for group in groups.values() for trained in group],
     )
 

@@ -177,7 +177,7 @@ class Inputs:
         cfg = EvaluationCfg(tasks=2, episodes=(0, 1), measure_episodes=1, threads=1)
         dr, oracle = (load_trained(f"shipped:{FAMILY}-{m}") for m in ("dr", "oracle"))
         result = meta.evaluation.evaluate.evaluate(
-            [policy], cfg, dr=[dr], oracle=[oracle], rivals=[]
+            [policy], cfg, floor=[dr], oracle=[oracle], rivals=[]
         )
         self.results = result.to_json()
         self.task = make_family(FAMILY).sample("train", 0, 1)[0].to_json()

@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from meta.registry import CEILING, FLOOR, METHODS
+from meta.evaluation.results import levels
+from meta.registry import CEILING, FLOORS, METHODS
 from meta.training.trained import SHIPPED, Trained, load_trained, shipped_policies
 
 
@@ -23,29 +24,38 @@ def with_shipped(
         policy: what is evaluated; its own method is left out.
         others: take the place of what ships of their methods for the policy's family.
         device: what is loaded goes there.
-        alone: of what ships, take DR and oracle only.
+        alone: of what ships, take the robust baseline and the oracle only.
 
     Raises:
-        ValueError: if there is no DR or no oracle for a family of Pliant's own, saying
-            how to train one; for an external one they may be missing.
+        ValueError: if there is no robust baseline or no oracle for a family of Pliant's
+            own, saying how to train one; for an external one they may be missing.
     """
     family, groups = policy.cfg.family, dict[str, list[Trained]]()
     for trained in others:
         groups.setdefault(trained.cfg.method, []).append(trained)
-    needed = (FLOOR, CEILING)
+    ships = {method: shipped_policies(family, method) for method in METHODS}
+    there = {*groups, *(method for method, names in ships.items() if names)}
+    needed = levels(there)[1:]
     for method in needed if alone else METHODS:
         own = method == policy.cfg.method and method not in needed
         if method in groups or own:
             continue
-        names = shipped_policies(family, method)
-        if not names and method in needed and ":" not in family:
+        if not ships[method] and method in needed and ":" not in family:
             raise ValueError(
                 f"no {method} baseline ships for {family}; train one with: pliant "
                 f"train {family} --method {method}, then give --beside FOLDER"
             )
-        if names:
+        if names := ships[method]:
             groups[method] = [load_trained(f"{SHIPPED}{n}", device) for n in names]
     return groups
+
+
+def taken_out(
+    groups: dict[str, list[Trained]],
+) -> tuple[list[Trained], list[Trained]]:
+    """Take the robust baseline and the oracle out of what `with_shipped` returned."""
+    floor = next((groups.pop(name) for name in FLOORS if name in groups), [])
+    return floor, groups.pop(CEILING, [])
 
 
 def sources(
@@ -76,7 +86,7 @@ def sources(
 
 def check_policies(
     policies: Sequence[Trained],
-    dr: Sequence[Trained],
+    floor: Sequence[Trained],
     oracle: Sequence[Trained],
     rivals: Sequence[Trained],
 ) -> None:
@@ -87,7 +97,7 @@ def check_policies(
     """
     if not policies:
         raise ValueError("need at least one policy")
-    families = {t.cfg.family for t in (*policies, *dr, *oracle, *rivals)}
+    families = {t.cfg.family for t in (*policies, *floor, *oracle, *rivals)}
     if len(families) > 1:
         raise ValueError(
             "policy and baselines are of different families: "
@@ -99,17 +109,18 @@ def check_policies(
             "policies are pooled as training seeds of one method, got "
             f"{', '.join(sorted(methods))}"
         )
-    taken = methods | {FLOOR, CEILING}
+    taken = methods | {CEILING, *(trained.cfg.method for trained in floor)}
     for trained in rivals:
         if trained.cfg.method in taken:
             raise ValueError(
                 f"{trained.source} was trained with method {trained.cfg.method!r}: it "
                 "is no rival of another method"
             )
-    for name, group in ((FLOOR, dr), (CEILING, oracle)):
+    for names, group in ((FLOORS, floor), ((CEILING,), oracle)):
+        allowed = [n for n in names if n == group[0].cfg.method] if group else []
         for trained in group:
-            if trained.cfg.method != name:
+            if trained.cfg.method not in allowed:
                 raise ValueError(
                     f"{trained.source} was trained with method {trained.cfg.method!r}, "
-                    f"not as the {name} baseline"
+                    f"not as the {' or '.join(allowed or names)} baseline"
                 )

@@ -29,13 +29,14 @@ def tunable(
     Those that observe the hidden parameters, or that adapt by a memory, are not.
     """
     if dr:
-        return "dr-finetune", list(dr)
+        return f"{dr[0].cfg.method}-finetune", list(dr)
     plain: list[Trained] = []
     for trained in policies:
         own = trained.learner
         if isinstance(own, Maml) and not trained.cfg.told:
             cfg = replace(own.cfg, inner_steps=0, learned_advantage=False)
-            plain.append(replace(trained, learner=Maml(cfg, own.policy)))
+            learner = Maml(cfg, own.policy, window=own.window)
+            plain.append(replace(trained, learner=learner))
     return "finetune", plain
 
 
@@ -65,8 +66,8 @@ def _worth(trained: Trained, episodes: int, device: torch.device | str) -> float
     tasks = find_family(trained.cfg.family).sample("train", _TUNING_SEED, _TUNING_TASKS)
     cfg = EvaluationCfg(seed=_TUNING_SEED, episodes=(episodes,), device=device)
     bench = Bench(tasks, cfg)
-    [(_, returns, _)] = bench.curve(trained, (episodes,), Ledger())
-    return float(returns.mean())
+    [row] = bench.curve(trained, (episodes,), Ledger())
+    return float(row.returns.mean())
 
 
 def fine_tuned(dr: Trained, rate: float) -> Trained:

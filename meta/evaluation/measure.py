@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from meta.evaluation.evaluation_cfg import EvaluationCfg
@@ -22,8 +23,17 @@ from tasks.task import Task
 
 ADAPT, MEASURE, CHANCE = 0, 1, 2
 """Streams of random numbers."""
-Row = tuple[int, Tensor, Tensor]
-"""Episodes of adaptation, and return and success of each task."""
+
+
+class Row(NamedTuple):
+    """A point of one policy's adaptation curve, by task."""
+
+    episodes: int
+    """Episodes of adaptation."""
+    returns: Float[Tensor, "task"]
+    success: Float[Tensor, "task"]
+    during: Float[Tensor, "task"] | None = None
+    """Mean return of the adapting episodes themselves; none without any."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -61,6 +71,8 @@ class Measured:
 
     returns: Scores
     success: Scores
+    during: Scores | None = None
+    """Mean return of the episodes that were adapted on; none without any."""
 
 
 T = TypeVar("T")
@@ -112,34 +124,40 @@ class Bench:
     def curve(
         self, trained: Trained, episodes: Sequence[int], ledger: Ledger
     ) -> list[Row]:
-        """(k, returns, success) of each k, by task."""
+        """Measure after each number of episodes k, by task."""
         adapts = trained.learner.inner_steps > 0
         most = max(episodes) if adapts else 0
-        found: dict[int, list[tuple[Tensor, Tensor]]] = {}
+        found: dict[int, list[Row]] = {}
         for index, part in self.parts:
             measuring = self._env(trained, part, self.measure_episodes)
             start = trained.begin(len(part))
-            unadapted = None
+            unadapted, earned = None, torch.empty(len(part), 0)
             if most:
                 env = self._env(trained, part, most)
-                rollout = collect(env, start.act, self._rng(ADAPT, index))
+                rollout = collect(env, start.explore, self._rng(ADAPT, index))
                 ledger.book(rollout, adapting=True)
                 unadapted = by_task(rollout, len(part))
+                earned = rollout.returns.reshape(len(part), most).cpu()
             for k in episodes if adapts else (0,):
                 adapted = start
                 if k and unadapted is not None:
                     limit = torch.full((len(part),), k, device=self.device)
                     few = limit_episodes(unadapted, limit)
                     adapted = start.after(few)
-                found.setdefault(k, []).append(
-                    self._measure(measuring, adapted.act, index, ledger)
-                )
-        # a policy that does not adapt scores the same after any number of episodes
-        return [(k, *_joined(found[k if adapts else 0])) for k in episodes]
+                returns, success = self._measure(measuring, adapted.act, index, ledger)
+                during = earned[:, :k].mean(1) if k else None
+                row = Row(k, returns, success, during)
+                found.setdefault(k, []).append(row)
+        if adapts:
+            return [_joined(found[k]) for k in episodes]
+        # a policy that does not adapt scores the same after any number of episodes, and
+        # in them
+        same = _joined(found[0])
+        return [Row(k, *same[1:3], same.returns if k else None) for k in episodes]
 
     def random(self, ledger: Ledger) -> Row:
         """Uniform actions."""
-        parts: list[tuple[Tensor, Tensor]] = []
+        parts: list[Row] = []
         for index, part in self.parts:
             env = self._env(None, part, self.measure_episodes)
             rng = self._rng(CHANCE, index)
@@ -153,8 +171,8 @@ class Bench:
                 action = 2 * u - 1
                 return Gaussian(action, torch.zeros_like(action))
 
-            parts.append(self._measure(env, act, index, ledger))
-        return 0, *_joined(parts)
+            parts.append(Row(0, *self._measure(env, act, index, ledger)))
+        return _joined(parts)
 
     def _measure(
         self, env: Worlds, act: Act, index: int, ledger: Ledger
@@ -187,13 +205,25 @@ def stack(
 ) -> dict[int, Measured]:
     """Curves of several seeds, by k."""
     return {
-        rows[0][0]: Measured(
-            returns=np.stack([row[1].double().numpy() for row in rows]),
-            success=np.stack([row[2].double().numpy() for row in rows]),
+        rows[0].episodes: Measured(
+            returns=np.stack([row.returns.double().numpy() for row in rows]),
+            success=np.stack([row.success.double().numpy() for row in rows]),
+            during=_stacked([row.during for row in rows]),
         )
         for rows in zip(*curves, strict=True)
     }
 
 
-def _joined(parts: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    return torch.cat([r for r, _ in parts]), torch.cat([s for _, s in parts])
+def _stacked(during: Sequence[Tensor | None]) -> Scores | None:
+    there = [x.double().numpy() for x in during if x is not None]
+    return np.stack(there) if there else None
+
+
+def _joined(parts: Sequence[Row]) -> Row:
+    during = [row.during for row in parts if row.during is not None]
+    return Row(
+        parts[0].episodes,
+        torch.cat([row.returns for row in parts]),
+        torch.cat([row.success for row in parts]),
+        torch.cat(during) if during else None,
+    )

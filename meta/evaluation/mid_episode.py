@@ -25,8 +25,9 @@ from jaxtyping import Float
 
 from meta.evaluation.baselines import sources
 from meta.evaluation.evaluation_cfg import EvaluationCfg
-from meta.evaluation.finetuned import TRIALS, tuned
+from meta.evaluation.finetuned import TRIALS, tunable, tuned
 from meta.evaluation.measure import Steps
+from meta.evaluation.results import levels
 from meta.evaluation.statistics import Estimate, Scores, estimate, mean
 from meta.experience.rollout import (
     Change,
@@ -39,7 +40,6 @@ from meta.experience.rollout import (
 from meta.machine.devices import simulator_threads
 from meta.machine.seeds import derived_generator
 from meta.machine.versions import versions
-from meta.registry import FLOOR
 from meta.training.trained import Trained
 from policies.acting import Act
 from tasks.env import Env
@@ -115,12 +115,14 @@ def recoveries(
     """
     device = policies[0].device
     family = make_family(policies[0].cfg.family, device)
-    if FLOOR not in groups:
-        raise ValueError(f"a change is measured beside {FLOOR}, and none is given")
-    count = len(policies) + len(groups[FLOOR]) + sum(map(len, groups.values()))
+    _, floor, _ = levels(groups)
+    if floor not in groups:
+        raise ValueError(f"a change is measured beside {floor}, and none is given")
+    count = len(policies) + len(groups[floor]) + sum(map(len, groups.values()))
     done = Steps(count + TRIALS, progress)
-    tuned_dr, _ = tuned(groups[FLOOR], WINDOW, device, done)
-    methods = {policies[0].cfg.method: policies, "dr-finetune": tuned_dr, **groups}
+    name, base = tunable(groups[floor], ())
+    fine_tuned, _ = tuned(base, WINDOW, device, done)
+    methods = {policies[0].cfg.method: policies, name: fine_tuned, **groups}
     drawn = family.sample(cfg.split, cfg.seed, 2 * cfg.tasks)
     before, after = drawn[::2], drawn[1::2]
     changes = _Changes(
@@ -131,11 +133,13 @@ def recoveries(
         threads=cfg.threads,
     )
     found: dict[str, Recovery] = {}
-    for name, group in methods.items():
+    for method, group in methods.items():
         with simulator_threads():
             runs = list(done.after(changes.points(t) for t in group))
         points = {k: np.stack([run[k] for run in runs]) for k in runs[0]}
-        found[name] = _recovery(points, family.horizon, np.random.default_rng(cfg.seed))
+        found[method] = _recovery(
+            points, family.horizon, np.random.default_rng(cfg.seed)
+        )
     return Changed(
         family=family.name,
         split=current_split(cfg.split),
@@ -143,7 +147,7 @@ def recoveries(
         tasks=cfg.tasks,
         horizon=family.horizon,
         methods=found,
-        policies=sources({n: g for n, g in methods.items() if n != "dr-finetune"}),
+        policies=sources({n: g for n, g in methods.items() if n != name}),
     )
 
 
@@ -169,7 +173,7 @@ class _Changes:
         start = trained.begin(len(self.before))
         acts = [start.act]
         if adapts:
-            lived = self._life(acts[0])
+            lived = self._life(start.explore)
             acts = [start.after(_window(lived, i)).act for i in range(WINDOW + 2)]
         half = self.family.horizon // 2
         rest = self._episodes(self.before, _MEASURE, acts[0], 3, oracle, change=True)

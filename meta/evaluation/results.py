@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,13 +10,14 @@ from meta.evaluation.leak import Leak
 from meta.evaluation.measure import Ledger, Measured
 from meta.evaluation.statistics import Estimate
 from meta.machine.versions import versions
-from meta.registry import CEILING, FLOOR
+from meta.registry import CEILING, FLOORS
 
 MIN_GAP = 0.1
-"""Smallest gap from DR to the oracle, as a share of that from random actions to the
-oracle, of which shares are given: shares of less are noise divided by noise."""
+"""Smallest gap from the robust baseline to the oracle, as a share of that from random
+actions to the oracle, of which shares are given: less is noise divided by noise."""
 THRESHOLDS = tuple(round(-1 + 0.1 * i, 1) for i in range(31))
-"""Thresholds of the performance profiles: shares of the gap from DR to the oracle."""
+"""Thresholds of the performance profiles: shares of the gap from the robust
+baseline to the oracle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,14 +36,23 @@ class Point(Level):
 
     episodes: int
     normalised: Estimate
-    """Share of the gap between DR and oracle; NaN where there is none to close."""
+    """Share of the gap from the robust baseline to the oracle; NaN without a gap."""
     worst_decile: float
     """Mean return over the tenth of all (seed, task) that went worst."""
     harm_rate: Estimate
     """Share of (seed, task) with a return below that of no adaptation."""
+    during: Estimate
+    """Mean return of the episodes that were adapted on; NaN where there are none."""
+    cumulative: Estimate
+    """Return of a trial: of all the episodes adapted on, and of one more after them."""
 
 
 Curve = tuple[Point, ...]
+
+
+def levels(names: Container[str]) -> tuple[str, str, str]:
+    """Return the references: random, the robust baseline that there is, the oracle."""
+    return "random", next((n for n in FLOORS if n in names), FLOORS[0]), CEILING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +68,9 @@ class Cell:
     """Mean return of each of `BY_OBJECT`."""
 
 
-UNADAPTED = "unadapted"
-BY_OBJECT = (FLOOR, UNADAPTED, "policy", CEILING)
+POLICY, UNADAPTED = "policy", "unadapted"
+"""Keys of the method under evaluation, after adapting and before."""
+BY_OBJECT = (*FLOORS, UNADAPTED, POLICY, CEILING)
 """Columns of a cell: the policy before adaptation and after the most episodes, between
 its baselines."""
 
@@ -77,14 +88,14 @@ class Evaluation:
     rivals: Mapping[str, Curve]
     """Curves of the other methods that adapt, by method."""
     baselines: Mapping[str, Level]
-    """Levels of random, dr and oracle, as far as there are any."""
+    """Levels of `levels`, as far as there are any."""
     improvement: Mapping[str, Estimate]
     """Probability that the policy, after the most episodes, does better on a task than
     another method does then."""
     profiles: Mapping[str, Sequence[float]]
     """Share of all (seed, task) above each of `THRESHOLDS`, after the most episodes."""
     admission: Estimate
-    """(oracle - DR) / (oracle - random): how much knowing the task matters."""
+    """(oracle - robust) / (oracle - random): how much knowing the task matters."""
     leaks: Sequence[Leak]
     """Tests of what the first observation gives away, one per hidden parameter."""
     ledgers: Mapping[str, Ledger]
@@ -187,6 +198,7 @@ def _scores_json(by_episodes: Mapping[int, Measured]) -> list[dict[str, Any]]:
             "episodes": k,
             "returns": measured.returns.tolist(),
             "success": measured.success.tolist(),
+            "during": None if measured.during is None else measured.during.tolist(),
         }
         for k, measured in sorted(by_episodes.items())
     ]
@@ -217,5 +229,7 @@ def _point_json(p: Point) -> dict[str, float | int | None]:
         | _level_json(p)
         | _flat("normalised", p.normalised)
         | _flat("harm_rate", p.harm_rate)
+        | _flat("return_during", p.during)
+        | _flat("return_cumulative", p.cumulative)
         | {"worst_decile": p.worst_decile}
     )

@@ -9,6 +9,7 @@ from torch import Tensor
 from meta.experience import returns
 from meta.experience.moments import fresh_moments, standardised, update_moments
 from meta.experience.rollout import Experience
+from meta.experience.window import windows
 from meta.machine.distributed import summed
 from meta.theta import Theta
 from policies.distribution import Distribution
@@ -21,7 +22,7 @@ class Batch(NamedTuple):
     """Experience as the losses read it; leads with tasks until mapped over them."""
 
     obs: Float[Tensor, "*task episode time obs"]
-    """Normalised."""
+    """Normalised, and the window if there is one."""
     change: Float[Tensor, "*task episode time features"]
     """Normalised change of the observation, and reward."""
     action: Float[Tensor, "*task episode time action"]
@@ -32,7 +33,13 @@ class Batch(NamedTuple):
 
 
 def make_batch(
-    theta: Theta, e: Experience, discount: float, trace: float, *, pooled: bool
+    theta: Theta,
+    e: Experience,
+    discount: float,
+    trace: float,
+    *,
+    pooled: bool,
+    window: int = 0,
 ) -> Batch:
     """Scale experience by the moments in theta, and estimate advantages.
 
@@ -44,22 +51,28 @@ def make_batch(
         pooled: take the baseline that `refresh_scales` fitted to all tasks, and scale
             by its residual, so that a task's worth stays in the advantage; otherwise
             fit a baseline to each task and standardise within the task.
+        window: steps before each that the observations end with.
     """
     n = e.obs.shape[-1]
     scaled = standardised(theta, _features(e))
-    x = returns.features(scaled[..., :n])
+    obs, change = scaled[..., :n], scaled[..., n:]
+    x = returns.features(obs)
+    if window:
+        before = windows(change, e.action, e.valid, window)
+        obs = torch.cat([obs, before], dim=-1)
     if pooled:
         value = (x.double() @ theta["baseline/weights"]).to(x.dtype)
     else:
-        value = _fit_values(x, e, discount)
+        shared = returns.features(obs) if window else None
+        value = _fit_values(x, e, discount, shared)
     advantage = returns.gae(e.reward, value, e.valid, discount, trace)
     if pooled:
         advantage = advantage * e.valid / theta["baseline/scale"].to(x.dtype)
     else:
         advantage = returns.standardise(advantage, e.valid)
     return Batch(
-        obs=scaled[..., :n],
-        change=scaled[..., n:],
+        obs=obs,
+        change=change,
         action=e.action,
         old=e.old,
         old_log_prob=e.old.log_prob(e.action),
@@ -115,9 +128,26 @@ def _features(e: Experience) -> Float[Tensor, "task episode time features"]:
 
 
 def _fit_values(
-    x: Float[Tensor, "task episode time features"], e: Experience, discount: float
+    x: Float[Tensor, "task episode time features"],
+    e: Experience,
+    discount: float,
+    shared: Float[Tensor, "task episode time more"] | None,
 ) -> Float[Tensor, "task episode time"]:
+    """Fit the returns of each task.
+
+    Args:
+        x: features that each task has a fit of its own to.
+        e: the experience.
+        discount: per step.
+        shared: more features, too many for one task: all tasks are fitted to them
+            together, and each to what that leaves.
+    """
     target = returns.discounted(e.reward, e.valid, discount)
-    weights = returns.fit_ridge(x.flatten(1, 2), target.flatten(1), e.valid.flatten(1))
-    value = x.double().flatten(1, 2) @ weights[..., None]
-    return value[..., 0].unflatten(1, target.shape[1:]).to(e.reward.dtype)
+    value = torch.zeros_like(target, dtype=torch.float64)
+    if shared is not None:
+        flat = shared.flatten(0, -2), target.flatten(), e.valid.flatten()
+        value = shared.double() @ returns.fit_ridge(*flat, everywhere=True)
+    left = (target - value).flatten(1)
+    weights = returns.fit_ridge(x.flatten(1, 2), left, e.valid.flatten(1))
+    own = x.double().flatten(1, 2) @ weights[..., None]
+    return (value + own[..., 0].unflatten(1, target.shape[1:])).to(e.reward.dtype)

@@ -18,10 +18,10 @@ _FAR, _LEAST = 1e3, 1e4
 feature's own units: a force that is rarely felt is no outlier among zeros."""
 
 
-def fresh_moments(features: int) -> Theta:
-    """Moments before any data: they scale nothing."""
+def fresh_moments(features: int, name: str = "moments") -> Theta:
+    """Moments before any data, as a group of that name: they scale nothing."""
     return prefixed(
-        "moments",
+        name,
         {
             "count": torch.zeros((), dtype=torch.float64),
             "mean": torch.zeros(features, dtype=torch.float64),
@@ -31,25 +31,40 @@ def fresh_moments(features: int) -> Theta:
 
 
 def standardised(
-    theta: Theta, x: Float[Tensor, "*batch k"], *, clip: float = 10.0
+    theta: Theta,
+    x: Float[Tensor, "*batch k"],
+    *,
+    clip: float = 10.0,
+    name: str = "moments",
+    floor: float = _FLOOR,
 ) -> Float[Tensor, "*batch k"]:
-    """The first k features, shifted and scaled by the moments, clipped to +-clip."""
+    """The first k features, shifted and scaled by the moments, clipped to +-clip.
+
+    Args:
+        theta: holds the moments.
+        x: the features.
+        clip: the bound, in standard deviations.
+        name: the moments' group in theta.
+        floor: least standard deviation to divide by, in the features' own units.
+    """
     n = x.shape[-1]
-    count = theta["moments/count"]
-    mean = theta["moments/mean"][:n].to(x.dtype)
-    variance = theta["moments/square"][:n] / count.clamp(min=1)
+    count = theta[f"{name}/count"]
+    mean = theta[f"{name}/mean"][:n].to(x.dtype)
+    variance = theta[f"{name}/square"][:n] / count.clamp(min=1)
     # a choice on the device: asking the host would stop every step of a rollout
-    std = torch.where(count > 0, variance.sqrt().clamp(min=_FLOOR), 1.0).to(x.dtype)
+    std = torch.where(count > 0, variance.sqrt().clamp(min=floor), 1.0).to(x.dtype)
     return ((x - mean) / std).clamp(-clip, clip)
 
 
-def update_moments(theta: Theta, x: Float[Tensor, "sample features"]) -> None:
+def update_moments(
+    theta: Theta, x: Float[Tensor, "sample features"], name: str = "moments"
+) -> None:
     """Add every process's samples, in place (Chan et al. 1983, the pairwise update).
 
     Rare values absurdly far from the others do not count: see `_without_outliers`.
     """
     x = _without_outliers(x.double())
-    count, mean, square = (theta[f"moments/{k}"] for k in ("count", "mean", "square"))
+    count, mean, square = (theta[f"{name}/{k}"] for k in ("count", "mean", "square"))
     more = summed(torch.full_like(count, len(x)))
     centre = summed(x.sum(0)) / more.clamp(min=1)
     delta, total = centre - mean, (count + more).clamp(min=1)

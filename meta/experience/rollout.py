@@ -66,6 +66,14 @@ class Experience(NamedTuple):
     reward: Float[Tensor, "task episode time"]
     valid: Float[Tensor, "task episode time"]
     """1 where the step belongs to an episode, else 0."""
+    lived: Float[Tensor, "task episode time"] | None = None
+    """`valid` as collected, which stays when `limit_episodes` leaves episodes out; none
+    if it is the same."""
+
+    @property
+    def whole(self) -> "Experience":
+        """All that was collected, the episodes that were left out too."""
+        return self if self.lived is None else self._replace(valid=self.lived)
 
 
 def collect(
@@ -155,6 +163,7 @@ def by_task(rollout: Rollout, tasks: int) -> Experience:
     def lay(x: Tensor) -> Tensor:
         return x.unflatten(1, (tasks, -1)).movedim(0, 2).contiguous()
 
+    valid = lay(rollout.valid).float()
     return Experience(
         obs=lay(rollout.obs),
         next_obs=lay(rollout.next_obs),
@@ -164,5 +173,6 @@ def by_task(rollout: Rollout, tasks: int) -> Experience:
             None if rollout.log_std is None else lay(rollout.log_std),
         ),
         reward=lay(rollout.reward),
-        valid=lay(rollout.valid).float(),
+        valid=valid,
+        lived=valid,
     )

@@ -12,10 +12,11 @@ PPO's clipped loss of the adapted policies, differentiated through the inner ste
 KL penalties that keep each phase near the policy that drew its data. As nothing in that
 asks the unadapted policy to act well, it may come to explore where there is little to
 learn; its own loss can be added with a weight. With no inner step it is PPO over all
-tasks: domain randomisation, or the oracle if the hidden parameters are observed.
+tasks: domain randomisation, or the oracle if the hidden parameters are observed. With a
+window, the policy also reads the last steps of its episode.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import torch
@@ -26,12 +27,14 @@ from torch.func import functional_call, grad, vmap
 from meta.experience.batch import Batch, fresh_scales, make_batch, refresh_scales
 from meta.experience.moments import standardised
 from meta.experience.rollout import Experience
+from meta.experience.window import remembering, window_width
 from meta.learner import Metrics, Sizes
 from meta.learners.advantage import LearnedAdvantage, Weights
 from meta.learners.maml_cfg import MamlCfg
 from meta.machine.distributed import average_gradients, averaged
 from meta.objectives.policy_gradient import clipped_surrogate, inner_loss, mean_valid
 from meta.theta import Params, Theta, group, module_params, prefixed
+from policies.acting import Act
 from policies.distribution import Distribution, divergence, shift
 from policies.mlp import MlpPolicy, PolicyCfg
 
@@ -48,6 +51,7 @@ class Maml:
         cfg: how it adapts.
         policy: the policy module; its parameters are only the initial ones.
         advantage: a `LearnedAdvantage`, if the inner advantage is learned.
+        window: features of the window that the policy reads after the observation.
     """
 
     title: ClassVar[str] = "MAML-PPO"
@@ -62,22 +66,30 @@ class Maml:
         The hidden parameters, if `sizes` has any, are part of the observation.
         """
         obs_dim = sizes.obs + sizes.hidden
-        policy = MlpPolicy(obs_dim, sizes.action, network, rng, discrete=sizes.discrete)
+        window = window_width(obs_dim, sizes.action, settings.window)
+        read = obs_dim + window
+        policy = MlpPolicy(read, sizes.action, network, rng, discrete=sizes.discrete)
         advantage = None
         if settings.learned_advantage:
-            # features: observation, its change, reward
-            width, hidden = 2 * obs_dim + 1, network.hidden[-1]
+            # features: what the policy reads, change of the observation, reward
+            width, hidden = read + obs_dim + 1, network.hidden[-1]
             advantage = LearnedAdvantage(width, sizes.action, hidden=hidden, rng=rng)
-        return cls(settings, policy, advantage)
+        return cls(settings, policy, advantage, window=window)
 
     def __init__(
-        self, cfg: MamlCfg, policy: nn.Module, advantage: nn.Module | None = None
+        self,
+        cfg: MamlCfg,
+        policy: nn.Module,
+        advantage: nn.Module | None = None,
+        *,
+        window: int = 0,
     ) -> None:
         if cfg.learned_advantage != (advantage is not None):
             raise ValueError("learned_advantage needs an advantage module, and only it")
         self.cfg = cfg
         self.policy = policy
         self.advantage = advantage
+        self.window = window
 
     @property
     def inner_steps(self) -> int:
@@ -117,21 +129,20 @@ class Maml:
             for k, v in group(theta, "policy").items()
         }
 
-    def act(
-        self, theta: Theta, adaptation: Params
-    ) -> Callable[[Float[Tensor, "world obs"]], Distribution]:
+    def act(self, theta: Theta, adaptation: Params) -> Act:
         """Return the adapted policies, for worlds grouped by task."""
         tasks = len(next(iter(adaptation.values())))
 
-        def whole(params: Params, obs: Tensor) -> Distribution:
-            return self._distribution(params, obs).whole()
+        def whole(params: Params, read: Tensor) -> Distribution:
+            return self._distribution(params, read).whole()
 
-        def act(obs: Float[Tensor, "world obs"]) -> Distribution:
-            split = standardised(theta, obs).unflatten(0, (tasks, -1))
-            dist = vmap(whole)(adaptation, split)
+        def decide(read: Float[Tensor, "world features"]) -> Distribution:
+            dist = vmap(whole)(adaptation, read.unflatten(0, (tasks, -1)))
             return type(dist)(*(x.flatten(0, 1) for x in dist))
 
-        return act
+        if not self.window:
+            return lambda obs: decide(standardised(theta, obs))
+        return remembering(theta, decide, tasks, self.window)
 
     def adapt(self, theta: Theta, adaptation: Params, experience: Experience) -> Params:
         """One inner step on the experience that `adaptation` itself collected."""
@@ -177,14 +188,22 @@ class Maml:
 
     def inner_batch(self, theta: Theta, experience: Experience) -> Batch:
         """Experience to adapt on."""
-        cfg = self.cfg
-        pooled = cfg.inner_baseline == "pooled"
-        return make_batch(theta, experience, cfg.discount, cfg.trace, pooled=pooled)
+        return self._batch(theta, experience, self.cfg.inner_baseline == "pooled")
 
     def outer_batch(self, theta: Theta, experience: Experience) -> Batch:
         """Experience to measure on."""
+        return self._batch(theta, experience, pooled=False)
+
+    def _batch(self, theta: Theta, experience: Experience, pooled: bool) -> Batch:
         cfg = self.cfg
-        return make_batch(theta, experience, cfg.discount, cfg.trace, pooled=False)
+        return make_batch(
+            theta,
+            experience,
+            cfg.discount,
+            cfg.trace,
+            pooled=pooled,
+            window=cfg.window,
+        )
 
     def objective(
         self, theta: Theta, inner: Sequence[Batch], outer: Batch

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 from meta.objectives.policy_gradient import InnerLoss
 
 InnerBaseline = Literal["task", "pooled"]
-MAX_INNER_STEPS, MAX_EPOCHS = 100, 10_000
+MAX_INNER_STEPS, MAX_EPOCHS, MAX_WINDOW = 100, 10_000, 1000
 """More are a slip of the keyboard, and would never end."""
 
 
@@ -46,6 +46,8 @@ class MamlCfg:
     """An iteration's epochs end once the adapted policies have moved this far."""
     max_grad_norm: float = 1.0
     """Longer meta-gradients are shortened to it."""
+    window: int = 0
+    """Steps of the episode so far that the policy reads beside its observation."""
     discount: float = 0.99
     """Per step."""
     trace: float = 1.0
@@ -55,13 +57,15 @@ class MamlCfg:
         """Refuse counts, rates and names that cannot work."""
         if (
             not 0 <= self.inner_steps <= MAX_INNER_STEPS
+            or not 0 <= self.window <= MAX_WINDOW
             or not 1 <= self.epochs <= MAX_EPOCHS
             or min(self.adapt_episodes, default=1) < 1
         ):
             raise ValueError(
-                f"need inner_steps >= 0 (at most {MAX_INNER_STEPS}), epochs >= 1 (at "
-                f"most {MAX_EPOCHS:,}) and adapt_episodes >= 1, got "
-                f"{self.inner_steps}, {self.epochs}, {self.adapt_episodes}"
+                f"need inner_steps >= 0 (at most {MAX_INNER_STEPS}), window >= 0 (at "
+                f"most {MAX_WINDOW}), epochs >= 1 (at most {MAX_EPOCHS:,}) and "
+                f"adapt_episodes >= 1, got {self.inner_steps}, {self.window}, "
+                f"{self.epochs}, {self.adapt_episodes}"
             )
         if not (0 < self.discount <= 1 and 0 <= self.trace <= 1 and self.clip > 0):
             raise ValueError(

@@ -9,6 +9,10 @@ explicit system identification that feeds the oracle.
 The history is summarised by a mean over steps of learned features (Zaheer et al. 2017,
 arXiv 1703.06114) and not by RMA's window: any number of whole episodes fits, and the
 episode that is under way is always part of it.
+
+The adapter scales what it reads by moments of its own experience of adapting, which go
+on for as long as it trains. The teacher's would not do: where only those who know the
+task earn, they shrink what the others meet to nothing.
 """
 
 from collections.abc import Sequence
@@ -19,7 +23,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from meta.experience.moments import standardised
+from meta.experience.moments import fresh_moments, standardised, update_moments
 from meta.experience.rollout import Experience
 from meta.learner import Metrics, Sizes
 from meta.learners.maml import Maml
@@ -31,6 +35,12 @@ from policies.acting import RecurrentPolicy, Transition
 from policies.distribution import Distribution
 from policies.mlp import Mlp, PolicyCfg
 from policies.privileged import PrivilegedPolicy
+
+_HISTORY = "history"
+"""Group of the adapter's own moments."""
+_LEAST_SPREAD = 1e-3
+"""Least standard deviation that the adapter's inputs are divided by: a change over one
+step, or a reward nearby, is small in its own units, and tells."""
 
 
 class Rma:
@@ -96,11 +106,14 @@ class Rma:
 
     def initial(self, obs_dim: int) -> Theta:
         """The teacher's theta, and the adapter's parameters."""
-        return (
+        theta = (
             self.teacher.initial(obs_dim)
             | prefixed("summary", module_params(self.summary))
             | prefixed("head", module_params(self.head))
         )
+        if self.cfg.own_moments:
+            theta |= fresh_moments(2 * self.policy.obs_dim + 1, _HISTORY)
+        return theta
 
     def trainable(self, theta: Theta) -> list[Tensor]:
         """All of them: each stage leaves the other's without a gradient."""
@@ -119,22 +132,20 @@ class Rma:
         def policy(
             obs: Float[Tensor, "world obs"], memory: Float[Tensor, "world memory"]
         ) -> Distribution:
-            seen = standardised(theta, obs[..., : self.policy.obs_dim])
-            params = group(theta, "policy")
-            latent = self._infer(theta, memory)
-            return functional_call(self.policy, params, (seen, latent))
+            latent = self.infer(theta, memory)
+            return self.decide(theta, standardised(theta, obs), latent)
 
         def watch(
             memory: Float[Tensor, "world memory"], seen: Transition
         ) -> Float[Tensor, "world memory"]:
-            return memory + self._summarise(theta, seen)
+            return memory + self.summarise(theta, seen)
 
         return RecurrentPolicy(memory=memory, policy=policy, watch=watch)
 
     def adapt(self, theta: Theta, adaptation: Params, experience: Experience) -> Params:
         """Remember the experience."""
         with torch.no_grad():
-            steps = self._summarise(theta, _transitions(experience))
+            steps = self.summarise(theta, transitions(experience))
         return {"memory": adaptation["memory"] + steps.sum((1, 2))}
 
     def update(
@@ -145,8 +156,13 @@ class Rma:
     ) -> Metrics:
         """Regress the teacher's latent at every step, with and without earlier ones."""
         leaves = [p for g in optimizer.param_groups for p in g["params"]]
+        if self.cfg.own_moments:
+            # before they are regressed from: in the first iteration there are none
+            lived = experiences[0].whole
+            seen = self._seen(transitions(lived))
+            update_moments(theta, seen[lived.valid > 0], _HISTORY)
         with torch.no_grad():
-            wanted = self._latent(theta, experiences[0])
+            wanted = self.latent(theta, experiences[0])
             spread = averaged((wanted - wanted.mean(0)).square().mean())
         first = torch.zeros(())
         for epoch in range(self.cfg.regression_epochs):
@@ -172,14 +188,30 @@ class Rma:
         memory = self.begin(theta, last)["memory"]
         losses: list[Tensor] = []
         for e in experiences:
-            steps = self._summarise(theta, _transitions(e))
+            # an episode that is not adapted on still tells what is inferred within it
+            steps = self.summarise(theta, transitions(e.whole))
             before = memory[:, None, None] + steps.cumsum(2) - steps
-            error = self._infer(theta, before) - wanted[:, None, None]
-            losses.append(mean_valid(error.square().mean(-1), e.valid))
-            memory = memory + steps.sum((1, 2))
+            error = self.infer(theta, before) - wanted[:, None, None]
+            losses.append(mean_valid(error.square().mean(-1), e.whole.valid))
+            memory = memory + (steps * e.valid[..., None]).sum((1, 2))
         return torch.stack(losses).mean()
 
-    def _latent(self, theta: Theta, e: Experience) -> Float[Tensor, "task latent"]:
+    def decide(
+        self,
+        theta: Theta,
+        obs: Float[Tensor, "*batch obs"],
+        latent: Float[Tensor, "*batch latent"],
+    ) -> Distribution:
+        """Return the teacher's policy, told an inferred latent.
+
+        Args:
+            theta: all that is learned.
+            obs: standardised; what is hidden at its end is not read.
+            latent: the latent.
+        """
+        return functional_call(self.policy, group(theta, "policy"), (obs, latent))
+
+    def latent(self, theta: Theta, e: Experience) -> Float[Tensor, "task latent"]:
         """Return the teacher's latent of the hidden parameters, which a task keeps."""
         obs = standardised(theta, e.obs[:, 0, 0])
         encoder = {
@@ -194,26 +226,42 @@ class Rma:
         )
         return raw.tanh()
 
-    def _summarise(self, theta: Theta, s: Transition) -> Float[Tensor, "*batch memory"]:
-        """A step's features and a 1; nothing for a step that does not count."""
-        n, width = self.policy.obs_dim, (len(theta["moments/mean"]) - 1) // 2
-        hidden = s.obs.new_zeros(*s.obs.shape[:-1], width - n)
-        change = s.next_obs[..., :n] - s.obs[..., :n]
-        laid = [s.obs[..., :n], hidden, change, hidden, s.reward[..., None]]
-        scaled = standardised(theta, torch.cat(laid, dim=-1))
-        visible = [scaled[..., :n], scaled[..., width : width + n], scaled[..., -1:]]
-        x = torch.cat([*visible, s.action], dim=-1)
+    def summarise(self, theta: Theta, s: Transition) -> Float[Tensor, "*batch memory"]:
+        """Return a step's features and a 1; nothing for a step that does not count."""
+        x = torch.cat([self._scaled(theta, s), s.action], dim=-1)
         features = functional_call(self.summary, group(theta, "summary"), (x,)).tanh()
         one = torch.ones_like(features[..., :1])
         return torch.cat([features, one], dim=-1) * s.valid[..., None]
 
-    def _infer(
+    def _scaled(self, theta: Theta, s: Transition) -> Float[Tensor, "*batch seen"]:
+        """Observation, its change and the reward, scaled; nothing hidden."""
+        if self.cfg.own_moments:
+            return standardised(
+                theta, self._seen(s), name=_HISTORY, floor=_LEAST_SPREAD
+            )
+        n, width = self.policy.obs_dim, (len(theta["moments/mean"]) - 1) // 2
+        hidden = s.obs.new_zeros(*s.obs.shape[:-1], width - n)
+        obs, change, reward = self._seen(s).split((n, n, 1), dim=-1)
+        laid = torch.cat([obs, hidden, change, hidden, reward], dim=-1)
+        scaled = standardised(theta, laid)
+        visible = [scaled[..., :n], scaled[..., width : width + n], scaled[..., -1:]]
+        return torch.cat(visible, dim=-1)
+
+    def _seen(self, s: Transition) -> Float[Tensor, "*batch seen"]:
+        """Observation, its change and the reward, without what is hidden."""
+        n = self.policy.obs_dim
+        obs = s.obs[..., :n]
+        return torch.cat([obs, s.next_obs[..., :n] - obs, s.reward[..., None]], dim=-1)
+
+    def infer(
         self, theta: Theta, memory: Float[Tensor, "*batch memory"]
     ) -> Float[Tensor, "*batch latent"]:
+        """Return the latent that a memory tells of."""
         count = memory[..., -1:]
         x = torch.cat([memory[..., :-1] / count.clamp(min=1), 0.2 * count.log1p()], -1)
         return functional_call(self.head, group(theta, "head"), (x,))
 
 
-def _transitions(e: Experience) -> Transition:
+def transitions(e: Experience) -> Transition:
+    """Return experience as a policy with a memory sees it."""
     return Transition(e.obs, e.action, e.reward, e.next_obs, e.valid)

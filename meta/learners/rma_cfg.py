@@ -18,6 +18,10 @@ class RmaCfg:
     """Width of what the teacher is told; 0: the hidden parameters as they are."""
     teacher_share: float = 0.5
     """Share of the iterations that train the teacher; the rest train the adapter."""
+    own_moments: bool = False
+    """Scale what the adapter reads by moments of its own experience. Otherwise it reads
+    by the teacher's, as all did at first: a reward that only the teacher often earns is
+    then too small to be read."""
     regression_epochs: int = 40
     """Steps of Adam on the experience of an iteration of the adapter."""
 
@@ -31,11 +35,12 @@ class RmaCfg:
                 f"most {MAX_EPOCHS:,}) and 0 < teacher_share < 1, got {self.latent}, "
                 f"{self.regression_epochs}, {self.teacher_share}"
             )
-        if self.teacher.inner_steps or self.teacher.learned_advantage:
+        teacher = self.teacher
+        if teacher.inner_steps or teacher.learned_advantage or teacher.window:
             raise ValueError(
-                "a teacher does not adapt: need 0 inner steps and no learned "
-                f"advantage, got {self.teacher.inner_steps} and "
-                f"{self.teacher.learned_advantage}"
+                "a teacher knows its task, and neither adapts nor remembers: need 0 "
+                "inner steps, no learned advantage and no window, got "
+                f"{teacher.inner_steps}, {teacher.learned_advantage}, {teacher.window}"
             )
 
     @property

@@ -3,8 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from meta.learners.explore_cfg import ExploreCfg
 from meta.learners.maml_cfg import MamlCfg
 from meta.learners.rma_cfg import RmaCfg
+
+WINDOW = 4
+"""Steps that DR with memory reads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +47,19 @@ def robust(recipe: Recipe) -> MamlCfg:
     return replace(_unadapting(recipe), adapt_episodes=())
 
 
+def remembering(recipe: Recipe) -> MamlCfg:
+    """Return the settings of PPO over all tasks that remembers its episode."""
+    return replace(robust(recipe), window=WINDOW)
+
+
 def rma(recipe: Recipe) -> RmaCfg:
     """Return RMA's settings."""
-    return RmaCfg(teacher=_unadapting(recipe))
+    return RmaCfg(teacher=_unadapting(recipe), own_moments=True)
+
+
+def explore(recipe: Recipe) -> ExploreCfg:
+    """Return the settings of RMA with an explorer."""
+    return ExploreCfg(adapter=rma(recipe))
 
 
 def sysid(recipe: Recipe) -> RmaCfg:

@@ -32,8 +32,9 @@ class TrainCfg:
     method: str
     """One of `meta.registry`, or module:Class of another learner. `maml-plain` adapts
     by estimated advantages alone. `dr` and `oracle` are the same learner without
-    adaptation; the oracle observes the hidden parameters. `dr-sb3` is DR by
-    Stable-Baselines3. `rma` and `sysid` infer what a teacher observes."""
+    adaptation; the oracle observes the hidden parameters. `dr-memory` is DR that
+    remembers its episode, `dr-sb3` DR by Stable-Baselines3. `rma` and `sysid` infer
+    what a teacher observes."""
     learner: Any = field(default_factory=MamlCfg)
     """The method's own settings: see `meta.learner.Settings`."""
     iterations: int

@@ -12,7 +12,7 @@ import torch
 
 import assets
 from meta.experience.rollout import Experience, Rollout, by_task, collect
-from meta.learner import Learner
+from meta.learner import Learner, exploring
 from meta.machine.devices import simulator_threads
 from meta.registry import DEFAULT
 from meta.theta import Params, Theta, group, on_device, prefixed
@@ -75,7 +75,7 @@ class Trained:
         if not self.learner.inner_steps:
             return start
         rng = torch.Generator(env.device).manual_seed(seed)
-        rollout = collect(env, start.act, rng)
+        rollout = collect(env, start.explore, rng)
         return start.after(by_task(rollout, len(met)))._replace(met=met)
 
     def measure(self, env: Worlds, *, seed: int = 0) -> Rollout:
@@ -115,6 +115,11 @@ class Adapted(NamedTuple):
     def act(self) -> Act:
         """Maps observations to distributions over actions, worlds grouped by task."""
         return self.policy.learner.act(self.policy.theta, self.adaptation)
+
+    @property
+    def explore(self) -> Act:
+        """The policies of the episodes to adapt on; see `meta.learner.exploring`."""
+        return exploring(self.policy.learner, self.policy.theta, self.adaptation)
 
     def after(self, experience: Experience) -> "Adapted":
         """Return the policy adapted further, by experience that it collected."""

@@ -6,7 +6,7 @@ import torch
 
 from meta.experience.batch import limit_episodes
 from meta.experience.rollout import Experience, Rollout, by_task, collect, concatenate
-from meta.learner import Learner, Metrics
+from meta.learner import Learner, Metrics, exploring
 from meta.machine.devices import simulator_threads
 from meta.machine.distributed import averaged, share
 from meta.machine.seeds import derived_generator, derived_seed
@@ -85,7 +85,8 @@ class Trainer:
         experiences: list[Experience] = []
         with simulator_threads():
             for _ in range(learner.inner_steps):
-                rollouts.append(collect(env, learner.act(self.theta, adaptation), rng))
+                policies = exploring(learner, self.theta, adaptation)
+                rollouts.append(collect(env, policies, rng))
                 experience = by_task(rollouts[-1], count)
                 experiences.append(_limited(experience, cfg, rng))
                 adaptation = learner.adapt(self.theta, adaptation, experiences[-1])

@@ -102,16 +102,21 @@ class Evaluate(Named):
     def _adapt(
         self, policies: "Sequence[Trained]", groups: "Groups", cfg: "EvaluationCfg"
     ) -> int:
+        from meta.evaluation.baselines import taken_out
         from meta.evaluation.evaluate import evaluate
         from meta.machine.files import write_atomically
-        from meta.registry import CEILING, FLOOR
         from pliant.views.report import print_table, write_report
 
-        dr, oracle = groups.pop(FLOOR, []), groups.pop(CEILING, [])
+        floor, oracle = taken_out(groups)
         rivals = [trained for group in groups.values() for trained in group]
         with progress_bar("evaluating") as progress:
             result = evaluate(
-                policies, cfg, dr=dr, oracle=oracle, rivals=rivals, progress=progress
+                policies,
+                cfg,
+                floor=floor,
+                oracle=oracle,
+                rivals=rivals,
+                progress=progress,
             )
         print_table(result)
         if self.json:

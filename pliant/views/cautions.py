@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-from meta.evaluation.results import MIN_GAP, Evaluation
+from meta.evaluation.results import MIN_GAP, Evaluation, levels
 from pliant.views.markdown import one_seed
 from pliant.views.names import name_of
-from pliant.views.tables import LEVELS
 
 _UNLIKE = 1.1
 """Ratio of env steps in training from which methods are not compared in silence."""
@@ -14,7 +13,7 @@ _MADE = ("dr-finetune", "finetune", "scratch")
 
 def cautions(e: Evaluation) -> list[str]:
     """Return facts to know before comparing the rows."""
-    missing = [name for name in ("dr", "oracle") if name not in e.baselines]
+    missing = [name for name in levels(e.baselines) if name not in e.baselines]
     found = _missing(e, missing) if missing else _gap(e)
     steps = {n: env_steps(e, n) for n in e.policies if n not in _MADE}
     if max(steps.values()) > _UNLIKE * min(steps.values()):
@@ -40,19 +39,21 @@ def _missing(e: Evaluation, names: Sequence[str]) -> list[str]:
 
 def _gap(e: Evaluation) -> list[str]:
     found: list[str] = []
-    random, dr, oracle = (e.baselines[n].returns.value for n in LEVELS)
+    ends = levels(e.baselines)
+    random, robust, oracle = (e.baselines[n].returns.value for n in ends)
+    known = f"{name_of(ends[1])} ({robust:.2f})"
     if e.foreign:
         found.append(
             "no policy was trained on these objects, nor was the oracle: it may be "
             "beaten, and a share of the gap may exceed 1"
         )
-    if oracle < dr:
+    if oracle < robust:
         found.append(
-            f"the oracle ({oracle:.2f}) is below DR ({dr:.2f}): it is no ceiling here"
+            f"the oracle ({oracle:.2f}) is below {known}: it is no ceiling here"
         )
     if not e.has_gap:
         found.append(
-            f"no gap to close: from DR ({dr:.2f}) to the oracle ({oracle:.2f}) is less "
+            f"no gap to close: from {known} to the oracle ({oracle:.2f}) is less "
             f"than {MIN_GAP:.0%} of the way from random ({random:.2f}) to the oracle"
         )
     return found

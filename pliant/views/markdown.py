@@ -6,8 +6,9 @@ from typing import Any
 
 from meta.evaluation.results import UNADAPTED
 from meta.evaluation.statistics import Estimate
+from meta.registry import FLOORS
 
-SOURCES = {"dr-finetune": "dr", UNADAPTED: "policy"}
+SOURCES = {f"{n}-finetune": n for n in FLOORS} | {UNADAPTED: "policy"}
 """Policies that a row or column is made from, where they have another name."""
 
 

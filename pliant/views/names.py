@@ -12,6 +12,7 @@ _MADE: dict[str, Look] = {
     "scratch": ("PPO from scratch", "0.75", 20),
     "finetune": ("not adapted, fine-tuned", "0.4", 30),
     "dr-finetune": ("DR, fine-tuned", "0.4", 30),
+    "dr-memory-finetune": ("DR with memory, fine-tuned", "0.4", 30),
     UNADAPTED: ("not adapted", "tab:blue", 59),
 }
 """Methods that are not trained but made in an evaluation."""

@@ -17,6 +17,7 @@ from meta.evaluation.results import (
     Level,
     Point,
     cell_json,
+    levels,
 )
 from meta.evaluation.statistics import Estimate
 from meta.machine.files import write_atomically
@@ -26,9 +27,7 @@ from pliant.views.markdown import count, markdown, one_seed, text
 from pliant.views.names import colour_of, name_of
 
 REPORT, PICTURE = "report.md", "curve.png"
-_LEVELS = ("oracle", "dr", "random")
-"""Methods that do not adapt, as lines across a plot."""
-_COLUMNS = ("policy", "return", "success", "gap DR to oracle", "env steps")
+_COLUMNS = ("policy", "return", "success", "share of gap", "env steps")
 """The last: env steps that each training seed was trained on."""
 
 _LEDGER = (
@@ -102,7 +101,7 @@ def _draw(axes: Axes, e: Evaluation, label: str) -> None:
     for name, curve in e.rivals.items():
         values, colour = [_shown(p, label).value for p in curve], colour_of(name)
         axes.plot(spots, values, ".-", color=colour, lw=1, label=name_of(name))
-    for name in (n for n in _LEVELS if n in e.baselines):
+    for name in reversed(list(e.baselines)):
         level, colour = _shown(e.baselines[name], label), colour_of(name)
         axes.axhspan(level.low, level.high, color=colour, alpha=0.2, lw=0)
         axes.axhline(level.value, color=colour, lw=1.2, ls="--", label=name_of(name))
@@ -126,7 +125,7 @@ def _draw_profiles(axes: Axes, e: Evaluation) -> None:
         colour = colour_of(method_of(e) if own else name)
         axes.plot(THRESHOLDS, shares, color=colour, lw=2.0 if own else 1.0)
     most = max(p.episodes for p in e.curve)
-    axes.set_xlabel("share of the gap from DR (0) to oracle (1)")
+    axes.set_xlabel("share of the gap from robust (0) to oracle (1)")
     axes.set_ylabel(f"tasks above it, after {count(most, 'episode')}")
     axes.set_ylim(0, 1)
     axes.spines[["top", "right"]].set_visible(False)
@@ -147,10 +146,11 @@ def _sections(e: Evaluation) -> list[list[tuple[str, ...]]]:
     def baseline(name: str) -> tuple[str, ...]:
         return name_of(name), *level(e.baselines[name], name), "", _trained_on(e, name)
 
-    no_gap = "no gap" if len(e.baselines) == len(_LEVELS) else ""
+    ends = levels(e.baselines)
+    no_gap = "no gap" if len(e.baselines) == len(ends) else ""
 
     def point(p: Point, title: str, method: str) -> tuple[str, ...]:
-        one = one_seed(e.policies, method, *_LEVELS)
+        one = one_seed(e.policies, method, *ends)
         share = text(p.normalised, one_seed=one) if e.has_gap else no_gap
         return title, *level(p, method), share, _trained_on(e, method)
 
@@ -174,7 +174,7 @@ def _sections(e: Evaluation) -> list[list[tuple[str, ...]]]:
     ]
     floor, ceiling = (
         [baseline(name) for name in names if name in e.baselines]
-        for names in (("random", "dr"), ("oracle",))
+        for names in (ends[:2], ends[2:])
     )
     return [floor, curve, rivals, ceiling]
 
@@ -189,14 +189,14 @@ def _title(e: Evaluation) -> str:
 
 def _facts(e: Evaluation) -> list[str]:
     last = max(e.curve, key=lambda p: p.episodes)
-    own = e.ledgers["policy"]
+    own, ends = e.ledgers["policy"], levels(e.baselines)
     return [
         *cautions(e),
         f"share of tasks worse off after {count(last.episodes, 'episode')} than "
         f"unadapted: {text(last.harm_rate, one_seed=one_seed(e.policies, 'policy'))}",
         f"episodes to close 90 % of the gap: {_reached(e)}",
-        "(oracle - DR) / (oracle - random) = "
-        + text(e.admission, one_seed=one_seed(e.policies, *_LEVELS)),
+        f"(oracle - {name_of(ends[1])}) / (oracle - random) = "
+        + text(e.admission, one_seed=one_seed(e.policies, *ends)),
         "probability of beating another method on the same task after "
         f"{count(last.episodes, 'episode')}: "
         + ", ".join(
@@ -211,7 +211,7 @@ def _facts(e: Evaluation) -> list[str]:
 
 
 def _reached(e: Evaluation) -> str:
-    if len(e.baselines) < len(_LEVELS):
+    if len(e.baselines) < len(levels(e.baselines)):
         return "unknown"
     if not e.has_gap:
         return "no gap to close"

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from meta.evaluation.mid_episode import NEAR, WINDOW, Changed
-from meta.evaluation.results import MIN_GAP
+from meta.evaluation.results import MIN_GAP, levels
 from meta.machine.files import (
     check_replaceable,
     read_bytes,
@@ -24,7 +24,6 @@ from tasks.strict_json import BROKEN
 SHOWN = 5
 """Number of episodes of adaptation in the table of all families."""
 TABLE, ADMISSION, DETAILS = "table", "admission", "details"
-LEVELS = ("random", "dr", "oracle")
 _END = "<!-- suite:end -->"
 
 
@@ -124,15 +123,16 @@ def _table(results: Sequence[dict[str, Any]]) -> str:
 
 def _admission(results: Sequence[dict[str, Any]]) -> str:
     """Return the table that shows what knowing the task is worth, on held-out tasks."""
-    header = ("family", *(name_of(n) for n in LEVELS), "share", "training seeds")
+    header = ("family", "random", "robust", "oracle", "share", "training seeds")
     rows: list[tuple[str, ...]] = []
     for r in (r for r in results if r["split"] == "held-out"):
+        ends = levels(r["baselines"])
         cells = [
             interval(r["baselines"][name], "return", one_seed=_single(r, name))
-            for name in LEVELS
+            for name in ends
         ]
-        seeds = " and ".join(dict.fromkeys(_seeds(r, name) for name in LEVELS[1:]))
-        share = interval(r["admission"], "", one_seed=_single(r, *LEVELS))
+        seeds = " and ".join(dict.fromkeys(_seeds(r, name) for name in ends[1:]))
+        share = interval(r["admission"], "", one_seed=_single(r, *ends))
         rows.append((r["family"], *cells, share, seeds))
     return markdown(header, rows)
 
@@ -159,6 +159,7 @@ def _share(r: Mapping[str, Any], points: Sequence[dict[str, Any]], *, one: bool)
 def _details(r: Mapping[str, Any]) -> str:
     """Return one evaluation in full: each method after 0, 1 ... episodes."""
     curves, own = _curves(r), str(r["policies"]["policy"][0]["method"])
+    ends = levels(r["baselines"])
     ks = [p["episodes"] for p in r["curve"]]
     header = (
         "return",
@@ -171,7 +172,7 @@ def _details(r: Mapping[str, Any]) -> str:
         adapts, one = _adapts(points), _single(r, name)
         cells = [interval(p, "return", one_seed=one) for p in points]
         cells = cells if adapts else [cells[0], *[""] * (len(ks) - 1)]
-        share = _share(r, points, one=_single(r, name, *LEVELS)) if adapts else ""
+        share = _share(r, points, one=_single(r, name, *ends)) if adapts else ""
         rows.append((name_of(name), *cells, share))
     harm = ", ".join(
         f"{name_of(n)} {interval(points[-1], 'harm_rate', one_seed=_single(r, n))}"
@@ -182,13 +183,13 @@ def _details(r: Mapping[str, Any]) -> str:
         f"{name_of(n)} {interval(e, '', one_seed=_single(r, own, n))}"
         for n, e in r["improvement"].items()
     )
-    admitted = interval(r["admission"], "", one_seed=_single(r, *LEVELS))
+    admitted = interval(r["admission"], "", one_seed=_single(r, *ends))
     told = [leak["parameter"] for leak in r["leaks"] if leak["told"]]
     facts = [
         f"Worse off after {ks[-1]} episodes than without (share of tasks): {harm}.",
         f"{name_of(own)} is then better on the same task with probability: {better}.",
-        f"(oracle - DR) / (oracle - random) = {admitted}; the first observation gives "
-        f"away {', '.join(told) or 'nothing'}; faults {r['faults']}.",
+        f"(oracle - {name_of(ends[1])}) / (oracle - random) = {admitted}; the first "
+        f"observation gives away {', '.join(told) or 'nothing'}; faults {r['faults']}.",
     ]
     title = f"### {r['family']}, {r['split']}: {r['tasks']} tasks"
     texts = [title, markdown(header, rows), *facts]

@@ -499,7 +499,7 @@ def test_a_policy_adapts_and_is_measured_beside_its_baselines(
         load_trained(str(path), named=[Point.name]) for path in runs.values()
     )
     cfg = EvaluationCfg(tasks=30, episodes=(0, 5), measure_episodes=2)
-    result = evaluate([maml], cfg, dr=[dr], oracle=[oracle])
+    result = evaluate([maml], cfg, floor=[dr], oracle=[oracle])
     before, after = result.curve
     # exp(-distance) from the middle of the square to a goal in it is 0.47 on average
     assert before.returns.value < 5.2

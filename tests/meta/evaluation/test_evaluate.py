@@ -15,7 +15,8 @@ from rich.console import Console
 from torch import Tensor
 
 from meta.evaluation import evaluate as evaluation
-from meta.evaluation.evaluate import Evaluation, _level, evaluate
+from meta.evaluation.estimates import _level
+from meta.evaluation.evaluate import Evaluation, evaluate
 from meta.evaluation.evaluation_cfg import EvaluationCfg
 from meta.evaluation.measure import Bench, Measured
 from meta.experience.rollout import Experience
@@ -145,7 +146,7 @@ def evaluated(policies: Sequence[Trained], **settings: Any) -> Evaluation:
 
 def measured(*policies: Trained, **changes: object) -> Evaluation:
     settings = {
-        "dr": [planted(0.0, "dr")],
+        "floor": [planted(0.0, "dr")],
         "oracle": [planted(1.0, "oracle")],
         "split": "held-out",
         "tasks": 300,
@@ -290,6 +291,41 @@ def test_a_policy_without_inner_steps_is_measured_as_it_is() -> None:
     assert len(measuring) == 1 + 3 + 2 * 3
 
 
+class Daring(Planted):
+    """A planted learner that succeeds otherwise in the episodes it adapts on."""
+
+    explored = 0.7
+
+    def explore(self, theta: Theta, adaptation: Params) -> Act:
+        return self.act(theta, {"p": torch.full_like(adaptation["p"], self.explored)})
+
+
+@pytest.mark.usefixtures("planted_worlds")
+def test_the_price_is_what_the_episodes_earned_that_were_adapted_on() -> None:
+    daring = replace(planted(0.2), learner=Daring(0.2, 0.1, 1e-9, 1))
+    result = measured(daring, tasks=400, episodes=(0, 1, 4))
+    start, *points = result.curve
+    assert np.isnan(start.during.value)
+    assert start.cumulative.value == start.returns.value
+    for p in points:
+        assert p.during.value == pytest.approx(0.7, abs=0.05)
+        assert p.during.low < 0.7 < p.during.high
+        trial = p.episodes * p.during.value + p.returns.value
+        assert p.cumulative.value == pytest.approx(trial)
+    # the acting policy, not the explorer, is what is measured
+    assert points[-1].success.value == pytest.approx(0.6, abs=0.05)
+    row = json.loads(result.to_json())["curve"][1]
+    assert row["return_during_low"] <= row["return_during"] <= row["return_during_high"]
+    assert row["return_cumulative"] == points[0].cumulative.value
+    none, one, _ = json.loads(result.to_json())["scores"]["policy"]
+    assert none["during"] is None
+    assert np.mean(one["during"]) == pytest.approx(points[0].during.value)
+    # a policy that does not adapt acts in those episodes as ever
+    fixed = measured(planted(0.5, steps=0), episodes=(0, 2), tasks=50).curve[-1]
+    assert fixed.during.value == fixed.returns.value
+    assert fixed.cumulative.value == pytest.approx(3 * fixed.returns.value)
+
+
 @pytest.mark.usefixtures("planted_worlds")
 def test_parts_are_measured_as_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FAMILIES[FAMILY], "max_worlds", 35)
@@ -328,7 +364,7 @@ def tiny(method: str, seed: int = 0, family: str = FAMILY) -> Trained:
 def run(family: str = FAMILY, **changes: object) -> Evaluation:
     policies = changes.pop("policies", [tiny("maml", s, family) for s in (0, 1)])
     settings = {
-        "dr": [tiny("dr", 0, family)],
+        "floor": [tiny("dr", 0, family)],
         "oracle": [tiny("oracle", 0, family)],
         "split": "held-out",
         "tasks": 3,
@@ -378,7 +414,7 @@ def test_others_can_compute_every_statistic_from_the_raw_scores() -> None:
     result = measured(
         planted(0.3),
         replace(planted(0.6), cfg=replace(planted(0.6).cfg, seed=1)),
-        dr=[planted(0.2, "dr")],
+        floor=[planted(0.2, "dr")],
         oracle=[planted(1.0, "oracle")],
         tasks=12,
         episodes=(0, 3),
@@ -471,7 +507,7 @@ def test_table_plot_and_report_show_the_baselines(tmp_path: Path) -> None:
 def test_no_share_of_a_gap_is_given_where_there_is_none(
     tmp_path: Path, oracle: float, below: bool
 ) -> None:
-    ends = {"dr": [planted(0.99, "dr")], "oracle": [planted(oracle, "oracle")]}
+    ends = {"floor": [planted(0.99, "dr")], "oracle": [planted(oracle, "oracle")]}
     result = measured(planted(0.5), **ends, tasks=20, episodes=(0, 1))
     assert not result.has_gap
     assert not result.profiles
@@ -496,7 +532,7 @@ def test_methods_trained_on_unlike_env_steps_are_not_compared_in_silence() -> No
     for other, said in ((long, False), (short, True)):
         mine = replace(planted(0.5), env_steps=40_000_000)
         dr = replace(other, cfg=replace(other.cfg, method="dr"))
-        result = measured(mine, dr=[dr], oracle=[long], episodes=(0, 1))
+        result = measured(mine, floor=[dr], oracle=[long], episodes=(0, 1))
         console = Console(width=150, record=True)
         print_table(result, console)
         text = console.export_text()
@@ -526,7 +562,7 @@ def test_return_success_and_their_middle_half_are_told_apart() -> None:
         ({"seed": -1}, "seed must be >= 0, got -1"),
         ({"split": "unseen"}, "has no split 'unseen'"),
         ({"split": "heldout"}, "splits: train, held-out"),
-        ({"dr": [tiny("maml")]}, "not as the dr baseline"),
+        ({"floor": [tiny("maml")]}, "not as the dr-memory or dr baseline"),
         ({"oracle": [tiny("dr")]}, "not as the oracle baseline"),
         ({"policies": []}, "at least one policy"),
         ({"policies": [tiny("maml"), tiny("dr")]}, "of one method, got dr, maml"),
@@ -542,4 +578,4 @@ def test_baselines_of_another_family_are_refused(which: str) -> None:
     other = replace(tiny(which), cfg=make_config("reach-rotated", which))
     words = "different families: cheetah-direction, reach-rotated"
     with pytest.raises(ValueError, match=words):
-        run(**{which: [other]})
+        run(**{{"dr": "floor"}.get(which, which): [other]})

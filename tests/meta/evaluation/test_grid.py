@@ -71,7 +71,7 @@ def test_an_evaluation_has_its_grid_wherever_it_is_written(tmp_path: Path) -> No
         measure_episodes=1,
         threads=1,
     )
-    found = evaluate([policy], cfg, dr=[dr], oracle=[oracle])
+    found = evaluate([policy], cfg, floor=[dr], oracle=[oracle])
     assert found.split == "unseen"
     assert sum(cell.tasks for cell in found.grid) == 8
     levels = (("dr", found.baselines["dr"]), ("oracle", found.baselines["oracle"]))

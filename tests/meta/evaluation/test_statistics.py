@@ -168,7 +168,7 @@ def test_intervals_cover_the_truth(seeds: int, apart: float, statistic) -> None:
 def test_where_tasks_share_objects_clusters_cover_the_truth(
     objects: int, alone: float
 ) -> None:
-    """Objects are draws of as much spread as tasks have; so are three training seeds."""
+    """Objects are draws of as much spread as tasks; so are three training seeds."""
     rng, truth, trials, hits = generator(6), 0.3, 200, np.zeros(2)
     for _ in range(trials):
         label = rng.integers(objects, size=100)

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from meta.experience.batch import limit_episodes
 from meta.experience.rollout import by_task, collect
-from meta.learners.rma import Rma
+from meta.learners.rma import Rma, transitions
 from meta.learners.rma_cfg import RmaCfg
 from meta.recipes.registry import make_config
 from meta.training.build import make_trainer
@@ -108,9 +109,9 @@ def test_the_teacher_learns_first_and_then_only_the_adapter() -> None:
         )
         if iteration < 2:
             assert {"policy", "moments"} <= groups
-            assert not groups & {"summary", "head"}
+            assert not groups & {"summary", "head", "history"}
         else:
-            assert groups == {"summary", "head"}
+            assert groups == {"summary", "head", "history"}
             assert "explained" in metrics
 
 
@@ -131,14 +132,51 @@ def test_the_regression_finds_what_the_steps_show(method: str) -> None:
     trainer.env.assign([task for task in tasks for _ in range(5)])
     start = learner.begin(theta, 30)
     e = by_task(collect(trainer.env, learner.act(theta, start), rng()), 30)
-    wanted = learner._latent(theta, e)
+    wanted = learner.latent(theta, e)
     assert wanted.shape == (30, learner.policy.latent_dim)
     optimizer = torch.optim.Adam(learner.trainable(theta), lr=3e-3)
     learner.update(theta, optimizer, [e, e])
     with torch.no_grad():
         memory = learner.adapt(theta, start, e)["memory"]
-        error = learner._infer(theta, memory) - wanted
+        error = learner.infer(theta, memory) - wanted
     assert error.square().mean() < 0.3 * (wanted - wanted.mean(0)).square().mean()
+
+
+def test_what_the_adapter_reads_is_scaled_by_what_it_met() -> None:
+    """A teacher that earns 100 times as much does not make its reward unreadable."""
+    trainer = trainer_of("rma", iterations=2)
+    learner, theta = rma(trainer), trainer.theta
+    trainer.step()
+    start = learner.begin(theta, 4)
+    e = by_task(collect(trainer.env, learner.act(theta, start), rng()), 4)
+    theta["moments/square"] *= 1e4
+    optimizer = torch.optim.Adam(learner.trainable(theta), lr=0.0)
+    learner.update(theta, optimizer, [e, e])
+    seen = learner._scaled(theta, transitions(e))[e.valid > 0]
+    varied = theta["history/square"] > 1e-12
+    assert seen.shape[-1] == 2 * learner.policy.obs_dim + 1
+    torch.testing.assert_close(seen.mean(0), torch.zeros(11), atol=1e-3, rtol=0.0)
+    assert seen.std(0)[varied].sub(1).abs().max() < 0.01
+    # as they were first shipped, adapters read by the teacher's
+    old = replace(learner.cfg, own_moments=False)
+    learner.cfg = old
+    assert learner._scaled(theta, transitions(e)).std() < 0.1
+    assert not any(k.startswith("history") for k in learner.initial(5))
+
+
+def test_all_episodes_are_regressed_and_some_are_remembered() -> None:
+    """Those that are not adapted on tell what is inferred within them all the same."""
+    trainer = trainer_of("rma", iterations=2)
+    learner, theta = rma(trainer), trainer.theta
+    start = learner.begin(theta, 4)
+    e = by_task(collect(trainer.env, learner.act(theta, start), rng()), 4)
+    few = limit_episodes(e, torch.full((4,), 2))
+    assert few.whole.valid.equal(e.valid)
+    wanted = torch.zeros(4, learner.policy.latent_dim)
+    first = [learner.objective(theta, [x], wanted) for x in (e, few)]
+    both = [learner.objective(theta, [x, e], wanted) for x in (e, few)]
+    assert first[0].equal(first[1])
+    assert not both[0].equal(both[1])
 
 
 def test_latents_are_the_parameters_themselves_for_identification() -> None:

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from meta.experience.batch import limit_episodes
 from meta.experience.rollout import Experience, by_task, collect, concatenate
-from meta.learner import Learner
+from meta.learner import Learner, exploring
+from meta.learners.explore import Explore
 from meta.learners.maml import Maml
 from meta.learners.rma import Rma
 from meta.recipes.registry import make_config
@@ -77,7 +78,7 @@ def iterate(cfg: TrainCfg, env: Env, learner: Learner, theta: Theta) -> Tensor:
     adaptation = learner.begin(theta, TASKS)
     experiences: list[Experience] = []
     for _ in range(learner.inner_steps):
-        rollout = collect(env, learner.act(theta, adaptation), rng)
+        rollout = collect(env, exploring(learner, theta, adaptation), rng)
         counts = torch.full((TASKS,), 1, device=META)
         experiences.append(limit_episodes(by_task(rollout, TASKS), counts))
         adaptation = learner.adapt(theta, adaptation, experiences[-1])
@@ -89,8 +90,9 @@ def iterate(cfg: TrainCfg, env: Env, learner: Learner, theta: Theta) -> Tensor:
         *pre, post = experiences
         inner = [learner.inner_batch(theta, e) for e in pre]
         return learner.objective(theta, inner, learner.outer_batch(theta, post))[0]
+    learner = learner.adapter if isinstance(learner, Explore) else learner
     assert isinstance(learner, Rma)
-    wanted = learner._latent(theta, experiences[0])
+    wanted = learner.latent(theta, experiences[0])
     return learner.objective(theta, experiences, wanted)
 
 

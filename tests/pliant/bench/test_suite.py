@@ -27,7 +27,7 @@ TINY = SuiteCfg(
 )
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_the_whole_suite_and_that_nothing_is_done_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,289 @@
+"""RMA with an explorer: a policy of its own for the episodes that are adapted on.
+
+Teacher and adapter are RMA's (`rma.py`). A third of the three parts, the explorer, acts
+in the adapting episodes so that they tell the adapter more: by PPO on how much each
+episode lowers the adapter's error about the teacher's latent, after DREAM (Liu et al.
+2021, arXiv 2008.02790). It begins as the acting policy, to whose mean it adds a
+correction that starts at 0. And the acting policy, which the teacher trained on true
+latents, is tuned by PPO on inferred ones.
+
+All three learn from the experience that RMA's adapter alone would have: the env steps
+are the same.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from meta.experience.moments import standardised
+from meta.experience.rollout import Experience
+from meta.learner import Learner, Metrics, Sizes
+from meta.learners.explore_cfg import ExploreCfg
+from meta.learners.rma import Rma, transitions
+from meta.machine.distributed import average_gradients, averaged
+from meta.objectives.policy_gradient import clipped_surrogate, mean_valid
+from meta.theta import Params, Theta, group, module_params, prefixed
+from policies.acting import RecurrentPolicy
+from policies.distribution import Distribution, distribution, divergence, parts
+from policies.mlp import MlpPolicy, PolicyCfg
+
+
+class Explore:
+    """The learner: teacher, adapter and explorer.
+
+    Args:
+        cfg: how it is trained.
+        adapter: the teacher, and the adapter that takes its place.
+        explorer: what is added to the mean of the acting policy, and the spread.
+    """
+
+    inner_steps = 1
+    title: ClassVar[str] = "RMA with an explorer"
+    settings: ClassVar[type[ExploreCfg]] = ExploreCfg
+
+    @classmethod
+    def build(
+        cls,
+        settings: ExploreCfg,
+        network: PolicyCfg,
+        sizes: Sizes,
+        rng: torch.Generator,
+    ) -> "Explore":
+        """Make one; see `LearnerClass.build`.
+
+        Teacher and adapter are drawn as RMA draws them.
+        """
+        adapter = Rma.build(settings.adapter, network, sizes, rng)
+        explorer = MlpPolicy(
+            # scaled observation, inferred latent, count of steps
+            sizes.obs + adapter.policy.latent_dim + 1,
+            sizes.action,
+            PolicyCfg(
+                hidden=network.hidden,
+                initial_std=settings.explorer_std,
+                min_std=network.min_std,
+            ),
+            rng,
+            discrete=sizes.discrete,
+        )
+        nn.init.zeros_(explorer.get_parameter(f"mean.{len(explorer.mean) - 1}.weight"))
+        return cls(settings, adapter, explorer)
+
+    def __init__(self, cfg: ExploreCfg, adapter: Rma, explorer: MlpPolicy) -> None:
+        self.cfg = cfg
+        self.adapter = adapter
+        self.explorer = explorer
+
+    def stage(self, progress: float) -> tuple[Learner, float]:
+        """The teacher first, then the adapter alone, then all but the teacher."""
+        learner, left = self.adapter.stage(progress)
+        settled = learner is self.adapter and 1 - left >= self.cfg.explore_after
+        return (self if settled else learner), left
+
+    def initial(self, obs_dim: int) -> Theta:
+        """Return the adapter's theta, and the explorer's parameters."""
+        explorer = prefixed("explorer", module_params(self.explorer))
+        return self.adapter.initial(obs_dim) | explorer
+
+    def trainable(self, theta: Theta) -> list[Tensor]:
+        """Return those of the adapter, and the explorer's."""
+        own = [v.requires_grad_() for v in _leaves(theta, "explorer/")]
+        return self.adapter.trainable(theta) + own
+
+    def begin(self, theta: Theta, tasks: int) -> Params:
+        """Return an empty memory."""
+        return self.adapter.begin(theta, tasks)
+
+    def act(self, theta: Theta, adaptation: Params) -> RecurrentPolicy:
+        """Act on the latent inferred from all steps so far."""
+        return self.adapter.act(theta, adaptation)
+
+    def explore(self, theta: Theta, adaptation: Params) -> RecurrentPolicy:
+        """Act so that the steps tell of the latent."""
+
+        def policy(
+            obs: Float[Tensor, "world obs"], memory: Float[Tensor, "world memory"]
+        ) -> Distribution:
+            latent = self.adapter.infer(theta, memory)
+            seen = Seen(standardised(theta, obs), latent, memory[..., -1:])
+            return self._explorer(theta, seen)
+
+        return self.act(theta, adaptation)._replace(policy=policy)
+
+    def adapt(self, theta: Theta, adaptation: Params, experience: Experience) -> Params:
+        """Remember the experience."""
+        return self.adapter.adapt(theta, adaptation, experience)
+
+    def update(
+        self,
+        theta: Theta,
+        optimizer: torch.optim.Optimizer,
+        experiences: Sequence[Experience],
+    ) -> Metrics:
+        """Improve explorer and acting policy, then the adapter that they acted on."""
+        adapting, measuring = experiences
+        metrics = self._learn_to_explore(theta, optimizer, adapting.whole)
+        if self.cfg.tuning_rate:
+            metrics |= self._tune(theta, optimizer, adapting, measuring)
+        return metrics | self.adapter.update(theta, optimizer, experiences)
+
+    def _learn_to_explore(
+        self, theta: Theta, optimizer: torch.optim.Optimizer, e: Experience
+    ) -> Metrics:
+        """Take PPO's steps on what the adapter was told."""
+        with torch.no_grad():
+            steps = self.adapter.summarise(theta, transitions(e))
+            before = steps.cumsum(2) - steps
+            after = before[:, :, -1] + steps[:, :, -1]
+            latent = self.adapter.infer(theta, before)
+            wanted = self.adapter.latent(theta, e)[:, None]
+            error = (latent - wanted[:, None]).square().mean(-1)
+            left = (self.adapter.infer(theta, after) - wanted).square().mean(-1)
+            told = leave_one_out(error - left[..., None])
+            scale = averaged(mean_valid(told.square(), e.valid)).sqrt()
+            seen = Seen(standardised(theta, e.obs), latent, before[..., -1:])
+        drawn = Drawn(e.action, e.old, told / scale.clamp(min=1e-8), e.valid)
+        kl = self._ppo(
+            optimizer,
+            _leaves(theta, "explorer/"),
+            lambda: self._explorer(theta, seen),
+            drawn,
+            self.cfg.explorer_rate,
+        )
+        share = 1 - averaged(left.mean()) / averaged(error[..., 0].mean())
+        return {"told": share.item(), "explorer_kl": kl}
+
+    def _tune(
+        self,
+        theta: Theta,
+        optimizer: torch.optim.Optimizer,
+        adapting: Experience,
+        measuring: Experience,
+    ) -> Metrics:
+        """Take PPO's steps of the acting policy, on the latents that it acted on."""
+        adapter = self.adapter
+        with torch.no_grad():
+            batch = adapter.teacher.outer_batch(theta, measuring)
+            start = adapter.begin(theta, len(batch.valid))
+            memory = adapter.adapt(theta, start, adapting)["memory"]
+            steps = adapter.summarise(theta, transitions(measuring))
+            before = memory[:, None, None] + steps.cumsum(2) - steps
+            latent = adapter.infer(theta, before)
+        kl = self._ppo(
+            optimizer,
+            _leaves(theta, "policy/decide."),
+            lambda: adapter.decide(theta, batch.obs, latent),
+            Drawn(batch.action, batch.old, batch.advantage, batch.valid),
+            self.cfg.tuning_rate,
+        )
+        return {"tuning_kl": kl}
+
+    def _explorer(self, theta: Theta, seen: "Seen") -> Distribution:
+        """Return the acting policy's distribution, corrected."""
+        with torch.no_grad():
+            acting, _ = parts(self.adapter.decide(theta, seen.obs, seen.latent))
+        visible = seen.obs[..., : self.adapter.policy.obs_dim]
+        x = torch.cat([visible, seen.latent, 0.2 * seen.taken.log1p()], dim=-1)
+        own = functional_call(self.explorer, group(theta, "explorer"), (x,))
+        correction, log_std = parts(own.whole())
+        return distribution(acting + correction, log_std)
+
+    def _ppo(
+        self,
+        optimizer: torch.optim.Optimizer,
+        leaves: Sequence[Tensor],
+        policy: Callable[[], Distribution],
+        drawn: "Drawn",
+        rate: float,
+    ) -> float:
+        """Take steps of PPO for some leaves, until the policy has moved far enough.
+
+        Returns:
+            KL(the policy that acted || the policy) when it was last looked at.
+        """
+        cfg = self.adapter.teacher.cfg
+        old_log_prob = drawn.old.log_prob(drawn.action)
+        kl = torch.zeros(())
+        for epoch in range(cfg.epochs):
+            new = policy()
+            moved = divergence(drawn.old, new).detach()
+            kl = averaged(mean_valid(moved, drawn.valid))
+            if epoch and kl > cfg.max_kl:
+                break
+            loss = clipped_surrogate(
+                new.log_prob(drawn.action),
+                old_log_prob,
+                drawn.advantage,
+                drawn.valid,
+                cfg.clip,
+            )
+            descend(optimizer, leaves, loss, rate=rate, max_norm=cfg.max_grad_norm)
+        return kl.item()
+
+
+class Seen(NamedTuple):
+    """All that the explorer sees."""
+
+    obs: Float[Tensor, "*batch obs"]
+    """Standardised; what is hidden at its end is not read."""
+    latent: Float[Tensor, "*batch latent"]
+    """Inferred from the steps so far."""
+    taken: Float[Tensor, "*batch 1"]
+    """Steps so far."""
+
+
+class Drawn(NamedTuple):
+    """Actions, the distribution that drew them, and how good they were."""
+
+    action: Float[Tensor, "task episode time action"]
+    old: Distribution
+    advantage: Float[Tensor, "task episode time"]
+    valid: Float[Tensor, "task episode time"]
+
+
+def leave_one_out(
+    x: Float[Tensor, "task episode time"],
+) -> Float[Tensor, "task episode time"]:
+    """Subtract the mean over the task's other episodes, at the same step.
+
+    A task of one episode has no other: then the other tasks' take their place.
+    """
+    axis = 1 if x.shape[1] > 1 else 0
+    others = (x.sum(axis, keepdim=True) - x) / max(1, x.shape[axis] - 1)
+    return x - others
+
+
+def descend(
+    optimizer: torch.optim.Optimizer,
+    leaves: Sequence[Tensor],
+    loss: Float[Tensor, ""],
+    *,
+    rate: float,
+    max_norm: float,
+) -> None:
+    """Take one step for some leaves alone, at a multiple of the optimiser's step size.
+
+    Raises:
+        FloatingPointError: for a gradient that is not finite.
+    """
+    optimizer.zero_grad()
+    for leaf, gradient in zip(leaves, torch.autograd.grad(loss, leaves), strict=True):
+        leaf.grad = gradient
+    average_gradients(leaves)
+    norm = nn.utils.clip_grad_norm_(leaves, max_norm)
+    if not torch.isfinite(norm):
+        raise FloatingPointError(f"the gradient's norm is {norm.item()}")
+    rates = [entry["lr"] for entry in optimizer.param_groups]
+    for entry in optimizer.param_groups:
+        entry["lr"] *= rate
+    optimizer.step()
+    for entry, own in zip(optimizer.param_groups, rates, strict=True):
+        entry["lr"] = own
+
+
+def _leaves(theta: Theta, prefix: str) -> list[Tensor]:
+    return [v for k, v in theta.items() if k.startswith(prefix)]

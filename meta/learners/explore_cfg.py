@@ -1,0 +1,51 @@
+"""Settings of RMA with an explorer."""
+
+from dataclasses import dataclass, field
+
+from meta.learners.rma_cfg import RmaCfg
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExploreCfg:
+    """Settings of a teacher, an adapter, and a policy of the adapting episodes."""
+
+    adapter: RmaCfg = field(default_factory=lambda: RmaCfg(own_moments=True))
+    """Settings of teacher and adapter, as RMA has them."""
+    explore_after: float = 0.2
+    """Share of the adapter's iterations before the explorer and the acting policy learn
+    from it: what an untrained adapter is told teaches nothing."""
+    explorer_rate: float = 0.5
+    """The explorer's step size, as a multiple of the adapter's."""
+    tuning_rate: float = 0.25
+    """The acting policy's step size on inferred latents, as a multiple of the
+    adapter's; 0: it stays as the teacher left it."""
+    explorer_std: float = 0.3
+    """Standard deviation of the explorer's actions when it begins to learn."""
+
+    def __post_init__(self) -> None:
+        """Refuse shares and rates that cannot work."""
+        rates = (self.explorer_rate, self.tuning_rate)
+        if not (0 <= self.explore_after < 1 and min(rates) >= 0):
+            raise ValueError(
+                "need 0 <= explore_after < 1, explorer_rate >= 0 and tuning_rate >= 0, "
+                f"got {self.explore_after}, {self.explorer_rate}, {self.tuning_rate}"
+            )
+        if not 1e-6 <= self.explorer_std <= 1e6:
+            raise ValueError(
+                f"explorer_std must be between 1e-6 and 1e6, got {self.explorer_std}"
+            )
+
+    @property
+    def inner_steps(self) -> int:
+        """The adapter adapts once."""
+        return self.adapter.inner_steps
+
+    @property
+    def adapt_episodes(self) -> tuple[int, ...]:
+        """Lengths of experience: those of the adapter's settings."""
+        return self.adapter.adapt_episodes
+
+    @property
+    def rate(self) -> float:
+        """Step size: that of the adapter's settings."""
+        return self.adapter.rate
