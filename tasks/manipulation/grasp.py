@@ -1,8 +1,8 @@
-"""grasp: two fingers lift an object of unknown weight, friction and balance.
+"""grasp: two fingers lift an object of unknown balance and shape.
 
-Held beside its centre of mass an object tips between the fingertips; held too loosely
-it slips; held harder than needed it is squeezed. Where its centre of mass is shows only
-when it leaves the table, and then there is no time for another grasp.
+Held beside its centre of mass an object tips between the fingertips. Where its centre
+of mass is shows only when it leaves the table, and then there is no time for another
+grasp. Friction and mass vary too, and next to nothing depends on them.
 """
 
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ UNSEEN = Generated(generator.UNSEEN, flat=False)
 
 
 class Grasp(BankFamily):
-    """Lift and hold objects of hidden mass, friction, centre of mass and shape."""
+    """Lift and hold objects of hidden centre of mass and shape."""
 
     name = "grasp"
     summary = "lift an unknown object level, with no more force than it needs"
@@ -56,6 +56,7 @@ class Grasp(BankFamily):
     solids, insert, insert_share = (SOLIDS, UNSEEN), "insert_x", INSERT_SHARE
     splits = (*Family.splits, "unseen")
     fixed_within_episode = ("shape",)
+    scenery = ("friction", "mass")
     parameters = (
         Scalar(
             name="insert_x",

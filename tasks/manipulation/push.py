@@ -1,8 +1,9 @@
 """push: a finger pushes an object to a pose without seeing where it goes.
 
-The object turns away from a push beside its centre of mass, and how far it slides on
-decides where it stops. The hand hides it from the camera until the push is over, so
-that it cannot be corrected on the way: a policy that does not know the object averages.
+The object turns away from a push beside its centre of mass, which a shape moves, too.
+The hand hides it from the camera until the push is over, so that it cannot be corrected
+on the way: a policy that does not know the object averages. Friction and mass vary too,
+and next to nothing depends on them.
 """
 
 import math
@@ -41,7 +42,7 @@ UNSEEN = Generated(generator.UNSEEN, flat=True)
 
 
 class Push(BankFamily):
-    """Push an object of hidden centre of mass, friction, mass and shape to a pose."""
+    """Push an object of hidden centre of mass and shape to a pose."""
 
     name = "push"
     summary = "push an unknown object to a pose, unseen while it is pushed"
@@ -63,6 +64,7 @@ class Push(BankFamily):
     solids, insert, insert_share = (SOLIDS, UNSEEN), "insert_y", INSERT_SHARE
     splits = (*Family.splits, "unseen")
     fixed_within_episode = ("shape",)
+    scenery = ("friction", "mass")
     parameters = (
         Scalar(
             name="insert_y",
