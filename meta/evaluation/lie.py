@@ -52,7 +52,7 @@ MATTERS = 0.03
 """Smallest loss at which a parameter matters."""
 MARKED_ON = "held-out"
 """Split that a family's marks of `scenery` are about."""
-SHUFFLES, EPISODES = 3, 3
+SHUFFLES, EPISODES = 3, 1
 """Times that the lies are dealt out anew, and episodes measured per task and seed."""
 Features = Float[Tensor, "task features"]
 """Hidden parameters as the oracle observes them."""

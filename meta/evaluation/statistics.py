@@ -144,16 +144,16 @@ def _resampled(
         return [(np.arange(resamples), chosen)], np.ones(resamples)
     place = {name: i for i, name in enumerate(names)}
     label = np.array([place[name] for name in clusters or ()])
-    members = [np.flatnonzero(label == i) for i in range(len(names))]
+    sizes = np.bincount(label)
+    members = np.full((len(names), sizes.max()), -1)
+    members[np.arange(sizes.max()) < sizes[:, None]] = np.argsort(label, kind="stable")
     draws = rng.integers(len(names), size=(resamples, len(names)))
-    lengths = np.bincount(label)[draws].sum(axis=1)
-    chosen = [
-        (
-            rows := np.flatnonzero(lengths == length),
-            np.stack([np.concatenate([members[i] for i in draws[r]]) for r in rows]),
-        )
-        for length in np.unique(lengths)
-    ]
+    lengths = sizes[draws].sum(axis=1)
+    chosen: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+    for length in np.unique(lengths):
+        rows = np.flatnonzero(lengths == length)
+        padded = members[draws[rows]]
+        chosen.append((rows, padded[padded >= 0].reshape(-1, length)))
     # the spread of G means is a share (G - 1) / G of what they were drawn from
     stretch = np.sqrt(len(names) / rng.chisquare(len(names) - 1, size=resamples))
     return chosen, stretch

@@ -46,7 +46,7 @@ def _one_seed(lies: Lies) -> bool:
 
 def _verdict(lie: Lie) -> str:
     if not lie.varies:
-        return "the same in all tasks"
+        return "does not vary"
     return "matters" if lie.matters else "scenery"
 
 

@@ -93,8 +93,8 @@ class BankFamily(HandlingFamily):
     parameter `shape` and `Bank`'s fields.
     """
 
-    solids: ClassVar[Sequence[Solid]]
-    """The family's own, for training and for the split `unseen`."""
+    solids: ClassVar[tuple[Mapping[str, Solid], Mapping[str, Solid]]]
+    """The family's own by name, for training and for the split `unseen`."""
     insert: ClassVar[str]
     """Name of the parameter that places the heavy insert in the object."""
     insert_share: ClassVar[float]
@@ -103,7 +103,8 @@ class BankFamily(HandlingFamily):
     def __init__(
         self, device: torch.device | str = "cpu", objects: Objects | None = None
     ) -> None:
-        self._bank = Bank(self.solids)
+        if objects is None:
+            self._bank = Bank([s for part in self.solids for s in part.values()])
         super().__init__(device, objects)
         halves = [np.ptp(s.vertices[:, 0]) / 2 for s in self._bank.solids]
         self._half = torch.tensor(halves, dtype=torch.float32)
@@ -134,7 +135,9 @@ class BankFamily(HandlingFamily):
             return self.place_insert(value, torch.full_like(value, half))
 
         own = {
-            "shape": shape_among(objects.seen, objects.unseen),
+            "shape": shape_among(
+                *({s.name: s for s in part} for part in (objects.seen, objects.unseen))
+            ),
             self.insert: shortened(self, self.insert, objects.all, place),
         }
         self.parameters = tuple(own.get(p.name, p) for p in self.parameters)

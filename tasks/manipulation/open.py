@@ -3,6 +3,7 @@
 Drawer or door, to be pulled, pushed, slid or swung: closed, they all look alike. The
 hand feels only where it is, and not where it took hold of the handle, so that a robust
 policy must push and pull blindly, one way after the other, until there is no time left.
+Latch, damping and travel vary too, and next to nothing depends on them.
 """
 
 from collections.abc import Mapping
@@ -49,7 +50,7 @@ _UNSEEN = 2  # the last of them
 
 
 class Open(ArmFamily):
-    """Open a drawer or a door of hidden mechanism, latch, damping and travel."""
+    """Open a drawer or a door of hidden mechanism."""
 
     name = "open"
     summary = "open furniture that may want to be pulled, pushed, slid or swung"
@@ -61,6 +62,7 @@ class Open(ArmFamily):
     start_x, start_y, tool_z = around(CENTRE[0], HALF), around(CENTRE[1], HALF), TOOL_Z
     splits = (*Family.splits, "unseen")
     fixed_within_episode = ("mechanism", "travel")
+    scenery = ("latch", "damping", "travel")
     parameters = (
         Choice(
             name="mechanism",

@@ -1,8 +1,9 @@
 """push: a finger pushes an object to a pose without seeing where it goes.
 
-The object turns away from a push beside its centre of mass, and how far it slides on
-decides where it stops. The hand hides it from the camera until the push is over, so
-that it cannot be corrected on the way: a policy that does not know the object averages.
+The object turns away from a push beside its centre of mass, which a shape moves, too.
+The hand hides it from the camera until the push is over, so that it cannot be corrected
+on the way: a policy that does not know the object averages. Friction and mass vary too,
+and next to nothing depends on them.
 """
 
 import math
@@ -23,6 +24,7 @@ from tasks.manipulation.handles import Handles
 from tasks.manipulation.handling import PATCH, BankFamily, yaw
 from tasks.manipulation.target import add_target
 from tasks.objects import bank, generator
+from tasks.objects.generated import Generated
 from tasks.objects.object_set import Objects
 from tasks.parameters import Scalar
 from tasks.rewards import closeness
@@ -35,12 +37,12 @@ PUSHING = 8  # steps that the push may take; the hand rests in those that are le
 INSERT_SHARE = 0.6  # share of the object's mass in the insert that shifts its centre
 SUCCESS = (0.03, math.radians(15))  # [m], [rad]
 
-SOLIDS = generator.make_solids(generator.TRAIN, flat=True)
-UNSEEN = generator.make_solids(generator.UNSEEN, flat=True)
+SOLIDS = Generated(generator.TRAIN, flat=True)
+UNSEEN = Generated(generator.UNSEEN, flat=True)
 
 
 class Push(BankFamily):
-    """Push an object of hidden centre of mass, friction, mass and shape to a pose."""
+    """Push an object of hidden centre of mass and shape to a pose."""
 
     name = "push"
     summary = "push an unknown object to a pose, unseen while it is pushed"
@@ -59,9 +61,10 @@ class Push(BankFamily):
         height=(0.02, 0.125),
         slope=math.radians(20),  # more slender ones fall over instead of sliding
     )
-    solids, insert, insert_share = (*SOLIDS, *UNSEEN), "insert_y", INSERT_SHARE
+    solids, insert, insert_share = (SOLIDS, UNSEEN), "insert_y", INSERT_SHARE
     splits = (*Family.splits, "unseen")
     fixed_within_episode = ("shape",)
+    scenery = ("friction", "mass")
     parameters = (
         Scalar(
             name="insert_y",

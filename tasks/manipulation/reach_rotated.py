@@ -1,9 +1,9 @@
 """reach-rotated: an arm reaches visible goals through a rotated command frame.
 
 The visuomotor rotation of human motor learning (Krakauer et al. 2000): commands in the
-plane are turned by a hidden angle, perhaps mirrored, and the motors have hidden
-strengths. Where the hand goes says nothing until it has moved, and where it started is
-not remembered, so that no robust policy exists.
+plane are turned by a hidden angle, and perhaps mirrored. Where the hand goes says
+nothing until it has moved, and where it started is not remembered, so that no robust
+policy exists. The motors' strengths vary too, and next to nothing depends on them.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ ELBOW = (3, 4, 5, 6)
 
 
 class ReachRotated(ArmFamily):
-    """Reach goals with rotated, mirrored and weakened commands."""
+    """Reach goals with rotated and mirrored commands."""
 
     name = "reach-rotated"
     summary = "reach visible goals through a rotated or mirrored command frame"
@@ -42,6 +42,7 @@ class ReachRotated(ArmFamily):
     obs_dim = 5
     action_dim = 2
     start_x, start_y, tool_z = around(CENTRE[0], HALF), around(CENTRE[1], HALF), TOOL_Z
+    scenery = ("shoulder_strength", "elbow_strength")
     parameters = (
         Scalar(
             name="rotation",

@@ -2,6 +2,7 @@
 
 One blow decides. How hard to strike depends on the friction, and where on the centre of
 mass and the shape, none of which the policy sees; a robust policy can only average.
+Mass and size vary too, and next to nothing depends on them.
 """
 
 import math
@@ -46,7 +47,7 @@ SUCCESS = 0.06  # [m]
 
 
 class Strike(HandlingFamily):
-    """Strike an object of hidden friction, mass, centre of mass and shape."""
+    """Strike an object of hidden friction, centre of mass and shape."""
 
     name = "strike"
     summary = "strike an unknown object so that it slides to a target out of reach"
@@ -66,6 +67,7 @@ class Strike(HandlingFamily):
     )
     splits = (*Family.splits, "unseen")
     fixed_within_episode = ("shape", "size")
+    scenery = ("mass", "size")
     parameters = (
         Scalar(
             name="friction",
@@ -82,7 +84,7 @@ class Strike(HandlingFamily):
         Choice(
             name="shape",
             options=("box", "disc", "ell", "lollipop"),
-            unseen=("tee", "cross", "dumbbell"),
+            unseen=shapes.UNSEEN,
             traits=shapes.traits(),
         ),
     )

@@ -7,7 +7,8 @@ and geoms that its solid has no part for are switched off by a margin of -1e6 m,
 touch nothing, instead of its parts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import mujoco
@@ -17,7 +18,8 @@ from jaxtyping import Float, Num
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tasks.objects.solids import Solid, spread_of, traits, with_insert
+from tasks.objects.generated import Traits
+from tasks.objects.solids import Solid, spread_of, with_insert
 from tasks.objects.visuals import Visual
 from tasks.parameters import Choice
 
@@ -242,13 +244,15 @@ class Bank:
         return [*parts, *drawn, *[unused] * (self._surfaces - len(drawn))]
 
 
-def shape_among(solids: Sequence[Solid], unseen: Sequence[Solid] = ()) -> Choice:
-    """Make the hidden parameter `shape`: which solid an object is."""
+def shape_among(
+    solids: Mapping[str, Solid], unseen: Mapping[str, Solid] = MappingProxyType({})
+) -> Choice:
+    """Make the hidden parameter `shape`: which solid an object is, by name."""
     return Choice(
         name="shape",
-        options=tuple(s.name for s in solids),
-        unseen=tuple(s.name for s in unseen),
-        traits={s.name: traits(s) for s in (*solids, *unseen)},
+        options=tuple(solids),
+        unseen=tuple(unseen),
+        traits=Traits(solids, unseen),
     )
 
 

@@ -8,6 +8,7 @@ object lies tells nothing about its shape.
 """
 
 import math
+import zlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ import mujoco
 import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.random import Generator
 from torch import Tensor
 
 from tasks.objects.solids import Solid, moved, spread_of
@@ -39,6 +41,41 @@ class Part(NamedTuple):
 
 
 _ARM = 0.32  # half width of the arms of the composed shapes
+
+
+def _tee(rng: Generator) -> tuple[Part, ...]:
+    """Draw a bar across the blow, with a stem behind it."""
+    bar, stem, length = rng.uniform(0.2, 0.4, 3)
+    shift = rng.uniform(-0.5, 0.5)
+    return (
+        Part("box_a", 0.0, 0.0, bar, 1.0),
+        Part("box_b", bar + length, shift, length, stem),
+    )
+
+
+def _cross(rng: Generator) -> tuple[Part, ...]:
+    """Draw a bar across the blow, and one along it."""
+    bar, other = rng.uniform(0.2, 0.4, 2)
+    length, shift = rng.uniform([0.6, -0.5], [1.0, 0.5])
+    return (
+        Part("box_a", 0.0, 0.0, bar, 1.0),
+        Part("box_b", 0.0, shift, length, other),
+        Part("box_b", 0.0, shift, bar, other, density=-1.0),
+    )
+
+
+def _dumbbell(rng: Generator) -> tuple[Part, ...]:
+    """Draw two discs, with a bar between them."""
+    low, high = rng.uniform(0.28, 0.45, 2)
+    return (
+        Part("disc_a", 0.0, low - 1, low),
+        Part("disc_b", 0.0, 1 - high, high),
+        Part("box_a", 0.0, low - high, rng.uniform(0.1, 0.25), 1 - low - high),
+    )
+
+
+_DRAWN = {"tee": _tee, "cross": _cross, "dumbbell": _dumbbell}
+"""Kinds that are kept for the split `unseen`."""
 SHAPES: Mapping[str, tuple[Part, ...]] = {
     "box": (Part("box_a", 0.0, 0.0, 0.8, 1.0),),
     "disc": (Part("disc_a", 0.0, 0.0, 1.0),),
@@ -64,8 +101,16 @@ SHAPES: Mapping[str, tuple[Part, ...]] = {
         Part("disc_b", 0.0, 0.6, 0.4),
         Part("box_a", 0.0, 0.0, 0.2, 0.2),
     ),
+    **{
+        f"{kind}-{i}": draw(np.random.default_rng([zlib.crc32(kind.encode()), i]))
+        for kind, draw in _DRAWN.items()
+        for i in range(1, 18)
+    },
 }
-"""Shapes by name; they are about 2 units wide across the blow (y) and 1.6 along it."""
+"""Shapes by name; they are about 2 units wide across the blow (y) and up to 2 along."""
+UNSEEN = tuple(name for name in SHAPES if name.partition("-")[0] in _DRAWN)
+"""Names of those that are kept for the split `unseen`: enough of them for a claim about
+shapes that training never shows."""
 
 
 def add_object(spec: mujoco.MjSpec, name: str) -> None:

@@ -318,21 +318,48 @@ def test_unknown_splits_are_refused_with_the_known_ones(name: str) -> None:
             family.sample(split, 0, 1)
 
 
-# the first of six tasks drawn with seed 11 when the split was called unseen-shapes
-FORMER_HASHES = {
-    "strike": "922d93c5e2803e75",
-    "push": "2dffc1aa13e54c01",
-    "grasp": "a881bcc2a840365c",
-    "open": "34ece376f5c2e45e",
-    "insert": "5d58cd2e3e970b33",
+# hashes of the first tasks drawn with seed 11
+HELD_OUT_HASHES = {
+    "strike": "42f8a681c1620091",
+    "push": "e874dcc76a8b295d",
+    "grasp": "41ea02fa87174160",
+    "open": "2e6be74993b9677a",
+    "insert": "9ca18bbc72f9b9d5",
+    "reach-rotated": "34ab94643edfe6ac",
+    "cheetah-direction": "23d2d17539024236",
 }
 
 
-@pytest.mark.parametrize("name", sorted(FORMER_HASHES))
+@every_family
+def test_held_out_tasks_are_those_of_earlier_versions(name: str) -> None:
+    """However many unseen objects there are."""
+    assert family_of(name).sample("held-out", 11, 1)[0].hash == HELD_OUT_HASHES[name]
+
+
+@pytest.mark.parametrize("name", ["strike", "push", "grasp"])
+def test_unseen_objects_are_fifty_and_each_task_names_its_own(name: str) -> None:
+    family = family_of(name)
+    [shape] = [p for p in family.parameters if isinstance(p, Choice)]
+    assert len(shape.unseen) >= 50
+    assert not set(shape.unseen) & set(shape.options)
+    tasks = family.sample("unseen", 0, 100)
+    assert [family.object_of(t) for t in tasks] == [
+        t.parameters["shape"] for t in tasks
+    ]
+    assert len(set(map(family.object_of, tasks))) > 35
+
+
+def test_tasks_that_share_nothing_have_no_object() -> None:
+    assert family_of("open").object_of(family_of("open").sample("train", 0, 1)[0])
+    for name in ("insert", "reach-rotated", "cheetah-direction"):
+        [task] = family_of(name).sample("train", 0, 1)
+        assert family_of(name).object_of(task) == ""
+
+
+@pytest.mark.parametrize("name", ["strike", "push", "grasp", "open"])
 def test_the_unseen_split_is_drawn_and_read_by_its_former_name_too(name: str) -> None:
     family = family_of(name)
     tasks = family.sample("unseen", 11, 6)
-    assert tasks[0].hash == FORMER_HASHES[name]
     assert family.sample("unseen-shapes", 11, 6) == tasks
     assert {task.split for task in tasks} == {"unseen"}
     text = tasks[0].to_json()

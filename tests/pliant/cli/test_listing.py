@@ -86,3 +86,21 @@ def test_ranges_say_where_a_split_differs(call: Call) -> None:
     assert "latch [N]: 15 to 23, 27 to 35; interpolation 23 to 27; extrap" in words
     assert "travel [m]: 0.14 to 0.18; extrapolation 0.18 to 0.2 splits" in words
     assert "swing-in-left, swing-in-right, slide-left, slide-right; unseen ob" in words
+
+
+def test_scenery_stands_apart_and_splits_of_one_parameter_are_named(call: Call) -> None:
+    out = call("list", "--family", "push").out
+    titles = ("hidden parameters:", "hidden, but scenery (")
+    places = [out.index(f"\n{x}") for x in (*titles, "  friction:", "objects of your")]
+    assert places == sorted(places)
+    assert places[0] < out.index("\n  insert_y") < places[1]
+    assert places[0] < out.index("\n  shape") < places[1]
+    words = " ".join(out.split())
+    alone = "extrapolation:insert_y, extrapolation:friction, extrapolation:mass"
+    assert f"one parameter at a time: {alone} shipped" in words
+    [family] = json.loads(call("list", "--family", "push", "--json").out)["families"]
+    assert ", ".join(family["one_at_a_time"]) == alone
+    scenery = {p["name"]: p["scenery"] for p in family["parameters"]}
+    expected = {"insert_y": False, "friction": True, "mass": True, "shape": False}
+    assert scenery == expected
+    assert "scenery" not in call("list", "--family", "cheetah-direction").out
