@@ -9,7 +9,9 @@ from meta.learners.rma_cfg import RmaCfg
 class ExploreCfg:
     """Settings of a teacher, an adapter, and a policy of the adapting episodes."""
 
-    adapter: RmaCfg = field(default_factory=lambda: RmaCfg(own_moments=True))
+    adapter: RmaCfg = field(
+        default_factory=lambda: RmaCfg(own_moments=True, averaging=0.8)
+    )
     """Settings of teacher and adapter, as RMA has them."""
     explore_after: float = 0.2
     """Share of the adapter's iterations before the explorer and the acting policy learn
