@@ -174,4 +174,7 @@ def _value(name: str, kind: Any, value: Any) -> Any:  # noqa: ANN401
     # type, because a bool is an int
     if not all(object in allowed or type(v) in allowed for v in each):
         raise ValueError(f"not a training configuration: {name} cannot be {value!r}")
+    if inner is float:  # JSON writes some of them as whole numbers
+        numbers = tuple(map(float, each))
+        return numbers if isinstance(value, tuple) else numbers[0]
     return value
