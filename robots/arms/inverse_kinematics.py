@@ -1,6 +1,7 @@
 """Joint angles of the Panda that hold its tool upright at a point."""
 
 import math
+from functools import lru_cache
 
 import mujoco
 import numpy as np
@@ -38,6 +39,9 @@ def home(x: float, y: float, z: float) -> tuple[float, ...]:
     return tuple(float(angle) for angle in angles)
 
 
+_PITCH = 0.02  # [m]
+
+
 class StartTable:
     """Joint angles for any point of a horizontal rectangle, as `home` would find them.
 
@@ -54,8 +58,6 @@ class StartTable:
         ValueError: if an extent is reversed or the arm cannot hold the tool there.
     """
 
-    _PITCH = 0.02
-
     def __init__(
         self,
         *,
@@ -66,14 +68,9 @@ class StartTable:
     ) -> None:
         if x[1] < x[0] or y[1] < y[0]:
             raise ValueError(f"extents run from least to greatest, got x={x}, y={y}")
-        nx, ny = (math.ceil((b - a) / self._PITCH) + 2 for a, b in (x, y))
-        arm = _Kinematics()
-        grid = np.empty((nx, ny, 7))
-        for i, px in enumerate(np.linspace(*x, nx)):
-            for j, py in enumerate(np.linspace(*y, ny)):
-                grid[i, j] = arm.solve(np.array([px, py, z]), np.array(NEUTRAL))
-        self._grid = torch.from_numpy(grid).float().to(device)
-        self._cells = torch.tensor([nx - 1.0, ny - 1.0], device=device)
+        grid = _solved(x, y, z)
+        self._grid = torch.tensor(grid, dtype=torch.float32, device=device)
+        self._cells = torch.tensor([n - 1.0 for n in grid.shape[:2]], device=device)
 
     def __call__(self, u: Float[Tensor, "world 2"]) -> Float[Tensor, "world 7"]:
         """Look up joint angles.
@@ -92,6 +89,20 @@ class StartTable:
         near = (1 - fy) * self._grid[i, j] + fy * self._grid[i, j + 1]
         far = (1 - fy) * self._grid[i + 1, j] + fy * self._grid[i + 1, j + 1]
         return (1 - fx) * near + fx * far
+
+
+@lru_cache
+def _solved(
+    x: tuple[float, float], y: tuple[float, float], z: float
+) -> Float[np.ndarray, "x y 7"]:
+    """Return the angles at the points of a grid: a second's work, once a process."""
+    nx, ny = (math.ceil((b - a) / _PITCH) + 2 for a, b in (x, y))
+    arm = _Kinematics()
+    grid = np.empty((nx, ny, 7))
+    for i, px in enumerate(np.linspace(*x, nx)):
+        for j, py in enumerate(np.linspace(*y, ny)):
+            grid[i, j] = arm.solve(np.array([px, py, z]), np.array(NEUTRAL))
+    return grid
 
 
 class _Kinematics:
