@@ -7,6 +7,7 @@ is pickled, and nothing is imported that the file names.
 """
 
 import contextlib
+import ctypes
 import importlib
 import io
 import json
@@ -88,7 +89,7 @@ def confined(
     with tempfile.TemporaryDirectory(prefix="pliant-") as folder:
         child = _start(job, folder, {} if threads else _ONE_THREAD)
         try:
-            # the child's own alarm rings first, and rings even if we are killed
+            # the child's own alarm rings first
             said, _ = child.communicate(given.getvalue(), timeout=seconds + 10)
         except subprocess.TimeoutExpired:
             raise RefusedError(ending(-signal.SIGALRM)) from None
@@ -119,6 +120,7 @@ def _start(
     )
 
 
+_PR_SET_PDEATHSIG = 1
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
@@ -126,6 +128,8 @@ def serve() -> None:
     """Do the work that the command line names; this runs in the child."""
     work, settings, seconds, gib, verb = json.loads(sys.argv[1])
     signal.alarm(seconds)
+    if sys.platform == "linux":  # end with the parent, however that ends
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_AS, gib << 30)
     # what libraries print must not mix with the answer

@@ -106,3 +106,19 @@ def test_no_code_beside_the_file_runs(tmp_path: Path) -> None:
         [sys.executable, "-P", "-c", load], cwd=tmp_path, check=True, env=env
     )
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can")
+def test_the_work_ends_with_its_parent() -> None:
+    ask = "from tasks.objects.confined import confined; confined('subprocess:call', "
+    parent = subprocess.Popen([sys.executable, "-c", f"{ask}args=['sleep', '9'])"])
+    own = psutil.Process(parent.pid)
+    deadline = time.monotonic() + 60
+    while len(found := own.children(recursive=True)) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    parent.kill()
+    parent.wait()
+    [child] = [p for p in found if p.name() != "sleep"]
+    _, alive = psutil.wait_procs([child], timeout=5)
+    assert not alive
