@@ -64,8 +64,8 @@ def show(
     write_report(result, folder)
     (folder / "results.json").write_text(result.to_json())
     with console.status("filming"):
-        recording = pliant.record(policies[0], split=split, seed=7)
-        recording.save(folder / "recording.npz")
+        out = folder / "recording.npz"
+        recording = pliant.record(policies[0], split=split, seed=7, out=out)
         write_video(recording, folder / "video.mp4")
         write_strip(recording, folder / "frames.png")
 

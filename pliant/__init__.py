@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from meta.evaluation.results import Evaluation as Evaluation
     from meta.learner import Learner as Learner
     from meta.learner import Sizes as Sizes
+    from meta.recording.footage import Footage as Footage
+    from meta.recording.recorded import load_recording as load_recording
     from meta.recording.trajectory import Recording as Recording
-    from meta.recording.trajectory import load_recording as load_recording
     from meta.training.trained import Adapted as Adapted
     from meta.training.trained import Trained as Trained
     from pliant.api import evaluate as evaluate
@@ -47,7 +48,9 @@ if TYPE_CHECKING:
 _NAMES = {
     "meta.evaluation.results": ("Evaluation",),
     "meta.learner": ("Learner", "Sizes"),
-    "meta.recording.trajectory": ("Recording", "load_recording"),
+    "meta.recording.footage": ("Footage",),
+    "meta.recording.recorded": ("load_recording",),
+    "meta.recording.trajectory": ("Recording",),
     "meta.training.trained": ("Adapted", "Trained"),
     "pliant.api": (
         *("evaluate", "load", "load_object", "load_objects", "make_env"),

@@ -10,8 +10,8 @@ from meta.evaluation.evaluation_cfg import EvaluationCfg
 from meta.evaluation.results import Evaluation
 from meta.machine.devices import pick_device
 from meta.recipes.registry import make_config
-from meta.recording.trajectory import Recording
-from meta.recording.trajectory import record as record_policy
+from meta.recording.recorded import Recorded
+from meta.recording.recorded import record as record_policy
 from meta.registry import DEFAULT
 from meta.training.config import replaced
 from meta.training.run import default_folder
@@ -236,8 +236,13 @@ def record(
     seed: int = 0,
     adapt_episodes: int = 5,
     object: Objects | str | Path | None = None,
-) -> Recording:
+    out: str | Path | None = None,
+) -> Recorded:
     """Run a policy on one task, before and after adapting to it, and keep both.
+
+    A `Recording` holds the physics states. Of a family in another simulator, whose
+    worlds cannot be built again without its code, it is `Footage`: what its environment
+    drew.
 
     Args:
         policy: the policy.
@@ -245,18 +250,24 @@ def record(
         seed: decides the task and the episodes.
         adapt_episodes: episodes to adapt on.
         object: an object that the task is about, as for `make_env`.
+        out: a file to write, which `load_recording` and `pliant replay` read.
 
     Raises:
-        ValueError: for an unknown split, a negative seed or no episode to adapt on.
+        ValueError: for an unknown split, a negative seed, no episode to adapt on, or an
+            environment that is not drawn.
+        OSError: if the file cannot be written; an existing one is then untouched.
     """
     trained = _loaded(policy)
-    return record_policy(
+    recording = record_policy(
         trained,
         split=split,
         seed=seed,
         adapt_episodes=adapt_episodes,
         objects=_objects(object, trained.cfg.family),
     )
+    if out is not None:
+        recording.save(Path(out))
+    return recording
 
 
 def _loaded(policy: Policy) -> Trained:

@@ -45,12 +45,14 @@ def check_named(kind: str, name: object, given: Collection[str]) -> None:
     Args:
         kind: the kind of thing that is named: family or method.
         name: the name in the file.
-        given: the names that the user gave.
+        given: the names that the user gave, without those that name something else.
 
     Raises:
-        ValueError: saying what to add.
+        ValueError: saying what to add, or that another was given.
     """
     if isinstance(name, str) and ":" in name and name not in given:
+        if others := sorted(n for n in given if ":" in n):
+            raise ValueError(f"its {kind} is {name}, not {' or '.join(others)}")
         raise ValueError(
             f"its {kind} is {name}, and no code is run because a file says so: add "
             f"--{kind} {name} (in Python {kind}={name!r}) if you trust it"

@@ -33,10 +33,11 @@ import coacd
 import numpy as np
 import pytest
 import torch
+import trimesh
 
 import meta.evaluation.evaluate
 import meta.evaluation.mid_episode
-import meta.recording.trajectory
+import meta.recording.recorded
 import meta.training.run
 import pliant.bench.gpu
 import pliant.bench.suite
@@ -45,14 +46,17 @@ import pliant.views.solid_sheet
 import pliant.views.task_sheet
 import pliant.views.viewer
 from meta.evaluation.evaluation_cfg import EvaluationCfg
+from meta.recording.footage import Footage, Take
+from meta.recording.recorded import load_recording
 from meta.recording.replay import verify
-from meta.recording.trajectory import load_recording, record
+from meta.recording.trajectory import Recording, record
 from meta.training.checkpoint import resume_trainer
 from meta.training.format import read, write
 from meta.training.run import CONFIG, METRICS, VERSIONS
 from meta.training.trained import CHECKPOINT, load_trained
 from pliant.cli.main import COMMANDS, MENDABLE, main
 from pliant.views.tables import write_tables
+from pliant.views.video import write_strip
 from tasks.locomotion.cheetah_direction import CheetahDirection
 from tasks.objects.mesh_file import load_solid
 from tasks.registry import FAMILIES, make_family
@@ -92,6 +96,10 @@ CUBE = "".join(f"v {x} {y} {z}\n" for x in ENDS for y in ENDS for z in ENDS)
 FACES = ("1 2 4 3", "5 7 8 6", "1 5 6 2", "3 4 8 7", "1 3 7 5", "2 6 8 4")
 XML = """<mujoco><worldbody><body name="b"><geom type="box" size=".03 .03 .03"/>
 <geom type="cylinder" size=".02 .02" pos="0 0 .05"/></body></worldbody></mujoco>"""
+URDF = """<robot name="r"><link name="l"><inertial><mass value=".1"/><inertia ixx="1e-4"
+iyy="1e-4" izz="1e-4" ixy="0" ixz="0" iyz="0"/></inertial><collision><geometry>
+<box size=".06 .06 .06"/></geometry></collision></link></robot>"""
+OBJECTS = ("obj", "xml", "urdf", "stl", "ply", "glb")
 Case = Callable[[random.Random], None]
 
 
@@ -165,10 +173,51 @@ def spoilt_text(text: str, draw: random.Random) -> str:
     return json.dumps(spoilt(json.loads(text), draw))
 
 
-class Inputs:
-    """Valid files in a folder, and what is tried with each kind."""
+def spoil_archive(path: Path, draw: random.Random) -> None:
+    """Spoil the JSON in a recording or footage, or one of its arrays."""
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    text = arrays.pop("about").item()
+    about = json.loads(text)
+    if "task" in about and draw.random() < 0.5:
+        text = json.dumps(about | {"task": spoilt_text(about["task"], draw)})
+    else:
+        text = spoilt_text(text, draw)
+    if draw.random() < 0.3:
+        name = draw.choice(list(arrays))
+        arrays[name] = draw.choice((np.zeros(3), arrays[name][:1], np.array("x")))
+    with path.open("wb") as file:
+        np.savez(file, about=np.array(text), **arrays)
 
-    def __init__(self, folder: Path) -> None:
+
+def film() -> Footage:
+    """Return footage of a family that is simulated elsewhere."""
+    take = Take(
+        pictures=np.zeros((3, 24, 32, 3), np.uint8),
+        rewards=np.ones(4),
+        success=True,
+        adapt_episodes=0,
+    )
+    return Footage(
+        **dict.fromkeys(("family", "summary", "split", "policy"), "x"),
+        parameters={"speed": 1.0, "side": "left"},
+        units={"speed": "m/s"},
+        every=2,
+        fps=10.0,
+        before=take,
+        after=take,
+    )
+
+
+class Inputs:
+    """Valid files in a folder, and what is tried with each kind.
+
+    Args:
+        folder: an empty one.
+        whole: number of files of objects that are read first, as they are.
+    """
+
+    def __init__(self, folder: Path, *, whole: int) -> None:
         self.folder, self.run = folder, folder / "run"
         assert called(["train", FAMILY, *TINY, "--out", str(self.run)]) == 0
         policy = load_trained(str(self.run))
@@ -184,11 +233,17 @@ class Inputs:
         faces = "".join(f"f {face}\n" for face in FACES)
         (folder / "cube.obj").write_text(CUBE + faces)
         (folder / "cube.xml").write_text(XML)
+        (folder / "cube.urdf").write_text(URDF)
+        for kind in ("stl", "ply", "glb"):
+            trimesh.creation.box((0.06, 0.06, 0.06)).export(folder / f"cube.{kind}")
+        self.footage = folder / "film.npz"
+        film().save(self.footage)
         os.mkfifo(folder / "pipe")
         # whole, they are read
-        verify(load_recording(self.recording))
-        for name in ("cube.obj", "cube.xml"):
-            load_solid(folder / name)
+        self.replayed(self.recording)
+        load_recording(self.footage)
+        for kind in OBJECTS[:whole]:
+            load_solid(folder / f"cube.{kind}")
         make_family(FAMILY).parse(self.task)
         (folder / "results.json").write_text(self.results)
         write_tables({"results": folder / "results.json"}, folder)
@@ -204,6 +259,7 @@ class Inputs:
             "sealed checkpoint": self.sealed,
             "recording": self.bytes_of_a_recording,
             "recording's JSON": self.json_of_a_recording,
+            "footage": self.some_footage,
             "run folder": self.run_folder,
             "task": self.a_task,
             "object": self.an_object,
@@ -236,23 +292,26 @@ class Inputs:
 
     def bytes_of_a_recording(self, draw: random.Random) -> None:
         self.recording.write_bytes(mutated(self.kept[self.recording], draw))
-        verify(load_recording(self.recording))
+        self.replayed(self.recording)
 
     def json_of_a_recording(self, draw: random.Random) -> None:
-        with np.load(self.recording) as file:
-            arrays = {name: file[name] for name in file.files}
-        text = arrays.pop("about").item()
-        about = json.loads(text)
+        spoil_archive(self.recording, draw)
+        self.replayed(self.recording)
+
+    def some_footage(self, draw: random.Random) -> None:
         if draw.random() < 0.5:
-            text = json.dumps(about | {"task": spoilt_text(about["task"], draw)})
+            self.footage.write_bytes(mutated(self.kept[self.footage], draw))
         else:
-            text = spoilt_text(text, draw)
-        if draw.random() < 0.3:
-            name = draw.choice(list(arrays))
-            arrays[name] = draw.choice((np.zeros(3), arrays[name][:1], np.array("x")))
-        with self.recording.open("wb") as file:
-            np.savez(file, about=np.array(text), **arrays)
-        verify(load_recording(self.recording))
+            spoil_archive(self.footage, draw)
+        self.replayed(self.footage)
+
+    def replayed(self, path: Path) -> None:
+        """Do with a recording what its replay does."""
+        read = load_recording(path)
+        if isinstance(read, Recording):
+            verify(read)
+        else:
+            write_strip(read, self.folder / "film.png")
 
     def run_folder(self, draw: random.Random) -> None:
         path = self.run / draw.choice((CONFIG, METRICS, VERSIONS))
@@ -271,7 +330,7 @@ class Inputs:
         make_family(FAMILY).parse(spoilt_text(self.task, draw))
 
     def an_object(self, draw: random.Random) -> None:
-        path = self.folder / draw.choice(("cube.obj", "cube.xml"))
+        path = self.folder / f"cube.{draw.choice(OBJECTS)}"
         path.write_bytes(mutated(self.kept[path], draw))
         load_solid(path)
 
@@ -304,7 +363,7 @@ HEAVY = (
     (meta.training.run, "train"),
     (meta.evaluation.evaluate, "evaluate"),
     (meta.evaluation.mid_episode, "recoveries"),
-    (meta.recording.trajectory, "record"),
+    (meta.recording.recorded, "record"),
     (pliant.bench.suite, "run_suite"),
     (pliant.bench.gpu, "bench"),
     (pliant.cli.doctor, "examine"),
@@ -361,7 +420,7 @@ def little_memory() -> Generator[None]:
 
 
 def fuzz(
-    seed: int, *, seconds: float = math.inf, inputs: float = math.inf
+    seed: int, *, seconds: float = math.inf, inputs: float = math.inf, whole: int = 2
 ) -> tuple[Counter[str], list[str]]:
     """Try inputs; return how many of each kind, and those that failed."""
     tried, failed = Counter[str](), list[str]()
@@ -374,7 +433,7 @@ def fuzz(
         stack.enter_context(patch.object(sys, "stdin", io.StringIO()))
         # minutes in C, which no signal ends
         stack.enter_context(patch.object(coacd, "run_coacd", reached))
-        files = Inputs(folder)
+        files = Inputs(folder, whole=whole)
         stack.enter_context(little_memory())
         cases, end, index = list(files.cases().items()), time.monotonic() + seconds, 0
         while time.monotonic() < end and index < inputs:
@@ -400,7 +459,7 @@ def fuzz(
 
 @pytest.mark.slow
 def test_nothing_is_a_traceback() -> None:
-    tried, failed = fuzz(0, inputs=45)
+    tried, failed = fuzz(0, inputs=50)
     assert not failed, "\n".join(failed)
     assert set(tried.values()) == {5}
 
@@ -411,7 +470,7 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    count, faults = fuzz(given.seed, seconds=given.seconds)
+    count, faults = fuzz(given.seed, seconds=given.seconds, whole=6)
     print("\n".join(faults))
     print(f"{sum(count.values())} inputs ({dict(count)}), {len(faults)} failed")
     sys.exit(bool(faults))

@@ -140,8 +140,8 @@ def _resampled(
     """
     names = list(dict.fromkeys(clusters or ()))
     if len(names) < 2 or len(names) == tasks:
-        picked = rng.integers(tasks, size=(resamples, tasks))
-        return [(np.arange(resamples), picked)], np.ones(resamples)
+        drawn = rng.integers(tasks, size=(resamples, tasks))
+        return [(np.arange(resamples), drawn)], np.ones(resamples)
     place = {name: i for i, name in enumerate(names)}
     label = np.array([place[name] for name in clusters or ()])
     sizes = np.bincount(label)

@@ -9,17 +9,19 @@ from meta.learners.rma_cfg import RmaCfg
 class ExploreCfg:
     """Settings of a teacher, an adapter, and a policy of the adapting episodes."""
 
-    adapter: RmaCfg = field(default_factory=lambda: RmaCfg(own_moments=True))
+    adapter: RmaCfg = field(
+        default_factory=lambda: RmaCfg(own_moments=True, averaging=0.8)
+    )
     """Settings of teacher and adapter, as RMA has them."""
-    explore_after: float = 0.2
+    explore_after: float = 0.15
     """Share of the adapter's iterations before the explorer and the acting policy learn
     from it: what an untrained adapter is told teaches nothing."""
-    explorer_rate: float = 0.5
+    explorer_rate: float = 1.0
     """The explorer's step size, as a multiple of the adapter's."""
     tuning_rate: float = 0.25
     """The acting policy's step size on inferred latents, as a multiple of the
     adapter's; 0: it stays as the teacher left it."""
-    explorer_std: float = 0.3
+    explorer_std: float = 0.4
     """Standard deviation of the explorer's actions when it begins to learn."""
 
     def __post_init__(self) -> None:

@@ -12,7 +12,9 @@ episode that is under way is always part of it.
 
 The adapter scales what it reads by moments of its own experience of adapting, which go
 on for as long as it trains. The teacher's would not do: where only those who know the
-task earn, they shrink what the others meet to nothing.
+task earn, they shrink what the others meet to nothing. And it infers by an average of
+its weights over the iterations (Polyak and Juditsky 1992, SIAM J. Control Optim. 30),
+each of which fits them to a few tasks.
 """
 
 from collections.abc import Sequence
@@ -36,8 +38,8 @@ from policies.distribution import Distribution
 from policies.mlp import Mlp, PolicyCfg
 from policies.privileged import PrivilegedPolicy
 
-_HISTORY = "history"
-"""Group of the adapter's own moments."""
+_HISTORY, _AVERAGE = "history", "average"
+"""Groups of the adapter's own moments, and of its averaged weights."""
 _LEAST_SPREAD = 1e-3
 """Least standard deviation that the adapter's inputs are divided by: a change over one
 step, or a reward nearby, is small in its own units, and tells."""
@@ -106,11 +108,11 @@ class Rma:
 
     def initial(self, obs_dim: int) -> Theta:
         """The teacher's theta, and the adapter's parameters."""
-        theta = (
-            self.teacher.initial(obs_dim)
-            | prefixed("summary", module_params(self.summary))
-            | prefixed("head", module_params(self.head))
-        )
+        own = prefixed("summary", module_params(self.summary))
+        own |= prefixed("head", module_params(self.head))
+        theta = self.teacher.initial(obs_dim) | own
+        if self.cfg.averaging:
+            theta |= prefixed(_AVERAGE, {k: v.clone() for k, v in own.items()})
         if self.cfg.own_moments:
             theta |= fresh_moments(2 * self.policy.obs_dim + 1, _HISTORY)
         return theta
@@ -164,18 +166,26 @@ class Rma:
         with torch.no_grad():
             wanted = self.latent(theta, experiences[0])
             spread = averaged((wanted - wanted.mean(0)).square().mean())
-        first = torch.zeros(())
-        for epoch in range(self.cfg.regression_epochs):
-            loss = self.objective(theta, experiences, wanted)
+            first = averaged(self.objective(theta, experiences, wanted))
+        learning = self.learning(theta)
+        for _ in range(self.cfg.regression_epochs):
+            loss = self.objective(learning, experiences, wanted)
             optimizer.zero_grad()
             loss.backward()
             average_gradients(leaves)
             nn.utils.clip_grad_norm_(leaves, self.teacher.cfg.max_grad_norm)
             optimizer.step()
-            first = first if epoch else averaged(loss.detach())
+        with torch.no_grad():
+            for name, mean in group(theta, _AVERAGE).items():
+                mean.lerp_(theta[name], 1 - self.cfg.averaging)
         # before this iteration's tasks were learned from
         explained = 1 - first / spread.clamp(min=1e-12)
         return {"loss": first.item(), "explained": explained.item()}
+
+    def learning(self, theta: Theta) -> Theta:
+        """Return theta with the weights that learn in the place of their averages."""
+        averages = group(theta, _AVERAGE)
+        return theta | prefixed(_AVERAGE, {name: theta[name] for name in averages})
 
     def objective(
         self,
@@ -229,9 +239,15 @@ class Rma:
     def summarise(self, theta: Theta, s: Transition) -> Float[Tensor, "*batch memory"]:
         """Return a step's features and a 1; nothing for a step that does not count."""
         x = torch.cat([self._scaled(theta, s), s.action], dim=-1)
-        features = functional_call(self.summary, group(theta, "summary"), (x,)).tanh()
+        features = functional_call(
+            self.summary, self._own(theta, "summary"), (x,)
+        ).tanh()
         one = torch.ones_like(features[..., :1])
         return torch.cat([features, one], dim=-1) * s.valid[..., None]
+
+    def _own(self, theta: Theta, part: str) -> Params:
+        """Return the weights that one part of the adapter infers by."""
+        return group(theta, f"{_AVERAGE}/{part}" if self.cfg.averaging else part)
 
     def _scaled(self, theta: Theta, s: Transition) -> Float[Tensor, "*batch seen"]:
         """Observation, its change and the reward, scaled; nothing hidden."""
@@ -259,7 +275,7 @@ class Rma:
         """Return the latent that a memory tells of."""
         count = memory[..., -1:]
         x = torch.cat([memory[..., :-1] / count.clamp(min=1), 0.2 * count.log1p()], -1)
-        return functional_call(self.head, group(theta, "head"), (x,))
+        return functional_call(self.head, self._own(theta, "head"), (x,))
 
 
 def transitions(e: Experience) -> Transition:

@@ -22,6 +22,9 @@ class RmaCfg:
     """Scale what the adapter reads by moments of its own experience. Otherwise it reads
     by the teacher's, as all did at first: a reward that only the teacher often earns is
     then too small to be read."""
+    averaging: float = 0.0
+    """Share that an iteration keeps of the average of the adapter's weights by which it
+    infers; 0: it infers by the weights as the last few tasks left them."""
     regression_epochs: int = 40
     """Steps of Adam on the experience of an iteration of the adapter."""
 
@@ -29,11 +32,13 @@ class RmaCfg:
         """Refuse what leaves nothing to learn."""
         ok = 0 <= self.latent <= MAX_LATENT
         ok = ok and 1 <= self.regression_epochs <= MAX_EPOCHS
+        ok = ok and 0 <= self.averaging < 1
         if not (ok and 0 < self.teacher_share < 1):
             raise ValueError(
                 f"need latent >= 0 (at most {MAX_LATENT}), regression_epochs >= 1 (at "
-                f"most {MAX_EPOCHS:,}) and 0 < teacher_share < 1, got {self.latent}, "
-                f"{self.regression_epochs}, {self.teacher_share}"
+                f"most {MAX_EPOCHS:,}), 0 <= averaging < 1 and 0 < teacher_share < 1, "
+                f"got {self.latent}, {self.regression_epochs}, {self.averaging}, "
+                f"{self.teacher_share}"
             )
         teacher = self.teacher
         if teacher.inner_steps or teacher.learned_advantage or teacher.window:

@@ -56,7 +56,8 @@ def package_version(name: str) -> str | None:
 def _git(root: Path, *arguments: str) -> str | None:
     try:
         return subprocess.run(
-            ["git", *arguments],
+            # cut off while it brings its index up to date, git would leave a lock
+            ["git", "--no-optional-locks", *arguments],
             cwd=root,
             capture_output=True,
             text=True,

@@ -46,10 +46,10 @@ def inner_loss(
 
 
 def clipped_surrogate(
-    log_prob: Float[Tensor, "episode time"],
-    old_log_prob: Float[Tensor, "episode time"],
-    advantage: Float[Tensor, "episode time"],
-    valid: Float[Tensor, "episode time"],
+    log_prob: Float[Tensor, "*batch"],
+    old_log_prob: Float[Tensor, "*batch"],
+    advantage: Float[Tensor, "*batch"],
+    valid: Float[Tensor, "*batch"],
     clip: float,
 ) -> Float[Tensor, ""]:
     """PPO's loss (Schulman et al. 2017, arXiv 1707.06347, eq. 7)."""

@@ -54,7 +54,7 @@ def remembering(recipe: Recipe) -> MamlCfg:
 
 def rma(recipe: Recipe) -> RmaCfg:
     """Return RMA's settings."""
-    return RmaCfg(teacher=_unadapting(recipe), own_moments=True)
+    return RmaCfg(teacher=_unadapting(recipe), own_moments=True, averaging=0.8)
 
 
 def explore(recipe: Recipe) -> ExploreCfg:

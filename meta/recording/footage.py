@@ -21,6 +21,7 @@ from torch import Tensor
 from meta.experience.rollout import collect
 from meta.machine.archives import read_arrays
 from meta.machine.files import opened, write_atomically
+from meta.recording.trajectory import check_asked, phases_of
 from meta.training.trained import Adapted, Trained
 from tasks.contract import Step, TaskFamily
 from tasks.external import ExternalEnv, ExternalFamily
@@ -156,22 +157,15 @@ def film(
         ValueError: for an unknown split, a negative seed, no episode to adapt on, or a
             family whose environment is not drawn.
     """
-    if seed < 0 or adapt_episodes < 1:
-        raise ValueError(
-            f"need seed >= 0 and adapt_episodes >= 1, got {seed} and {adapt_episodes}"
-        )
+    check_asked(seed, adapt_episodes)
     family = find_family(trained.cfg.family)
     if not isinstance(family, ExternalFamily):
         raise TypeError(f"{family.name} is recorded by its states")
     [task] = family.sample(split, seed, 1)
     stage = _Stage(family, oracle=trained.cfg.told)
     stage.assign([task])
-    adapted, count = trained.begin(1), 0
-    before = _run(stage, adapted, seed, 0)
-    if trained.learner.inner_steps:
-        lived = ExternalEnv(family, worlds=adapt_episodes, oracle=trained.cfg.told)
-        lived.assign([task] * adapt_episodes)
-        adapted, count = trained.adapt(lived, seed=2**32 + seed), adapt_episodes
+    phases = phases_of(trained, family, task, seed, adapt_episodes)
+    before, after = (_run(stage, adapted, seed, count) for adapted, count in phases)
     return Footage(
         family=family.name,
         summary=family.summary,
@@ -182,7 +176,7 @@ def film(
         fps=float(stage.envs.metadata.get("render_fps", 30)),
         policy=trained.source,
         before=before,
-        after=_run(stage, adapted, seed, count),
+        after=after,
     )
 
 

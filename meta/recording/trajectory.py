@@ -22,13 +22,14 @@ from meta.experience.rollout import collect
 from meta.machine.archives import read_arrays
 from meta.machine.devices import simulator_threads
 from meta.machine.files import write_atomically
-from meta.training.trained import Trained
+from meta.training.trained import Adapted, Trained
 from policies.acting import Act
 from robots.sim.cpu import CpuSimulator
 from robots.sim.tape import Tape
+from tasks.contract import TaskFamily
 from tasks.env import Env
 from tasks.objects.object_set import Objects, ObjectSet, as_set, parse_set
-from tasks.registry import make_family
+from tasks.registry import make_env, make_family
 from tasks.simulators import make_simulator
 from tasks.strict_json import BROKEN, parse_json
 from tasks.task import Task, read_task
@@ -180,24 +181,14 @@ def record(
         ValueError: for an unknown split, a task of another family, a negative seed, or
             no episode to adapt on.
     """
-    if not (0 <= seed < 2**62 and 1 <= adapt_episodes <= MOST_EPISODES):
-        raise ValueError(
-            f"need seed >= 0 and adapt_episodes >= 1, got {seed} and {adapt_episodes}; "
-            f"at most {MOST_EPISODES:,} episodes, and a seed of 62 bits"
-        )
-    told, adapts = trained.cfg.told, trained.learner.inner_steps > 0
+    check_asked(seed, adapt_episodes)
     family = make_family(trained.cfg.family, objects=objects)
     tape = Tape(make_simulator(family, 1, threads=1))
-    env = Env(family, worlds=1, oracle=told, simulator=tape)
+    env = Env(family, worlds=1, oracle=trained.cfg.told, simulator=tape)
     [task] = [task] if task else family.sample(split, seed, 1)
     env.assign([task])
     with simulator_threads():
-        phases = [(trained.begin(1), 0)] * 2
-        if adapts:
-            lived = Env(family, worlds=adapt_episodes, oracle=told, threads=1)
-            lived.assign([task] * adapt_episodes)
-            # not the stream that the recorded episodes start from
-            phases[1] = (trained.adapt(lived, seed=2**32 + seed), adapt_episodes)
+        phases = phases_of(trained, family, task, seed, adapt_episodes)
         before, after = (_run(env, tape, p.act, seed, count) for p, count in phases)
     return Recording(
         task=task,
@@ -207,6 +198,29 @@ def record(
         after=after,
         objects=as_set(objects),
     )
+
+
+def check_asked(seed: int, adapt_episodes: int) -> None:
+    """Raise ValueError for numbers that nothing can be recorded with."""
+    if not (0 <= seed < 2**62 and 1 <= adapt_episodes <= MOST_EPISODES):
+        raise ValueError(
+            f"need seed >= 0 and adapt_episodes >= 1, got {seed} and {adapt_episodes}; "
+            f"at most {MOST_EPISODES:,} episodes, and a seed of 62 bits"
+        )
+
+
+def phases_of(
+    trained: Trained, family: TaskFamily, task: Task, seed: int, adapt_episodes: int
+) -> tuple[tuple[Adapted, int], tuple[Adapted, int]]:
+    """Return a policy before and after adapting, each with the episodes it took."""
+    before = trained.begin(1), 0
+    if not trained.learner.inner_steps:
+        return before, before
+    oracle = trained.cfg.told
+    lived = make_env(family, worlds=adapt_episodes, oracle=oracle, threads=1)
+    lived.assign([task] * adapt_episodes)
+    # not the stream that the recorded episodes start from
+    return before, (trained.adapt(lived, seed=2**32 + seed), adapt_episodes)
 
 
 def world_hash(sim: CpuSimulator) -> str:

@@ -34,7 +34,8 @@ class TrainCfg:
     by estimated advantages alone. `dr` and `oracle` are the same learner without
     adaptation; the oracle observes the hidden parameters. `dr-memory` is DR that
     remembers its episode, `dr-sb3` DR by Stable-Baselines3. `rma` and `sysid` infer
-    what a teacher observes."""
+    what a teacher observes; `explore` does so from episodes in which it acts in order
+    to tell."""
     learner: Any = field(default_factory=MamlCfg)
     """The method's own settings: see `meta.learner.Settings`."""
     iterations: int

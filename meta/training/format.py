@@ -106,8 +106,9 @@ def parse_config(text: str, named: Collection[str] = ()) -> TrainCfg:
     """
     try:
         raw = _translated(dict(parse_json(text)))
-        check_named("family", raw.get("family"), named)
-        check_named("method", raw["method"], named)
+        family, method = raw.get("family"), raw["method"]
+        check_named("family", family, [n for n in named if n != method])
+        check_named("method", method, [n for n in named if n != family])
         settings = imported(find_method(raw["method"]).settings)
         learner = _from_json(settings, raw["learner"])
         return _from_json(TrainCfg, raw | {"learner": learner})
@@ -173,4 +174,7 @@ def _value(name: str, kind: Any, value: Any) -> Any:  # noqa: ANN401
     # type, because a bool is an int
     if not all(object in allowed or type(v) in allowed for v in each):
         raise ValueError(f"not a training configuration: {name} cannot be {value!r}")
+    if inner is float:  # JSON writes some of them as whole numbers
+        numbers = tuple(map(float, each))
+        return numbers if isinstance(value, tuple) else numbers[0]
     return value

@@ -2,14 +2,25 @@
 
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import FrameType
 
 import rich.progress
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.text import Text
 
 from meta.learner import Metrics
 from meta.training.config import TrainCfg
+
+
+class _Bar(rich.progress.Progress):
+    """A bar with its numbers below it: side by side, 80 columns would cut both."""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """Yield the bar, and the numbers."""
+        yield from super().get_renderables()
+        for task in self.tasks:
+            yield Text(f"  {task.fields['text']}")
 
 
 class Progress:
@@ -28,12 +39,11 @@ class Progress:
     ) -> None:
         self._console = console or Console(stderr=True)
         self._iterations = cfg.iterations
-        self._bar = rich.progress.Progress(
+        self._bar = _Bar(
             rich.progress.TextColumn("{task.description}"),
             rich.progress.BarColumn(bar_width=20),
             rich.progress.MofNCompleteColumn(),
             rich.progress.TimeRemainingColumn(),
-            rich.progress.TextColumn("{task.fields[text]}"),
             console=self._console,
             # iterations of some families take longer than the default of 30 s
             speed_estimate_period=600,

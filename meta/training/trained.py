@@ -124,9 +124,8 @@ class Adapted(NamedTuple):
     def after(self, experience: Experience) -> "Adapted":
         """Return the policy adapted further, by experience that it collected."""
         learner, theta = self.policy.learner, self.policy.theta
-        return self._replace(
-            adaptation=learner.adapt(theta, self.adaptation, experience)
-        )
+        learned = learner.adapt(theta, self.adaptation, experience)
+        return self._replace(adaptation=learned)
 
     def measure(self, env: Worlds, *, seed: int = 0) -> Rollout:
         """Run one episode in each world, acting by the mean.

@@ -83,7 +83,7 @@ class Evaluate(Named):
         device = pick_device(self.device)
         policies = [load_trained(spec, device, self.named) for spec in self.policies]
         others = [load_trained(spec, device, self.named) for spec in self.beside]
-        self.check_family(policies[0].cfg.family)
+        self.check_named(*policies, *others)
         check_split(policies[0].cfg.family, self.split)
         groups = with_shipped(policies[0], others, device, alone=self.alone)
         cfg = EvaluationCfg(

@@ -28,10 +28,11 @@ class Export(Named):
 
     def run(self) -> int:
         """Export."""
-        from meta.training.trained import export_policy
+        from meta.training.trained import export_policy, load_trained
 
         check_policy(self.policy)
         check_can_be_written(self.out, ".safetensors")
+        self.check_named(load_trained(self.policy, named=self.named))
         export_policy(self.policy, self.out, self.named)
         print(f"wrote {self.out}: {self.out.stat().st_size:,} bytes")
         return 0

@@ -55,6 +55,7 @@ class Objects:
     def run(self) -> int:
         """Draw the sheet."""
         from meta.machine.files import write_atomically
+        from pliant.views.markdown import count
         from pliant.views.solid_sheet import draw_sheet
         from tasks.objects.generator import KINDS, make_solid
 
@@ -86,6 +87,5 @@ class Objects:
                 solids.append(make_solid(kind, seed, flat=self.flat))
             progress(total - 1, total)
             write_atomically(self.out, draw_sheet(solids, columns=self.count))
-        number = len(solids)
-        print(f"wrote {self.out}: {number} object{'' if number == 1 else 's'}")
+        print(f"wrote {self.out}: {count(len(solids), 'object')}")
         return 0

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from pliant.cli.parsing import Name, Names
 
 if TYPE_CHECKING:
+    from meta.training.trained import Trained
     from tasks.objects.object_set import ObjectSet
 
 Up = Literal["x", "y", "z"]
@@ -33,10 +34,16 @@ class Named:
         """All that the user named."""
         return tuple(filter(None, (self.family or "", *self.method.split(","))))
 
-    def check_family(self, found: str) -> None:
-        """Raise ValueError if another family was named than the policy is of."""
-        if self.family not in (None, found):
-            raise ValueError(f"the policy is of family {found}, not {self.family}")
+    def check_named(self, *policies: "Trained") -> None:
+        """Raise ValueError if something was named that none of the policies is of."""
+        for kind, given in (("family", self.family), ("method", self.method)):
+            found = sorted({getattr(trained.cfg, kind) for trained in policies})
+            for name in filter(None, (given or "").split(",")):
+                if name not in found:
+                    raise ValueError(
+                        f"{policies[0].source} is of {kind} {' or '.join(found)}, "
+                        f"not {name}"
+                    )
 
 
 def check_object_options(given: object, scale: float, up: Up) -> None:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pliant.cli.names import check_policy, check_split
 from pliant.cli.options import (
@@ -42,8 +41,7 @@ class Record(Named):
 
     def run(self) -> int:
         """Record."""
-        from meta.recording.footage import film
-        from meta.recording.trajectory import record
+        from meta.recording.recorded import record
         from meta.training.trained import load_trained
         from pliant.views.recording_sheet import returns
         from tasks.parameters import current_split
@@ -52,17 +50,18 @@ class Record(Named):
         check_object_options(self.object, self.scale, self.up)
         check_can_be_written(self.out, ".npz")
         trained = load_trained(self.policy, named=self.named)
-        self.check_family(trained.cfg.family)
+        self.check_named(trained)
         check_split(trained.cfg.family, self.split)
         family = trained.cfg.family
-        how: dict[str, Any] = {"split": self.split, "seed": self.seed}
-        how |= {"adapt_episodes": self.adapt_episodes}
-        simulated_elsewhere = ":" in family and self.object is None
-        if not simulated_elsewhere:
-            how["objects"] = own_objects(self.object, self.scale, self.up, family)
+        objects = own_objects(self.object, self.scale, self.up, family)
         with progress_bar("recording"):
-            run = film if simulated_elsewhere else record
-            recording = run(trained, **how)
+            recording = record(
+                trained,
+                split=self.split,
+                seed=self.seed,
+                adapt_episodes=self.adapt_episodes,
+                objects=objects,
+            )
         split = current_split(self.split).replace(":", "-")
         out = self.out or Path(f"{family}-{split}-{self.seed}.npz")
         recording.save(out)

@@ -2,16 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from tyro import conf
 
 from pliant.cli.options import check_can_be_written
 from pliant.cli.parsing import File
 from pliant.cli.progress import progress_bar
-
-if TYPE_CHECKING:
-    from meta.recording.footage import Footage
 
 MOST = 1000
 """Most that a replay is slowed down."""
@@ -38,9 +35,9 @@ class Replay:
 
     def run(self) -> int:
         """Replay."""
-        from meta.recording.footage import is_footage, load_footage
+        from meta.recording.recorded import load_recording
         from meta.recording.replay import verify
-        from meta.recording.trajectory import load_recording
+        from meta.recording.trajectory import Recording
         from pliant.views.recording_sheet import returns
         from pliant.views.video import write_strip, write_video
         from pliant.views.viewer import show
@@ -51,11 +48,14 @@ class Replay:
             raise ValueError(
                 f"--slow must be greater than 0, got {self.slow}; at most {MOST}"
             )
-        if is_footage(self.recording):
-            return self._film(load_footage(self.recording))
         recording = load_recording(self.recording)
-        difference = verify(recording)
-        if difference:
+        simulated = isinstance(recording, Recording)
+        if not (simulated or self.mp4 or self.png):
+            raise ValueError(
+                f"a recording of {recording.family} has no window, for it holds "
+                "pictures and no states: give --mp4 or --png"
+            )
+        if simulated and (difference := verify(recording)):
             print(f"replayed states differ by up to {difference:.1e}: other machine?")
         if self.png:
             write_strip(recording, self.png)
@@ -64,25 +64,6 @@ class Replay:
             with progress_bar("drawing") as progress:
                 write_video(recording, self.mp4, slow=self.slow, progress=progress)
             print(f"wrote {self.mp4}: return {returns(recording)}")
-        if not (self.mp4 or self.png):
+        if simulated and not (self.mp4 or self.png):
             show(recording, slow=self.slow)
-        return 0
-
-    def _film(self, footage: "Footage") -> int:
-        """Show what was filmed of a family that is simulated elsewhere."""
-        from pliant.views.footage import film_strip, film_video
-        from pliant.views.recording_sheet import returns
-
-        if not (self.mp4 or self.png):
-            raise ValueError(
-                f"a recording of {footage.family} has no window, for it holds pictures "
-                "and no states: give --mp4 or --png"
-            )
-        if self.png:
-            film_strip(footage, self.png)
-            print(f"wrote {self.png}: return {returns(footage)}")
-        if self.mp4:
-            with progress_bar("drawing") as progress:
-                film_video(footage, self.mp4, slow=self.slow, progress=progress)
-            print(f"wrote {self.mp4}: return {returns(footage)}")
         return 0

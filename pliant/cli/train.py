@@ -55,6 +55,7 @@ def run_train(argv: list[str]) -> int:
     from meta.machine.distributed import joined, share
     from meta.recipes.registry import make_config
     from meta.training.run import CHECKPOINT, CONFIG, default_folder, read_config, train
+    from pliant.views.markdown import count
 
     family, rest = _family_first(argv)
     method = _method(rest)
@@ -81,7 +82,7 @@ def run_train(argv: list[str]) -> int:
     elif not rank:
         own_family = f" --family {family}" if ":" in family else ""
         print(
-            f"{done.iteration} iterations in {folder}; next: pliant evaluate "
+            f"{count(done.iteration, 'iteration')} in {folder}; next: pliant evaluate "
             f"{folder}{own_family}{own_method}"
         )
     if size > 1:

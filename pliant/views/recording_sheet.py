@@ -9,6 +9,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageDraw
 
 from meta.recording.footage import Footage
+from meta.recording.recorded import Recorded
 from meta.recording.trajectory import Recording
 from pliant.views.style import (
     EPISODES,
@@ -69,7 +70,7 @@ class Sheet:
 
     def __init__(
         self,
-        recording: Recording | Footage,
+        recording: Recorded,
         told: Told,
         *,
         dt: float,
@@ -226,7 +227,7 @@ def hidden_parameters(recording: Recording, family: Family) -> list[str]:
     ]
 
 
-def captions(recording: Recording | Footage) -> tuple[str, str]:
+def captions(recording: Recorded) -> tuple[str, str]:
     """Return the names of the two episodes."""
     count = recording.after.adapt_episodes
     if not count:
@@ -234,7 +235,7 @@ def captions(recording: Recording | Footage) -> tuple[str, str]:
     return "before adaptation", f"after {count} episode{'s' * (count != 1)}"
 
 
-def returns(recording: Recording | Footage) -> str:
+def returns(recording: Recorded) -> str:
     """Return the returns of both episodes, as a sentence has them."""
     before, after = (float(t.rewards.sum()) for t in recording.episodes)
     return f"{before:.3f} before adapting, {after:.3f} after"

@@ -1,33 +1,31 @@
 """Recordings as pictures: a video, or a strip of a few moments."""
 
-import errno
 import io
-import os
-import shutil
-from collections.abc import Callable, Iterator
-from itertools import chain
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-import imageio_ffmpeg
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
-from meta.machine.files import replacing, write_atomically
+from meta.machine.files import write_atomically
+from meta.recording.footage import Footage
+from meta.recording.recorded import Recorded
 from meta.recording.replay import world_of
 from meta.recording.trajectory import Recording
-from pliant.views.recording_sheet import Sheet, Told
+from pliant.views.ffmpeg import encode
+from pliant.views.recording_sheet import Picture, Sheet, Told
 from robots.sim.render import Renderer
 
 MAX_DRAWN = 60
 """Largest number of moments in a video; drawing one takes about 0.1 s."""
-_LITTLE = 2**20  # [bytes]; with less left, the disk counts as full
 HOLD = (0.6, 1.8)
 """Times for which the first and the last picture stay [s]."""
 
 
 def write_video(
-    recording: Recording,
+    recording: Recorded,
     path: Path,
     *,
     width: int = 640,
@@ -52,25 +50,16 @@ def write_video(
         raise ValueError(
             f"need an even width of at least 64 and slow > 0, got {width} and {slow}"
         )
-    family, sim = world_of(recording)
-    steps = max(len(e.rewards) for e in recording.episodes)
-    every = -(-steps // MAX_DRAWN)
-    fps = 1 / (sim.control_dt * every * slow)
     remark = f"{slow:g} times slower" if slow != 1 else ""
-    sheet = Sheet(
-        recording,
-        Told.of(recording, family),
-        dt=sim.control_dt,
-        width=width,
-        remark=remark,
-    )
+    scene = _scene(recording, width, remark)
+    fps = 1 / (scene.sheet.dt * scene.every * slow)
+    steps = _steps(recording)
+    instants = [*range(0, steps, scene.every), steps]
 
     def pages() -> Iterator[Image.Image]:
-        instants = [*range(0, steps, every), steps]
-        with Renderer(sim.model_of(0), width=width, height=sheet.height) as renderer:
-            renderer.zoom(_all_states(recording))
+        with scene.drawing() as draw:
             for done, instant in enumerate(instants, 1):
-                page = sheet.frame(_moment(recording, renderer, instant), instant)
+                page = scene.sheet.frame(draw(instant), instant)
                 stay = HOLD[0] if done == 1 else HOLD[1] if instant == steps else 0
                 yield from [page] * max(1, round(stay * fps))
                 if progress:
@@ -80,7 +69,7 @@ def write_video(
 
 
 def write_strip(
-    recording: Recording, path: Path, *, moments: int = 5, width: int = 320
+    recording: Recorded, path: Path, *, moments: int = 5, width: int = 320
 ) -> None:
     """Write a PNG: a few moments of both episodes, one row each.
 
@@ -98,66 +87,76 @@ def write_strip(
         raise ValueError(
             f"need moments >= 2 and width >= 64, got {moments} and {width}"
         )
-    family, sim = world_of(recording)
-    steps = max(len(e.rewards) for e in recording.episodes)
+    steps = _steps(recording)
     instants = [round(steps * i / (moments - 1)) for i in range(moments)]
-    sheet = Sheet(recording, Told.of(recording, family), dt=sim.control_dt, width=width)
-    with Renderer(sim.model_of(0), width=width, height=sheet.height) as renderer:
-        renderer.zoom(_all_states(recording))
-        drawn = [_moment(recording, renderer, instant) for instant in instants]
+    scene = _scene(recording, width)
+    with scene.drawing() as draw:
+        drawn = [draw(instant) for instant in instants]
     content = io.BytesIO()
     rows = list(zip(*drawn, strict=True))
-    sheet.strip(rows, instants).save(content, format="PNG", optimize=True)
+    scene.sheet.strip(rows, instants).save(content, format="PNG", optimize=True)
     write_atomically(path, content.getvalue())
 
 
-def _moment(recording: Recording, renderer: Renderer, instant: int) -> list[np.ndarray]:
-    """Draw both episodes at an instant; one that has ended stays as it ended."""
-    return [
-        renderer.draw(e.states[min(instant, len(e.states) - 1)])
-        for e in recording.episodes
-    ]
+Draw = Callable[[int], list[Picture]]
+"""Gives both episodes at an instant; one that has ended stays as it ended."""
 
 
-def _all_states(recording: Recording) -> np.ndarray:
-    return np.concatenate([e.states for e in recording.episodes])
+class _Scene(NamedTuple):
+    """Scene of a recording: pages, and what is drawn on them."""
+
+    sheet: Sheet
+    every: int
+    """Steps from one picture of a video to the next."""
+    drawing: Callable[[], AbstractContextManager[Draw]]
 
 
-def encode(path: Path, pages: Iterator[Image.Image], fps: float) -> None:
-    """Write the pages as H.264, which every player takes."""
-    rate: Any = fps  # any number will do, says ffmpeg
-    with replacing(path) as partial:
-        partial.touch()  # finds out before the drawing whether it can be written
-        first, drawn = next(pages), 0
-        # a name with a colon in it would be a protocol to ffmpeg
-        name = f"file:{partial}"
-        writer = imageio_ffmpeg.write_frames(
-            name,
-            first.size,
-            fps=rate,
-            macro_block_size=2,
-            quality=8,
-        )
-        try:
-            writer.send(None)
-            try:
-                for page in chain([first], pages):
-                    writer.send(page.tobytes())
-                    drawn += 1
-            finally:
-                writer.close()
-            # what ffmpeg could not write at its end, it does not say
-            whole = imageio_ffmpeg.count_frames_and_secs(name)[0] == drawn
-        except (OSError, RuntimeError) as error:
-            if "no OpenGL" in str(error):
-                raise
-            raise _unwritten(path, str(error)) from error
-        if not whole:
-            raise _unwritten(path, "")
+def _scene(recording: Recorded, width: int, remark: str = "") -> _Scene:
+    if isinstance(recording, Footage):
+        return _filmed(recording, width, remark)
+    return _simulated(recording, width, remark)
 
 
-def _unwritten(path: Path, log: str) -> OSError:
-    """Return an error of one line for what ffmpeg says in many."""
-    full = shutil.disk_usage(path.parent).free < _LITTLE or "No space left" in log
-    code = errno.ENOSPC if full else errno.EIO
-    return OSError(code, f"{os.strerror(code)}, says ffmpeg", str(path))
+def _simulated(recording: Recording, width: int, remark: str) -> _Scene:
+    """Return the scene of physics states, whose world is built again."""
+    family, sim = world_of(recording)
+    told, dt = Told.of(recording, family), sim.control_dt
+    sheet = Sheet(recording, told, dt=dt, width=width, remark=remark)
+    every = -(-_steps(recording) // MAX_DRAWN)
+    states = [e.states for e in recording.episodes]
+
+    @contextmanager
+    def drawing() -> Generator[Draw]:
+        with Renderer(sim.model_of(0), width=width, height=sheet.height) as renderer:
+            renderer.zoom(np.concatenate(states))
+            yield lambda at: [renderer.draw(s[min(at, len(s) - 1)]) for s in states]
+
+    return _Scene(sheet, every, drawing)
+
+
+def _filmed(footage: Footage, width: int, remark: str) -> _Scene:
+    """Return the scene of pictures, which are fitted into the sheet."""
+    told, dt = Told.of_footage(footage), 1 / footage.fps
+    sheet = Sheet(footage, told, dt=dt, width=width, remark=remark)
+
+    def fitted(instant: int) -> list[Picture]:
+        pictures: list[Picture] = []
+        for take in footage.episodes:
+            last = len(take.pictures) - 1
+            over = instant >= len(take.rewards)
+            index = last if over else min(instant // footage.every, last)
+            image = Image.fromarray(take.pictures[index])
+            pictures.append(
+                np.asarray(ImageOps.pad(image, (sheet.width, sheet.height)))
+            )
+        return pictures
+
+    @contextmanager
+    def drawing() -> Generator[Draw]:
+        yield fitted
+
+    return _Scene(sheet, footage.every, drawing)
+
+
+def _steps(recording: Recorded) -> int:
+    return max(len(e.rewards) for e in recording.episodes)

@@ -4,19 +4,22 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-import torch
 from gymnasium.utils import EzPickle
 from numpy.typing import NDArray
-from torch import Tensor
 
 from tasks.adapters.pictures import MODES, Picture, make_pictures
-from tasks.adapters.stream import TaskStream, step_info
+from tasks.adapters.stream import (
+    TaskStream,
+    batched,
+    check_arguments,
+    check_options,
+    step_info,
+)
 from tasks.env import Env
 from tasks.registry import make_family
 from tasks.task import Task
 
 Floats = NDArray[np.float32]
-Numbers = NDArray[Any]
 
 
 class TaskEnv(gymnasium.Env[Any, Any], EzPickle):
@@ -35,7 +38,7 @@ class TaskEnv(gymnasium.Env[Any, Any], EzPickle):
         camera: name of a camera of the scene; by default the one that sees most.
 
     Raises:
-        ValueError: for an unknown family, split or render mode.
+        ValueError: for an unknown family, split, render mode or argument.
     """
 
     # as Gymnasium wants it
@@ -51,7 +54,9 @@ class TaskEnv(gymnasium.Env[Any, Any], EzPickle):
         width: int = 640,
         height: int = 480,
         camera: str | None = None,
+        **unknown: object,
     ) -> None:
+        check_arguments(TaskEnv.__init__, unknown)
         EzPickle.__init__(
             self,
             family,
@@ -79,7 +84,12 @@ class TaskEnv(gymnasium.Env[Any, Any], EzPickle):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Floats, dict[str, Any]]:
-        """Begin an episode; a seed decides its task and state, and all that follow."""
+        """Begin an episode; a seed decides its task and state, and all that follow.
+
+        Raises:
+            ValueError: for an unknown option, or a task of another family.
+        """
+        check_options(options or {}, "task")
         super().reset(seed=seed)
         self._stream.restart(int(self.np_random.integers(2**62)))
         given = (options or {}).get("task")
@@ -87,9 +97,14 @@ class TaskEnv(gymnasium.Env[Any, Any], EzPickle):
         self.close()
         return obs[0].numpy(), {"task": self.task.to_json()}
 
-    def step(self, action: Numbers) -> tuple[Floats, float, bool, bool, dict[str, Any]]:
-        """Take one step; success, fault and the reward's terms are in the info."""
-        step = self._stream.env.step(batched(np.asarray(action)[None]))
+    def step(self, action: object) -> tuple[Floats, float, bool, bool, dict[str, Any]]:
+        """Take one step; success, fault and the reward's terms are in the info.
+
+        Raises:
+            ValueError: for an action of another shape.
+        """
+        env = self._stream.env
+        step = env.step(batched(action, env.action_dim)[None])
         return (
             step.obs[0].numpy(),
             float(step.reward[0]),
@@ -124,8 +139,3 @@ def spaces_of(env: Env) -> tuple[gymnasium.spaces.Box, gymnasium.spaces.Box]:
         gymnasium.spaces.Box(-np.inf, np.inf, (env.obs_dim,), np.float32),
         gymnasium.spaces.Box(-1.0, 1.0, (env.action_dim,), np.float32),
     )
-
-
-def batched(actions: object) -> Tensor:
-    """Return an agent's actions, one row a world, as worlds take them."""
-    return torch.from_numpy(np.asarray(actions, dtype=np.float32))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
 from tasks.adapters.pictures import MODES, Picture, Pictures, make_pictures
-from tasks.adapters.stream import TaskStream, step_info
+from tasks.adapters.stream import TaskStream, batched, check_options, step_info
 from tasks.contract import Step, Worlds
 from tasks.task import Task
 
@@ -132,6 +132,8 @@ class TaskVecEnv(VecEnv):
         seeds = [seed for seed in self._seeds if seed is not None]
         if seeds:
             self.stream.restart(seeds)
+        for options in self._options:
+            check_options(options, "task")
         tasks = {w: o["task"] for w, o in enumerate(self._options) if "task" in o}
         # they hold for one reset
         self._reset_seeds()
@@ -141,10 +143,19 @@ class TaskVecEnv(VecEnv):
         return obs.numpy()
 
     def step_async(self, actions: np.ndarray) -> None:
-        """Keep the actions of the next step."""
-        if self.env.family.discrete:
-            actions = np.eye(self.env.action_dim)[np.asarray(actions, dtype=np.int64)]
-        self._actions = torch.from_numpy(np.asarray(actions, dtype=np.float32))
+        """Keep the actions of the next step.
+
+        Raises:
+            ValueError: for actions of another shape, or choices that there are not.
+        """
+        number = self.env.action_dim
+        if not self.env.family.discrete:
+            self._actions = batched(actions, self.num_envs, number)
+            return
+        chosen = batched(actions, self.num_envs)
+        if not torch.isin(chosen, torch.arange(number)).all():
+            raise ValueError(f"actions are 0 to {number - 1}, got {chosen.tolist()}")
+        self._actions = torch.eye(number)[chosen.long()]
 
     def step_wait(self) -> tuple[Floats, Floats, NDArray[np.bool_], list[Any]]:
         """Take the step; worlds that ended start again with a new task."""

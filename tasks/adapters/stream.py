@@ -1,7 +1,9 @@
 """Worlds that go on: whenever an episode ends, another task may follow."""
 
-from collections.abc import Mapping, Sequence
-from typing import Generic, TypeVar
+import inspect
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -38,14 +40,20 @@ class TaskStream(Generic[W]):
             seed = int(np.random.SeedSequence(list(seed)).generate_state(1)[0])
         self._rng = torch.Generator().manual_seed(seed)
 
-    def parse(self, given: Task | str) -> Task:
-        """Return a task that is given as itself, or as its JSON."""
-        return given if isinstance(given, Task) else self.env.family.parse(given)
+    def parse(self, given: object) -> Task:
+        """Return a task that is given as itself, or as its JSON.
+
+        Raises:
+            ValueError: for anything else.
+        """
+        if isinstance(given, Task | str):
+            return given if isinstance(given, Task) else self.env.family.parse(given)
+        raise ValueError(f"a task is a Task or its JSON, got {type(given).__name__}")
 
     def reset(
         self,
         worlds: Int[Tensor, "n"] | None = None,
-        tasks: Mapping[int, Task | str] | None = None,
+        tasks: Mapping[int, object] | None = None,
     ) -> Float[Tensor, "world obs"]:
         """Begin an episode in some worlds (all by default).
 
@@ -93,3 +101,40 @@ def step_info(step: Step) -> dict[str, Tensor]:
     """Return what an info says of a step, one value a world: success, fault, terms."""
     terms = {f"term_{name}": term.double() for name, term in step.terms.items()}
     return {"is_success": step.success, "fault": step.fault} | terms
+
+
+def batched(actions: object, *shape: int) -> Tensor:
+    """Return an agent's actions as worlds take them.
+
+    Raises:
+        ValueError: for anything but numbers of that shape.
+    """
+    try:
+        found = np.asarray(actions, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"actions are numbers of shape {shape}: {error}") from error
+    if found.shape != shape:
+        raise ValueError(f"actions have shape {shape} here, got {found.shape}")
+    return torch.from_numpy(found)
+
+
+def check_options(given: Mapping[str, Any], *known: str) -> None:
+    """Raise ValueError for options of a reset that there are not."""
+    _check_names("option", given, known)
+
+
+def check_arguments(function: Callable[..., Any], unknown: Iterable[str]) -> None:
+    """Raise ValueError for keywords that a function would else take into `unknown`."""
+    kinds = inspect.signature(function).parameters.values()
+    named = [p.name for p in kinds if p.kind is not p.VAR_KEYWORD and p.name != "self"]
+    _check_names("argument", unknown, named)
+
+
+def _check_names(what: str, given: Iterable[str], known: Collection[str]) -> None:
+    for name in given:
+        if name not in known:
+            near = get_close_matches(str(name), known, 1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise ValueError(
+                f"unknown {what} {name!r}; {hint}{what}s: {', '.join(known)}"
+            )

@@ -12,9 +12,14 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tasks.adapters.gym import Floats, Numbers, batched, spaces_of, stream_of
+from tasks.adapters.gym import Floats, spaces_of, stream_of
 from tasks.adapters.pictures import MODES, Picture, make_pictures
-from tasks.adapters.stream import step_info
+from tasks.adapters.stream import (
+    batched,
+    check_arguments,
+    check_options,
+    step_info,
+)
 from tasks.task import Task
 
 Flags = NDArray[np.bool_]
@@ -42,7 +47,7 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         camera: name of a camera of the scene; by default the one that sees most.
 
     Raises:
-        ValueError: for an unknown family, split or mode.
+        ValueError: for an unknown family, split, mode or argument.
     """
 
     def __init__(
@@ -58,7 +63,9 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         width: int = 640,
         height: int = 480,
         camera: str | None = None,
+        **unknown: object,
     ) -> None:
+        check_arguments(TaskVectorEnv.__init__, unknown)
         self.num_envs = num_envs
         self.autoreset_mode = _mode(autoreset_mode)
         self.render_mode = render_mode
@@ -101,10 +108,11 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
             options: see the class.
 
         Raises:
-            ValueError, TypeError: for a mask that is no array of `num_envs` booleans,
-                or another number of tasks or seeds than worlds.
+            ValueError, TypeError: for an unknown option, a mask that is no array of
+                `num_envs` booleans, or another number of tasks or seeds than worlds.
         """
         options = options or {}
+        check_options(options, "task", "tasks", "reset_mask")
         self._seed(seed)
         mask = _mask(options.get("reset_mask"), self.num_envs)
         chosen = mask.nonzero()[0].tolist()
@@ -119,11 +127,12 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         return self._begin(mask, given).numpy(), self._told(mask)
 
     def step(
-        self, actions: Numbers
+        self, actions: object
     ) -> tuple[Floats, Floats, Flags, Flags, dict[str, Any]]:
         """Take one step in every world.
 
         Raises:
+            ValueError: for actions of another shape.
             ResetNeeded: in autoreset mode DISABLED, if a world has ended.
         """
         mode, renewed = self.autoreset_mode, self._over
@@ -132,7 +141,8 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
                 f"worlds {renewed.nonzero()[0].tolist()} have ended: reset them with "
                 "options={'reset_mask': mask}, or choose another autoreset_mode"
             )
-        step = self._stream.env.step(batched(actions))
+        env = self._stream.env
+        step = env.step(batched(actions, env.worlds, env.action_dim))
         found = {name: value.numpy() for name, value in step_info(step).items()}
         obs, reward = step.obs, np.where(renewed, np.float32(0), step.reward.numpy())
         terminated = step.terminated.numpy() & ~renewed
@@ -179,7 +189,7 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         if any(given):
             self._stream.restart(given)
 
-    def _begin(self, mask: Flags, tasks: dict[int, Task | str] | None = None) -> Tensor:
+    def _begin(self, mask: Flags, tasks: dict[int, object] | None = None) -> Tensor:
         """Begin episodes in the worlds of a mask."""
         chosen = mask.nonzero()[0]
         worlds = None if mask.all() else torch.from_numpy(chosen)

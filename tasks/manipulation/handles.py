@@ -7,13 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from tasks.objects.polyhedra import FOOT
 from tasks.objects.solids import Solid, toppling_angle
 from tasks.parameters import Interval
 
-FOOT = 1e-3
-"""Height below which an object carries itself [m]."""
 _SIDES = {"length": ("long", "x"), "width": ("wide", "y"), "height": ("high", "z")}
-_ROUNDING = 5e-5  # [m], half of the last digit that messages show
+_ROUNDING = 5e-5  # [m] and [rad], less than messages show
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,26 +32,27 @@ class Handles:
         """Refuse an object that the family does not take.
 
         Raises:
-            ValueError: as `check_sizes`, or for one that would topple.
+            ValueError: as `check_sizes`.
         """
-        self.check_sizes(family, solid.name, np.ptp(solid.vertices, axis=0))
-        stands = toppling_angle(solid, floor=FOOT)
-        if stands < self.slope - _ROUNDING:
-            raise ValueError(
-                f"{solid.name} topples on a slope of {math.degrees(stands):.0f} "
-                f"degrees ({family} handles what stands on {self._slope})"
-            )
+        sizes = np.ptp(solid.vertices, axis=0)
+        self.check_sizes(family, solid.name, sizes, toppling_angle(solid, floor=FOOT))
 
     def check_sizes(
-        self, family: str, name: str, sizes: Float[np.ndarray, "3"]
+        self, family: str, name: str, sizes: Float[np.ndarray, "3"], stands: float
     ) -> None:
-        """Refuse an object by its lengths along x, y and z [m].
+        """Refuse an object by its lengths and by how it stands.
+
+        Args:
+            family: the family's name.
+            name: the object's.
+            sizes: its lengths along x, y and z [m].
+            stands: slope on which it still stands [rad].
 
         Raises:
             ValueError: saying which of them is out of which range.
         """
         wrong = [
-            f"{100 * size:.1f} cm {adjective} along {axis} "
+            f"{100 * size:.4g} cm {adjective} along {axis} "
             f"({family} handles {_range(ends)})"
             for size, ends, (adjective, axis) in zip(
                 sizes, self.ranges.values(), _SIDES.values(), strict=True
@@ -61,6 +61,11 @@ class Handles:
         ]
         if wrong:
             raise ValueError(f"{name} is {' and '.join(wrong)}")
+        if stands < self.slope - _ROUNDING:
+            raise ValueError(
+                f"{name} topples on a slope of {math.degrees(stands):.3g} "
+                f"degrees ({family} handles what stands on {self._slope})"
+            )
 
     @property
     def _slope(self) -> str:

@@ -14,10 +14,11 @@ from torch import Tensor
 from robots.sim.coordinates import Coordinates
 from tasks.contract import TaskFamily, Values
 from tasks.manipulation.arm_family import ArmFamily
-from tasks.manipulation.handles import FOOT, Handles
+from tasks.manipulation.handles import Handles
 from tasks.objects.bank import Bank, Entries, shape_among
 from tasks.objects.complexity import complexity, difficulty
 from tasks.objects.object_set import Objects, ObjectSet, as_set
+from tasks.objects.polyhedra import FOOT
 from tasks.objects.solids import Solid, toppling_angle
 from tasks.parameters import Scalar, Scaled
 from tasks.task import Task

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -58,6 +59,8 @@ def confined(
     seconds: int | None = None,
     gib: int | None = None,
     threads: bool = False,
+    verb: str = "read",
+    by: str = "the parser",
     **settings: Any,  # noqa: ANN401  (whatever JSON holds)
 ) -> Arrays:
     """Call a function in a process of its own.
@@ -69,6 +72,8 @@ def confined(
         seconds: limit of time; `SECONDS` by default.
         gib: limit of address space [2^30 bytes]; `GIB` by default.
         threads: use more than one thread, each of which reserves address space.
+        verb: what is done to the object, as messages say: it "cannot be" that.
+        by: what does it.
         settings: handed over, as JSON.
 
     Raises:
@@ -77,7 +82,8 @@ def confined(
     seconds, gib = seconds or SECONDS, gib or GIB
     given = io.BytesIO()
     np.savez(given, **(arrays or {}))  # pyright: ignore[reportArgumentType]
-    job = json.dumps([work, settings, seconds, gib])
+    job = json.dumps([work, settings, seconds, gib, verb])
+    ending = partial(_ending, seconds=seconds, gib=gib, verb=verb, by=by)
     # an empty folder: the simulator's log file does not land in the user's
     with tempfile.TemporaryDirectory(prefix="pliant-") as folder:
         child = _start(job, folder, {} if threads else _ONE_THREAD)
@@ -85,11 +91,11 @@ def confined(
             # the child's own alarm rings first, and rings even if we are killed
             said, _ = child.communicate(given.getvalue(), timeout=seconds + 10)
         except subprocess.TimeoutExpired:
-            raise RefusedError(_ending(-signal.SIGALRM, seconds, gib)) from None
+            raise RefusedError(ending(-signal.SIGALRM)) from None
         finally:
             _kill(child)
     if child.returncode:
-        raise RefusedError(_ending(child.returncode, seconds, gib))
+        raise RefusedError(ending(child.returncode))
     with np.load(io.BytesIO(said), allow_pickle=False) as file:
         found: Arrays = {name: file[name] for name in file.files}
     if _REFUSED in found:
@@ -118,7 +124,7 @@ _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 def serve() -> None:
     """Do the work that the command line names; this runs in the child."""
-    work, settings, seconds, gib = json.loads(sys.argv[1])
+    work, settings, seconds, gib, verb = json.loads(sys.argv[1])
     signal.alarm(seconds)
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_AS, gib << 30)
@@ -136,7 +142,7 @@ def serve() -> None:
         found = {_REFUSED: np.array(f"needs more than {gib} GiB of memory")}
     # readers raise whatever they stumble over
     except Exception as error:
-        found = {_REFUSED: np.array(f"cannot be read: {_line(error)}")}
+        found = {_REFUSED: np.array(f"cannot be {verb}: {_line(error)}")}
     content = io.BytesIO()
     np.savez(content, **found)  # pyright: ignore[reportArgumentType]
     with answer:
@@ -162,12 +168,12 @@ def _kill(child: "subprocess.Popen[bytes]") -> None:
     child.wait()
 
 
-def _ending(code: int, seconds: int, gib: int) -> str:
+def _ending(code: int, seconds: int, gib: int, verb: str, by: str) -> str:
     """Say why a child ended that gave no answer."""
     if -code in (signal.SIGALRM, signal.SIGXCPU):
-        return f"takes more than {seconds} s to read, or waits for ever"
+        return f"cannot be {verb}: {by} takes more than {seconds} s, or waits for ever"
     name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
     return (
-        f"cannot be read: the parser died ({name}) of what is in the file, or of "
+        f"cannot be {verb}: {by} died ({name}) of what is in the file, or of "
         f"needing more than {gib} GiB"
     )

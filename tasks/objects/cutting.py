@@ -34,7 +34,7 @@ LOSS = 0.05
 _GIB = 8
 _NEEDLE = 1e-4  # of the longest side; finer detail is left out of the parts
 _CONCAVITY = 0.05  # CoACD's own default
-_FORMAT = "3"  # to be counted up when the same surface is cut another way
+_FORMAT = "4"  # to be counted up when the same surface is cut another way
 
 
 def convex_parts(
@@ -75,6 +75,8 @@ def convex_parts(
             seconds=SECONDS,
             gib=_GIB,
             threads=True,
+            verb="cut into convex parts",
+            by="CoACD",
         )
         _keep(kept, found)
     parts = [found[f"part{i}"] for i in range(len(found) - 1)]
@@ -94,9 +96,21 @@ def cut(vertices: NDArray[Any], faces: NDArray[Any]) -> Arrays:
     found = coacd.run_coacd(
         coacd.Mesh(vertices, faces), threshold=_CONCAVITY, max_convex_hull=MAX_PARTS
     )
+    # CoACD makes flat parts of thin walls
     parts = [few(np.asarray(points, dtype=np.float64)) for points, _ in found]
+    parts = [part for part in parts if _has_volume(part)]
+    if not parts:
+        raise RefusedError("cannot be cut into convex parts: it is too thin")
     arrays = {f"part{i}": part for i, part in enumerate(parts)}
     return arrays | {"held": np.array(volume_of(parts))}
+
+
+def _has_volume(part: Points) -> bool:
+    try:
+        triangulate(part)
+    except ValueError:
+        return False
+    return True
 
 
 def merged(hulls: Sequence[Points]) -> list[Points]:

@@ -9,18 +9,24 @@ from mujoco import mjtGeom
 
 from tasks.objects.confined import RefusedError
 from tasks.objects.polyhedra import loft, superellipse, surface_moments, triangulate
-from tasks.objects.solids import MAX_VERTICES
+from tasks.objects.welding import Surface
+
+_CORNERS = 28  # of a cylinder's ends
 
 
-def points_of(model: mujoco.MjModel, i: int) -> Float[np.ndarray, "n 3"]:
-    """Points of a geom, or of a polyhedron about like it, in the geom's frame.
+def hull_of(model: mujoco.MjModel, i: int) -> Surface:
+    """Return a geom, or a polyhedron about like it, in the geom's frame.
 
-    Those of a round geom lie a little outside of it, so that they hold as much.
+    The corners of a round geom lie a little outside of it, so that it holds as much; a
+    mesh is its convex hull, as MuJoCo's compiler made it.
 
     Raises:
         RefusedError: for a geom that is no convex body.
     """
+    if model.geom_type[i] == mjtGeom.mjGEOM_MESH:
+        return _hull(model, i)
     points = _points_on(model, i)
+    faces = triangulate(points)
     x, y, z = (float(length) for length in model.geom_size[i])
     third = 4 / 3 * math.pi
     round_ones = {
@@ -29,10 +35,9 @@ def points_of(model: mujoco.MjModel, i: int) -> Float[np.ndarray, "n 3"]:
         mjtGeom.mjGEOM_ELLIPSOID: third * x * y * z,
     }
     volume = round_ones.get(mjtGeom(model.geom_type[i]))
-    if volume is None:
-        return points
-    held = surface_moments(points, triangulate(points)).mass
-    return points * (volume / held) ** (1 / 3)
+    if volume is not None:
+        points = points * (volume / surface_moments(points, faces).mass) ** (1 / 3)
+    return Surface(points, faces)
 
 
 def _points_on(model: mujoco.MjModel, i: int) -> Float[np.ndarray, "n 3"]:
@@ -44,7 +49,9 @@ def _points_on(model: mujoco.MjModel, i: int) -> Float[np.ndarray, "n 3"]:
             signs = np.array(np.meshgrid([-1, 1], [-1, 1], [-1, 1])).reshape(3, -1).T
             return signs * [x, y, z]
         case mjtGeom.mjGEOM_CYLINDER:
-            disc = x * superellipse(1.0, MAX_VERTICES // 2)
+            # with corners on the axes, it is as long and wide as the cylinder
+            angles = np.arange(_CORNERS) * (2 * math.pi / _CORNERS)
+            disc = x * np.stack([np.cos(angles), np.sin(angles)], axis=1)
             return loft([(disc, -y), (disc, y)])
         case mjtGeom.mjGEOM_SPHERE:
             return x * _ball(0.0)
@@ -52,10 +59,6 @@ def _points_on(model: mujoco.MjModel, i: int) -> Float[np.ndarray, "n 3"]:
             return x * _ball(y / x)
         case mjtGeom.mjGEOM_ELLIPSOID:
             return _ball(0.0) * [x, y, z]
-        case mjtGeom.mjGEOM_MESH:
-            # a file may hold vertices of no face
-            vertices, faces = _mesh(model, i)
-            return vertices[np.unique(faces)]
         case _:
             raise RefusedError(
                 "an object is made of boxes, spheres, capsules, cylinders, "
@@ -81,6 +84,26 @@ def _mesh(
     vertices = model.mesh_vert[start : start + count].astype(np.float64)
     start, count = int(mesh.faceadr[0]), int(mesh.facenum[0])
     return vertices, model.mesh_face[start : start + count].astype(np.int64)
+
+
+def _hull(model: mujoco.MjModel, i: int) -> Surface:
+    """Return the convex hull of a mesh geom, without vertices of no face.
+
+    `mesh_graph` holds, for n vertices and m faces: n, m, n places, the n vertices,
+    n + 3m edges, and the m faces. A mesh that touches nothing may have none, and the
+    hull that is there is one of all vertices.
+    """
+    vertices, faces = _mesh(model, i)
+    used = np.unique(faces)
+    place = int(model.mesh_graphadr[model.geom_dataid[i]])
+    if place >= 0:
+        n, m = model.mesh_graph[place : place + 2].tolist()
+        place += 2 + 3 * n + 3 * m
+        hull = model.mesh_graph[place : place + 3 * m]
+        corners, faces = np.unique(hull, return_inverse=True)
+        if np.isin(corners, used).all():
+            return Surface(vertices[corners], faces.reshape(-1, 3).astype(np.int64))
+    return Surface(vertices[used], triangulate(vertices[used]))
 
 
 def _ball(half: float) -> Float[np.ndarray, "n 3"]:

@@ -10,7 +10,7 @@ import math
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypedDict, Unpack
 
 import numpy as np
 from jaxtyping import Float
@@ -20,12 +20,11 @@ from tasks.objects.confined import Arrays, RefusedError, confined
 from tasks.objects.cutting import LOSS, convex_parts
 from tasks.objects.folder import SUFFIXES, objects_in, repeated
 from tasks.objects.polyhedra import (
+    FOOT,
     Moments,
     Points,
-    few,
     surface_moments,
     tilt,
-    triangulate,
 )
 from tasks.objects.shells import joined, manifold_of, overlapping, surface_of, united
 from tasks.objects.solids import Part, Solid, placed, spread_of, toppling_angle
@@ -36,8 +35,8 @@ SIZES = (0.01, 0.5)
 """Longest side that an object may have [m]."""
 Up = Literal["x", "y", "z"]
 Turn = Float[np.ndarray, "3 3"]
-Fits = Callable[[str, Float[np.ndarray, "3"]], None]
-_FOOT = 1e-3  # [m]; what is lower carries the object
+Fits = Callable[[str, Float[np.ndarray, "3"], float], None]
+_FALLS = f"the object does not stand on its lowest {1000 * FOOT:g} mm"
 _UPRIGHT = {
     "x": ((0, 0, -1), (0, 1, 0), (1, 0, 0)),
     "y": ((1, 0, 0), (0, 0, -1), (0, 1, 0)),
@@ -54,17 +53,27 @@ class Found(NamedTuple):
     hulls: list[Points]
     """Convex pieces that it is made of; none if it is not known to be."""
     moments: Moments
+    stands: float
+    """Slope on which it still stands [rad]."""
     visual: list[Visual]
 
 
-def load_solids(
-    path: Path | str,
-    *,
-    scale: float = 1.0,
-    up: Up = "z",
-    say: Callable[[str], None] | None = None,
-    fits: Fits | None = None,
-) -> list[Solid]:
+class Reading(TypedDict, total=False):
+    """Settings of how files are read, none of which is needed."""
+
+    scale: float
+    """Metres per unit of the file; 1 by default."""
+    up: Up
+    """Axis of the file that points upwards; z by default."""
+    say: Callable[[str], None] | None
+    """Is told, in one line, what is going to take a while."""
+    fits: Fits | None
+    """Is told the object's name, its lengths along x, y and z [m], and the slope on
+    which it still stands [rad], before it is cut into parts; raises ValueError for one
+    that is not wanted."""
+
+
+def load_solids(path: Path | str, **reading: Unpack[Reading]) -> list[Solid]:
     """Read an object, or every one in a folder: sorted by name, equal ones once.
 
     Equal are those of one shape and mass that stand in the same way, in whatever files.
@@ -74,42 +83,28 @@ def load_solids(
 
     Args:
         path: a file, or a folder of files.
-        scale: as for `load_solid`, of all of them.
-        up: as for `load_solid`, of all of them.
-        say: as for `load_solid`.
-        fits: as for `load_solid`.
+        reading: the same for all of them.
 
     Raises:
         ValueError: as `load_solid`, or for a folder without an object.
     """
     path = Path(path)
     if not path.is_dir():
-        return [load_solid(path, scale=scale, up=up, say=say, fits=fits)]
+        return [load_solid(path, **reading)]
     files = objects_in(path)
     if not files:
         raise ValueError(f"{path}: the folder holds no file of {', '.join(SUFFIXES)}")
-    solids = [load_solid(f, scale=scale, up=up, say=say, fits=fits) for f in files]
+    solids = [load_solid(file, **reading) for file in files]
     again = repeated(solids)
     return [solid for i, solid in enumerate(solids) if i not in again]
 
 
-def load_solid(
-    path: Path | str,
-    *,
-    scale: float = 1.0,
-    up: Up = "z",
-    say: Callable[[str], None] | None = None,
-    fits: Fits | None = None,
-) -> Solid:
+def load_solid(path: Path | str, **reading: Unpack[Reading]) -> Solid:
     """Read an object; its name is the file's with a hash of the content.
 
     Args:
         path: the file.
-        scale: metres per unit of the file.
-        up: axis of the file that points upwards.
-        say: told, in one line, what is going to take a while.
-        fits: told the object's name and its lengths along x, y and z [m], before the
-            object is cut into parts; raises ValueError for one that is not wanted.
+        reading: how it is read.
 
     Warns:
         UserWarning: if four convex parts hold notably more or less than the object.
@@ -120,24 +115,19 @@ def load_solid(
             standing. The message is one line that begins with the path.
     """
     path = Path(path)
+    scale, up = reading.get("scale", 1.0), reading.get("up", "z")
     if not 0 < scale < math.inf or up not in _UPRIGHT:
         raise ValueError(
             "an object's scale is a positive number and up is one of "
             f"{', '.join(_UPRIGHT)}; got {scale} and {up!r}"
         )
     try:
-        return _solid(path, scale, up, say, fits)
+        return _solid(path, scale, up, reading)
     except RefusedError as error:
         raise ValueError(f"{path}: {error}") from error
 
 
-def _solid(
-    path: Path,
-    scale: float,
-    up: Up,
-    say: Callable[[str], None] | None,
-    fits: Fits | None,
-) -> Solid:
+def _solid(path: Path, scale: float, up: Up, reading: Reading) -> Solid:
     if path.suffix.lower() not in SUFFIXES:
         raise RefusedError(f"an object is a file of {', '.join(SUFFIXES)}")
     content = read_mesh.contents(path)
@@ -148,17 +138,18 @@ def _solid(
     if "note" in raw:
         _warn(f"{path}: {raw['note']}")
     found = (_of_model if model else _of_mesh)(raw, scale, up)
-    if fits:
-        fits(name, np.ptp(found.surface.vertices, axis=0))
-    parts, held = convex_parts(found.surface, found.hulls, say)
-    solid = Solid(
-        name, tuple(map(Part, parts)), found.moments, visual=tuple(found.visual)
+    if fits := reading.get("fits"):
+        fits(name, np.ptp(found.surface.vertices, axis=0), found.stands)
+    parts, held = convex_parts(found.surface, found.hulls, reading.get("say"))
+    solid = placed(
+        Solid(name, tuple(map(Part, parts)), found.moments, visual=tuple(found.visual))
     )
+    # parts may have lost a foot, which the object itself has
+    if toppling_angle(solid, floor=FOOT) <= 0:
+        raise RefusedError(
+            f"{_FALLS} when it is cut into convex parts: give it a larger foot"
+        )
     _check_fill(path, len(parts), held / found.moments.mass - 1)
-    solid = placed(solid)
-    # parts of fewer vertices may have lost a foot
-    if toppling_angle(solid, spread_of(solid.moments)[0], floor=_FOOT) <= 0:
-        raise RefusedError(_fallen())
     return solid
 
 
@@ -172,8 +163,8 @@ def _of_mesh(raw: Arrays, scale: float, up: Up) -> Found:
         raise RefusedError(
             f"the mesh holds {moments.mass:.1e} m^3 of its box's {box:.1e}: no volume"
         )
-    _check_stands(surface.vertices, moments, up)
-    return Found(surface, _hulls(raw, turn), moments, _seen(raw, turn))
+    stands = _stands(surface.vertices, moments, up)
+    return Found(surface, _hulls(raw, turn), moments, stands, _seen(raw, turn))
 
 
 def _of_model(raw: Arrays, scale: float, up: Up) -> Found:
@@ -181,8 +172,8 @@ def _of_model(raw: Arrays, scale: float, up: Up) -> Found:
     hulls, bodies = _hulls(raw, turn), _bodies(raw, turn)
     points = np.concatenate([*hulls, *(body.vertices for body in bodies)])
     _check_size(points, scale)
-    pieces = [few(hull) for hull in hulls]
-    surfaces = [*(Surface(piece, triangulate(piece)) for piece in pieces), *bodies]
+    convex = [Surface(hull, raw[f"hull{i}_faces"]) for i, hull in enumerate(hulls)]
+    surfaces = convex + bodies
     surface = (
         surface_of(united([manifold_of(s) for s in surfaces]))
         if overlapping(surfaces)
@@ -193,8 +184,9 @@ def _of_model(raw: Arrays, scale: float, up: Up) -> Found:
         held, com = moments.mass, turn @ raw["com"]
         spread = turn @ raw["spread"] @ turn.T
         moments = Moments(held, held * com, held * (spread + np.outer(com, com)))
-    _check_stands(points, moments, up)
-    return Found(surface, [] if bodies else pieces, moments, _seen(raw, turn))
+    stands = _stands(points, moments, up)
+    hulls = [] if bodies else hulls
+    return Found(surface, hulls, moments, stands, _seen(raw, turn))
 
 
 def _hulls(raw: Arrays, turn: Turn) -> list[Points]:
@@ -235,28 +227,27 @@ def _check_size(vertices: Points, scale: float) -> None:
         raise RefusedError("the object is flat, it has no volume")
 
 
-def _check_stands(vertices: Points, moments: Moments, up: Up) -> None:
+def _stands(vertices: Points, moments: Moments, up: Up) -> float:
+    """Return the slope on which a body still stands [rad].
+
+    Raises:
+        RefusedError: if it falls where it is, saying which side up would do.
+    """
     com = spread_of(moments)[0]
-    if _tilt(vertices, com) > 0:
-        return
+    stands = _tilt(vertices, com)
+    if stands > 0:
+        return stands
     upright = np.array(_UPRIGHT[up], dtype=float)
     for other in _UPRIGHT:
         turn = np.array(_UPRIGHT[other], dtype=float) @ upright.T
         if other != up and _tilt(vertices @ turn.T, turn @ com) > 0:
-            raise RefusedError(f"{_fallen()} (--up {other} would stand)")
-    raise RefusedError(_fallen())
+            raise RefusedError(f"{_FALLS} (--up {other} would stand)")
+    raise RefusedError(f"{_FALLS}: turn it, or give it a foot")
 
 
 def _tilt(vertices: Points, com: Float[np.ndarray, "3"]) -> float:
     low = np.array([0.0, 0.0, vertices[:, 2].min()])
-    return tilt(vertices - low, com - low, _FOOT)
-
-
-def _fallen() -> str:
-    return (
-        f"the object does not stand on its lowest {1000 * _FOOT:g} mm: turn it, or "
-        "give it a foot"
-    )
+    return tilt(vertices - low, com - low, FOOT)
 
 
 def _check_fill(path: Path, parts: int, more: float) -> None:

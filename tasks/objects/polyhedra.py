@@ -10,6 +10,9 @@ from jaxtyping import Float, Int
 MAX_VERTICES = 60
 """Most vertices of a part."""
 Points = Float[np.ndarray, "_ 3"]
+FOOT = 1e-3
+"""Height below which an object carries itself [m]."""
+_TOES = 12  # directions in which a foot is kept
 _SEEN = 400  # directions in which the hull of many points is looked at
 _FLAT = 1e-6  # volume below which a part has none, in cubes of its size
 _JOGGLE = 1e-8  # in sizes of a part
@@ -158,13 +161,21 @@ def loft(
 
 
 def few(points: Points) -> Points:
-    """Return points whose hull is about that of all, few enough for a part."""
+    """Return points whose hull is about that of all, few enough for a part.
+
+    It is as long, wide and high, and stands on about the same foot.
+    """
+    low = points[:, 2].min()
+    feet = points[points[:, 2] < low + FOOT]
+    angles = np.arange(_TOES) * (2 * math.pi / _TOES)
+    ways = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    foot = feet[np.unique((feet[:, :2] @ ways.T).argmax(0))]
     count = _SEEN
     kept = _extreme(points, count)
-    while len(kept) > MAX_VERTICES:
+    while len(whole := np.unique([*kept, *foot], axis=0)) > MAX_VERTICES:
         count = int(0.9 * count)
         kept = _extreme(points, count)
-    return kept
+    return whole
 
 
 def hull_volume(points: Points) -> float:
@@ -174,11 +185,12 @@ def hull_volume(points: Points) -> float:
 
 
 def _extreme(points: Points, count: int) -> Points:
-    """Return the outermost vertices in directions spread evenly over a sphere."""
+    """Return the outermost vertices along the axes, and evenly over a sphere."""
     z = 1 - (2 * np.arange(count) + 1) / count
     turn = np.arange(count) * math.pi * (3 - math.sqrt(5))  # the golden angle
     across = np.sqrt(1 - z * z)
     ways = np.stack([across * np.cos(turn), across * np.sin(turn), z], axis=1)
+    ways = np.concatenate([ways, np.eye(3), -np.eye(3)])
     scaled = points / np.ptp(points, axis=0)
     return points[np.unique((scaled @ ways.T).argmax(0))]
 

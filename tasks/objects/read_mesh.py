@@ -60,11 +60,11 @@ def _arrays(surface: Surface, shells: list[Surface]) -> Arrays:
     return found
 
 
-def is_convex(shell: Surface) -> bool:
-    """Return whether a closed surface bounds about its convex hull."""
+def is_convex(shell: Surface, slack: float = LOSS) -> bool:
+    """Return whether a closed surface bounds its convex hull, but for a share of it."""
     sides = np.ptp(shell.vertices, axis=0)
     thick = sides.min() > 1e-3 * sides.max()  # a flat one has no hull
-    return bool(thick) and hull_volume(shell.vertices) < (1 + LOSS) * shell.volume
+    return bool(thick) and hull_volume(shell.vertices) < (1 + slack) * shell.volume
 
 
 def _pieces(path: Path) -> list[Any]:

@@ -20,11 +20,10 @@ from mujoco import mjtGeom, mjtJoint
 from tasks.objects.concave import concave, use_exact_inertia
 from tasks.objects.confined import Arrays, RefusedError
 from tasks.objects.fragments import parsed_xml, spec_of
-from tasks.objects.geoms import points_of, surface_of
+from tasks.objects.geoms import hull_of, surface_of
 from tasks.objects.polyhedra import Points
 from tasks.objects.urdf import urdf_spec, without_impossible_inertia
 from tasks.objects.visuals import Visual, area, packed
-from tasks.objects.welding import Surface
 
 SUFFIXES = (".xml", ".urdf")
 MAX_GEOMS = 500
@@ -76,9 +75,9 @@ def _pieces(
     model: mujoco.MjModel, data: mujoco.MjData, touching: list[int]
 ) -> tuple[Arrays, list[str]]:
     """Return convex pieces and other closed surfaces, and notes on meshes that gape."""
-    hulls: list[Points] = []
-    bodies: list[Surface] = []
+    found: Arrays = {}
     notes: list[str] = []
+    hulls = bodies = 0
     for i in touching:
         body = None
         try:
@@ -86,17 +85,16 @@ def _pieces(
         except RefusedError as error:
             name = model.mesh(int(model.geom_dataid[i])).name
             notes.append(f"mesh {name!r} counts as its convex hull: {error}")
-        if body is None:
-            hulls.append(_placed(points_of(model, i), data, i))
-        elif body.shells:
-            hulls += [_placed(shell.vertices, data, i) for shell in body.shells]
+        if body is None or body.shells:
+            for vertices, faces in body.shells if body else [hull_of(model, i)]:
+                found[f"hull{hulls}"] = _placed(vertices, data, i)
+                found[f"hull{hulls}_faces"] = faces
+                hulls += 1
         else:
-            surface = body.surface
-            moved = _placed(surface.vertices, data, i)
-            bodies.append(Surface(moved, surface.faces))
-    found: Arrays = {f"hull{k}": hull for k, hull in enumerate(hulls)}
-    for k, body in enumerate(bodies):
-        found |= {f"body{k}_vertices": body.vertices, f"body{k}_faces": body.faces}
+            vertices, faces = body.surface
+            found[f"body{bodies}_vertices"] = _placed(vertices, data, i)
+            found[f"body{bodies}_faces"] = faces
+            bodies += 1
     return found, notes
 
 
@@ -120,7 +118,8 @@ def _model(path: Path, root: ElementTree.Element) -> tuple[mujoco.MjModel, bool]
             if not textured:
                 _without_textures(spec)
             model = spec.compile()
-            changed, odd = use_exact_inertia(spec, model)
+            bodies = _object(model) if model.nbody > 1 else np.zeros(1, np.int64)
+            changed, odd = use_exact_inertia(spec, model, bodies)
             if model.nbody == 1:
                 return _lifted(spec), odd
             return spec.compile() if changed else model, odd

@@ -15,7 +15,6 @@ from tasks.objects import read_mesh
 from tasks.objects.confined import RefusedError
 
 _ABOVE = 4  # folders above the file's in which a package may lie
-_NATIVE = (".obj", ".stl")
 
 
 def urdf_spec(root: ElementTree.Element, folder: Path) -> mujoco.MjSpec:
@@ -25,6 +24,7 @@ def urdf_spec(root: ElementTree.Element, folder: Path) -> mujoco.MjSpec:
         RefusedError: for a mesh that collides and cannot be read.
     """
     assets: dict[str, bytes] = {}
+    known: dict[Path, tuple[str, bytes]] = {}
     for link in root.iter("link"):
         for shape in [*link.findall("visual"), *link.findall("collision")]:
             mesh = shape.find("geometry/mesh")
@@ -32,12 +32,15 @@ def urdf_spec(root: ElementTree.Element, folder: Path) -> mujoco.MjSpec:
                 continue
             try:
                 path = found(mesh.get("filename", ""), folder)
-                name, content = _mesh(path, len(assets))
+                if path not in known:
+                    known[path] = _mesh(path)
             except RefusedError:
                 if shape.tag == "collision":
                     raise
                 link.remove(shape)
                 continue
+            suffix, content = known[path]
+            name = f"mesh{len(assets)}{suffix}"
             assets[name] = content
             mesh.set("filename", name)
     for old in root.findall("mujoco"):
@@ -103,12 +106,14 @@ def found(name: str, folder: Path) -> Path:
     raise RefusedError(f"mesh {name!r}: no such file")
 
 
-def _mesh(path: Path, number: int) -> tuple[str, bytes]:
+def _mesh(path: Path) -> tuple[str, bytes]:
+    """Return a file that MuJoCo reads: its suffix, and its content."""
     suffix = path.suffix.lower()
-    if suffix in _NATIVE:
-        return f"mesh{number}{suffix}", read_mesh.contents(path)
+    if suffix == ".stl":
+        return suffix, read_mesh.contents(path)
     if suffix not in read_mesh.SUFFIXES:
         raise RefusedError(
             f"mesh {path.name}: no kind of {', '.join(read_mesh.SUFFIXES)}"
         )
-    return f"mesh{number}.obj", read_mesh.as_obj(path)
+    # of an .obj, MuJoCo reads the first of its objects only
+    return ".obj", read_mesh.as_obj(path)

@@ -3,16 +3,23 @@
 import io
 import json
 import os
+import resource
+import shutil
+import subprocess
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 
+import meta.machine.versions
 import meta.recording.trajectory
 import pliant.bench.suite
 from meta.machine import files
@@ -23,6 +30,7 @@ from meta.training.format import read, write
 from meta.training.run import CONFIG, METRICS, VERSIONS
 from meta.training.trained import CHECKPOINT, load_trained, locate
 from pliant.cli.main import main
+from pliant.views.ffmpeg import encode
 from tasks.strict_json import parse_json
 
 SHIPPED = "shipped:cheetah-direction"
@@ -95,6 +103,21 @@ def test_a_run_waits_for_no_pipe(capsys: Fixture, name: str) -> None:
     assert f"{name} is no regular file" in line or "is not empty and no run" in line
 
 
+@pytest.mark.skipif(not shutil.which("git"), reason="needs git")
+def test_asking_for_the_revision_writes_nothing(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(meta.machine.versions, "__file__", str(here / "a/b/c.py"))
+    git = ["git", "-C", str(here), "-c", "user.name=x", "-c", "user.email=x"]
+    Path("file").write_text("")
+    for rest in (["init", "-q"], ["add", "."], ["commit", "-qm", "x"]):
+        subprocess.run([*git, *rest], check=True)
+    os.utime("file", (1, 1))  # the index is out of date
+    before = Path(".git/index").read_bytes()
+    assert meta.machine.versions.versions()["git_dirty"] is False
+    assert Path(".git/index").read_bytes() == before
+
+
 def test_a_failed_write_leaves_what_was_there(monkeypatch: pytest.MonkeyPatch) -> None:
     path = Path("x.json")
     write_atomically(path, b"old")
@@ -105,6 +128,55 @@ def test_a_failed_write_leaves_what_was_there(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(OSError, match=r"No space left on device: 'x\.json'"):
         write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(Path().iterdir()) == [path]
+
+
+@contextmanager
+def small_files(size: int = 2048) -> Generator[None]:
+    """Make longer files impossible to write [bytes], as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["record", SHIPPED, "--adapt-episodes", "1", "--out", "x.npz"],
+        ["export", SHIPPED, "x.safetensors"],
+        ["replay", "one.npz", "--png", "x.png"],
+        [*TRAIN, "--out", "run"],
+    ],
+)
+def test_a_full_disk_is_one_line_and_loses_nothing(
+    capsys: Fixture, whole: bytes, command: list[str]
+) -> None:
+    path = Path(command[-1])
+    Path("one.npz").write_bytes(whole)
+    if path.suffix:
+        path.write_bytes(b"old")
+    with small_files():
+        assert main(command) == 2
+    # training says how far it has come, before
+    *_, said = capsys.readouterr().err.splitlines()
+    assert said == f"pliant: {path}: File too large"
+    assert not path.suffix or path.read_bytes() == b"old"
+    assert not list(Path().rglob(".*"))
+
+
+def test_a_video_that_cannot_be_written_is_one_line_and_no_file(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    path, draw = Path("x.mp4"), np.random.default_rng(0)
+    path.write_bytes(b"old")
+    page = Image.fromarray(draw.integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    with small_files(), pytest.raises(OSError, match=r"says ffmpeg: 'x\.mp4'"):
+        encode(path, repeat(page, 50), 25.0)
+    assert capfd.readouterr() == ("", "")
     assert path.read_bytes() == b"old"
     assert list(Path().iterdir()) == [path]
 

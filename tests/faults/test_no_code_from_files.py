@@ -53,7 +53,6 @@ def test_a_checkpoint_imports_only_what_the_user_names(
         ["evaluate", SHIPPED, "--beside", path],
         ["record", path],
         ["export", path, "out.safetensors"],
-        ["evaluate", path, f"--{kind}", "other:Thing"],
     ):
         assert main(command) == 2, command
         [line] = capsys.readouterr().err.splitlines()
@@ -82,10 +81,36 @@ def test_a_run_folder_is_resumed_only_as_what_the_user_names(
     assert not trace.exists()
 
 
+@pytest.mark.parametrize("kind", ["family", "method"])
+@pytest.mark.parametrize("command", ["record", "evaluate", "export"])
+def test_a_name_that_is_not_the_policys_is_one_line(
+    trace: Path, capsys: pytest.CaptureFixture[str], kind: str, command: str
+) -> None:
+    foreign = str(crafted(**{kind: "spy:Thing"}))
+    known = {"family": "cheetah-direction", "method": "maml"}[kind]
+    rest = ["out.safetensors"] if command == "export" else []
+    for path, given, said in (
+        (foreign, "spy:Thimg", f"its {kind} is spy:Thing, not spy:Thimg"),
+        (foreign, known, f"add --{kind} spy:Thing (in Python"),
+        (SHIPPED, "spy:Thing", f"{SHIPPED} is of {kind} {known}, not spy:Thing"),
+    ):
+        assert main([command, path, *rest, f"--{kind}", given]) == 2
+        [line] = capsys.readouterr().err.splitlines()
+        assert said in line
+    assert not trace.exists()
+    assert not Path("out.safetensors").exists()
+
+
+def test_a_right_name_of_one_kind_is_no_wrong_one_of_the_other(trace: Path) -> None:
+    path = crafted(family="spy:Thing", method="spy:Other")
+    with pytest.raises(ValueError, match="its method is spy:Other, and no code"):
+        pliant.load(path, family="spy:Thing")
+    assert not trace.exists()
+
+
 def test_the_family_in_the_file_is_the_one_that_was_named() -> None:
     with pytest.raises(ValueError, match="of family cheetah-direction, not push"):
         pliant.load(SHIPPED, family="push")
-    assert main(["record", SHIPPED, "--family", "push"]) == 2
     assert pliant.load(SHIPPED, family="cheetah-direction", method="maml")
 
 

@@ -53,6 +53,38 @@ def test_a_child_ends_with_the_suite_which_starts_again(tmp_path: Path) -> None:
         assert not child.is_running()
 
 
+FILM = """
+from itertools import repeat
+from pathlib import Path
+from PIL import Image
+from pliant.views.ffmpeg import encode
+encode(Path("x.mp4"), repeat(Image.new("RGB", (64, 64))), 25.0)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can")
+def test_ffmpeg_ends_with_the_command_that_films(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", FILM],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        preexec_fn=processes.with_parent(),
+    )
+    part = tmp_path / ".x.partial.mp4"
+    deadline = time.monotonic() + 60
+    while not part.exists() or not part.stat().st_size:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    [child] = psutil.Process(process.pid).children()
+    child.suspend()  # or it would end by itself, when it has nothing more to read
+    process.send_signal(signal.SIGKILL)
+    process.wait(timeout=30)
+    _, alive = psutil.wait_procs([child], timeout=10)
+    for left in alive:
+        left.kill()
+    assert not alive
+
+
 def test_as_many_workers_as_cpus_were_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3})
     assert processes.cpu_count() == 1

@@ -129,6 +129,8 @@ def test_a_policy_is_trained_evaluated_and_recorded(tmp_path: Path) -> None:
         trained, tasks=2, episodes=(0,), beside=[trained], threads=1
     )
     assert result.policies["dr"][0]["source"] == str(tmp_path)
-    recording = pliant.record(trained, seed=3)
-    recording.save(tmp_path / "a.npz")
-    assert pliant.load_recording(tmp_path / "a.npz").task == recording.task
+    recording = pliant.record(trained, seed=3, out=tmp_path / "a.npz")
+    again = pliant.load_recording(tmp_path / "a.npz")
+    assert isinstance(recording, pliant.Recording)
+    assert isinstance(again, pliant.Recording)
+    assert again.task == recording.task

@@ -143,13 +143,43 @@ def test_one_world_and_many_move_alike() -> None:
         ({"family": "strike", "split": "y"}, "has no split 'y'"),
         ({"family": "strike", "render_mode": "human"}, "render mode is rgb_array"),
         ({"family": "strike", "width": 0}, "needs 1 x 1 pixels, got 0 x 480"),
+        (
+            {"family": "strike", "splt": "unseen"},
+            "unknown argument 'splt'; did you mean 'split'. arguments: family, ",
+        ),
     ],
 )
 def test_what_cannot_be_made_is_refused(settings: dict, words: str) -> None:
-    with pytest.raises(ValueError, match=words):
-        TaskEnv(**settings)
-    with pytest.raises(ValueError, match=words):
-        TaskVectorEnv(num_envs=2, **settings)
+    for kind in (TaskEnv, TaskVectorEnv):
+        with pytest.raises(ValueError, match=words):
+            kind(**settings)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"tsk": 1}, "unknown option 'tsk'; did you mean 'task'"),
+        ({"seed": 1}, "unknown option 'seed'; options: task"),
+        ({"task": 3}, "a task is a Task or its JSON, got int"),
+    ],
+)
+def test_an_option_that_there_is_not_is_refused(given: dict, words: str) -> None:
+    for name in ("make", "make_vec"):
+        env = getattr(gymnasium, name)("pliant/CheetahDirection-v0")
+        with pytest.raises(ValueError, match=words):
+            env.reset(options=given)
+
+
+@pytest.mark.parametrize("given", [np.zeros(5), np.zeros((1, 6)), 0.5, None, "run"])
+def test_an_action_of_another_shape_is_refused(given: object) -> None:
+    env = TaskEnv("cheetah-direction")
+    env.reset()
+    with pytest.raises(ValueError, match=r"actions (have|are numbers of) shape \(6,\)"):
+        env.step(given)
+    many = TaskVectorEnv("cheetah-direction", 2, threads=1)
+    many.reset()
+    with pytest.raises(ValueError, match=r"actions (have|are .*) shape \(2, 6\)"):
+        many.step(given)
 
 
 def layout(info: Mapping[str, Any]) -> dict[str, Any]:

@@ -247,4 +247,14 @@ def test_stable_baselines_is_given_choices() -> None:
     _, reward, _, infos = env.step(best)
     assert reward.tolist() == [1, 1, 1]
     assert [info["is_success"] for info in infos] == [True] * 3
+    for given, words in (
+        ([0, 1, 3], r"actions are 0 to 2, got \[0.0, 1.0, 3.0\]"),
+        ([0, 1, -1], "actions are 0 to 2"),
+        ([[0, 1, 2]], r"actions have shape \(3,\) here, got \(1, 3\)"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            env.step(np.array(given))
     PPO("MlpPolicy", env, n_steps=8, batch_size=8, device="cpu", seed=0).learn(24)
+    env.set_options({"tsk": env.env.tasks[0]})
+    with pytest.raises(ValueError, match="unknown option 'tsk'; did you mean 'task'"):
+        env.reset()

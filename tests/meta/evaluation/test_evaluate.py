@@ -309,7 +309,7 @@ def test_the_price_is_what_the_episodes_earned_that_were_adapted_on() -> None:
     assert start.cumulative.value == start.returns.value
     for p in points:
         assert p.during.value == pytest.approx(0.7, abs=0.05)
-        assert p.during.low < 0.7 < p.during.high
+        assert p.during.low < p.during.value < p.during.high
         trial = p.episodes * p.during.value + p.returns.value
         assert p.cumulative.value == pytest.approx(trial)
     # the acting policy, not the explorer, is what is measured

@@ -268,7 +268,7 @@ def test_the_truth_is_what_an_evaluation_measures() -> None:
     told = lie_test([oracle], cfg, shuffles=1)
     family = FAMILIES["insert"]()
     bench = Bench(family.sample("held-out", 0, 24), cfg)
-    [(_, returns, _)] = bench.curve(oracle, (0,), Ledger())
+    [(_, returns, *_)] = bench.curve(oracle, (0,), Ledger())
     assert told.scores["oracle"][0] == pytest.approx(returns.numpy(), abs=1e-5)
     verdicts = {x.parameter: x.matters for x in told.lies}
     assert verdicts == {p.name: p.name.startswith("offset") for p in family.hidden}

@@ -16,6 +16,9 @@ from policies.acting import RecurrentPolicy, Transition
 from tasks.env import Env
 from tasks.registry import make_family
 
+WRONG = {"latent": -1, "teacher_share": 1.0, "regression_epochs": 0, "averaging": 1.0}
+ADAPTER = {"summary", "head", "average", "history"}
+
 
 def trainer_of(method: str, **changes: object) -> Trainer:
     cfg = make_config("reach-rotated", method)  # pyright: ignore
@@ -109,9 +112,9 @@ def test_the_teacher_learns_first_and_then_only_the_adapter() -> None:
         )
         if iteration < 2:
             assert {"policy", "moments"} <= groups
-            assert not groups & {"summary", "head", "history"}
+            assert not groups & ADAPTER
         else:
-            assert groups == {"summary", "head", "history"}
+            assert groups == ADAPTER
             assert "explained" in metrics
 
 
@@ -120,7 +123,7 @@ def test_the_regression_finds_what_the_steps_show(method: str) -> None:
     trainer = trainer_of(method, tasks=30, iterations=2)
     learner, theta = rma(trainer), trainer.theta
     learner = Rma(
-        replace(learner.cfg, regression_epochs=300),
+        replace(learner.cfg, regression_epochs=300, averaging=0.0),
         learner.teacher,
         learner.policy,
         trainer.env.action_dim,
@@ -153,10 +156,10 @@ def test_what_the_adapter_reads_is_scaled_by_what_it_met() -> None:
     optimizer = torch.optim.Adam(learner.trainable(theta), lr=0.0)
     learner.update(theta, optimizer, [e, e])
     seen = learner._scaled(theta, transitions(e))[e.valid > 0]
-    varied = theta["history/square"] > 1e-12
     assert seen.shape[-1] == 2 * learner.policy.obs_dim + 1
-    torch.testing.assert_close(seen.mean(0), torch.zeros(11), atol=1e-3, rtol=0.0)
-    assert seen.std(0)[varied].sub(1).abs().max() < 0.01
+    # what is clipped at 10 standard deviations moves the mean a little
+    torch.testing.assert_close(seen.mean(0), torch.zeros(11), atol=0.05, rtol=0.0)
+    assert 0.8 < seen.std(0)[-1] < 1.01
     # as they were first shipped, adapters read by the teacher's
     old = replace(learner.cfg, own_moments=False)
     learner.cfg = old
@@ -164,10 +167,27 @@ def test_what_the_adapter_reads_is_scaled_by_what_it_met() -> None:
     assert not any(k.startswith("history") for k in learner.initial(5))
 
 
+def test_the_adapter_infers_by_the_average_of_its_weights() -> None:
+    trainer = trainer_of("rma", iterations=4)
+    theta, name = trainer.theta, "head/2.weight"
+    average = theta[f"average/{name}"].clone()
+    trainer.iteration = 2
+    for _ in range(2):
+        trainer.step()
+        average = 0.8 * average + 0.2 * theta[name].detach()
+    torch.testing.assert_close(theta[f"average/{name}"], average)
+    learner, memory = rma(trainer), torch.rand(3, rma(trainer).width + 1)
+    inferred = learner.infer(theta, memory)
+    assert not inferred.equal(learner.infer(learner.learning(theta), memory))
+    theta[name].detach().zero_()
+    assert inferred.equal(learner.infer(theta, memory))
+
+
 def test_all_episodes_are_regressed_and_some_are_remembered() -> None:
     """Those that are not adapted on tell what is inferred within them all the same."""
     trainer = trainer_of("rma", iterations=2)
     learner, theta = rma(trainer), trainer.theta
+    trainer.step()  # gives the worlds their tasks
     start = learner.begin(theta, 4)
     e = by_task(collect(trainer.env, learner.act(theta, start), rng()), 4)
     few = limit_episodes(e, torch.full((4,), 2))
@@ -186,6 +206,6 @@ def test_latents_are_the_parameters_themselves_for_identification() -> None:
 
 
 def test_what_leaves_nothing_to_learn_is_refused() -> None:
-    for changes in ({"latent": -1}, {"teacher_share": 1.0}, {"regression_epochs": 0}):
+    for name, value in WRONG.items():
         with pytest.raises(ValueError, match="need latent >= 0"):
-            RmaCfg(**changes)  # pyright: ignore
+            RmaCfg(**{name: value})  # pyright: ignore

@@ -15,6 +15,7 @@ from gymnasium.spaces import Box
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from PIL import Image
 
+import pliant
 import tasks.registry
 from meta.recipes.registry import make_config
 from meta.recording.footage import Footage, film, is_footage, load_footage
@@ -103,6 +104,20 @@ def test_long_episodes_keep_a_picture_every_few_steps(
     made = film(trained, adapt_episodes=1)
     assert made.every == 3
     assert made.before.pictures[:, 0, 0, 0].tolist() == [0, 60, 80]
+
+
+def test_in_python_it_is_recorded_as_by_the_command(
+    trained: Trained, tmp_path: Path
+) -> None:
+    path = tmp_path / "clock.npz"
+    made = pliant.record(trained, seed=1, adapt_episodes=2, out=path)
+    again = pliant.load_recording(str(path))
+    assert isinstance(made, pliant.Footage)
+    assert isinstance(again, pliant.Footage)
+    assert np.array_equal(again.after.pictures, made.after.pictures)
+    assert again.before.pictures[:, 0, 0, 0].tolist() == [0, 20, 40, 60, 80]
+    with pytest.raises(ValueError, match="at most 10,000 episodes"):
+        pliant.record(trained, adapt_episodes=10**6)
 
 
 def test_the_commands_record_and_show_it_without_its_code(

@@ -93,7 +93,7 @@ def iterate(cfg: TrainCfg, env: Env, learner: Learner, theta: Theta) -> Tensor:
     learner = learner.adapter if isinstance(learner, Explore) else learner
     assert isinstance(learner, Rma)
     wanted = learner.latent(theta, experiences[0])
-    return learner.objective(theta, experiences, wanted)
+    return learner.objective(learner.learning(theta), experiences, wanted)
 
 
 LEARNERS = [("strike", m) for m in METHODS if m not in ("maml", "dr-sb3")]

@@ -463,11 +463,21 @@ METRICS_SHOWN: Metrics = {
 
 def test_progress_on_a_terminal_shows_time_left_and_numbers() -> None:
     drawn = io.StringIO()
-    console = Console(file=drawn, force_terminal=True, width=160)
-    with Progress(TINY, 0, console) as progress:
+    console = Console(file=drawn, force_terminal=True, width=80)
+    longest = replace(TINY, family="cheetah-direction", method="maml-plain")
+    with Progress(longest, 0, console) as progress:
         progress.show(2, METRICS_SHOWN, 12_345.6, milestone=False)
     text = drawn.getvalue()
-    for part in ("2/5", ":", "-1.50", "12.25", "0.10", "0.50", "12,346 env steps/s"):
+    for part in (
+        "cheetah-direction maml-plain",
+        "2/5",
+        ":",
+        "-1.50",
+        "12.25",
+        "0.10",
+        "0.50",
+        "12,346 env steps/s",
+    ):
         assert part in text
 
 

@@ -51,7 +51,7 @@ def test_train_and_what_next(call: Call, tmp_path: Path) -> None:
     said = call(*TRAIN, "--seed", "7")
     folder = Path("runs") / f"{CHEETAH}-maml-seed7"
     assert said.code == 0
-    assert f"pliant evaluate {folder}" in said.out
+    assert said.out.startswith(f"1 iteration in {folder}; next: pliant evaluate ")
     cfg = load_trained(str(tmp_path / folder)).cfg
     assert (cfg.seed, cfg.tasks, cfg.episodes, cfg.hidden) == (7, 1, 2, (3,))
 

@@ -2,16 +2,18 @@
 
 import sys
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
 import trimesh
 
 from tasks.objects import cutting
-from tasks.objects.confined import Arrays, RefusedError
+from tasks.objects.confined import Arrays, RefusedError, confined
 from tasks.objects.cutting import convex_parts, merged, volume_of
 from tasks.objects.mesh_file import load_solid
-from tasks.objects.polyhedra import Points
+from tasks.objects.polyhedra import Points, few, tilt
 from tasks.objects.solids import volume
 from tasks.objects.welding import Surface
 
@@ -105,6 +107,58 @@ def test_another_shape_is_cut_anew_and_no_folder_is_no_obstacle(
     for scale in (1.0, 1.1, 1.0):
         convex_parts(Surface(scale * ring.vertices, ring.faces), [])
     assert len(quick) == 4
+
+
+@pytest.mark.parametrize("thick", [True, False])
+def test_flat_parts_are_left_out(
+    monkeypatch: pytest.MonkeyPatch, ring: Surface, thick: bool
+) -> None:
+    flat = slab((0, 0, 0), (1, 1, 1e-9))
+    found = [(part, None) for part in ([flat, slab((0, 0, 0))] if thick else [flat])]
+
+    class Coacd(ModuleType):
+        Mesh = staticmethod(lambda *_: None)
+        set_log_level = staticmethod(lambda _: None)
+        run_coacd = staticmethod(lambda *_, **__: found)
+
+    monkeypatch.setitem(sys.modules, "coacd", Coacd("coacd"))
+    if thick:
+        cut = cutting.cut(*ring)
+        assert cut.keys() == {"part0", "held"}
+        assert cut["held"] == pytest.approx(1.0)
+        return
+    with pytest.raises(RefusedError, match=r"^cannot be cut .*: it is too thin$"):
+        cutting.cut(*ring)
+
+
+def test_a_crash_is_said_to_be_that_of_the_cutter(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ring: Surface
+) -> None:
+    def crash(_: str, __: Arrays, **limits: Any) -> Arrays:
+        return confined("os:abort", **limits)
+
+    monkeypatch.setenv("PLIANT_CACHE", str(tmp_path))
+    monkeypatch.setattr(cutting, "confined", crash)
+    with pytest.raises(
+        RefusedError, match=r"^cannot be cut into convex parts: CoACD died \(SIGABRT\)"
+    ):
+        convex_parts(ring, [])
+
+
+def test_parts_of_few_vertices_are_as_large_and_stand_as_well() -> None:
+    """A ball of many vertices on a foot of a twentieth of its diameter, and upright."""
+    mesh = trimesh.creation.icosphere(subdivisions=4, radius=0.03)
+    points = np.array(mesh.vertices)
+    points = points[points[:, 2] > -0.0299]
+    angles = np.linspace(0, 2 * np.pi, 40, endpoint=False)
+    ring = 0.0015 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    points = np.concatenate([points, np.c_[ring, np.full(40, -0.031)]])
+    points += [0, 0, 0.031]
+    kept = few(points)
+    assert len(kept) <= 60
+    np.testing.assert_array_equal(np.ptp(kept, axis=0), np.ptp(points, axis=0))
+    whole, left = (tilt(p, [0.0, 0.0, 0.03], 1e-3) for p in (points, kept))
+    assert 0.95 * whole < left <= whole
 
 
 def test_a_missing_library_is_named(

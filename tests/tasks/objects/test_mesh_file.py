@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import trimesh
 
+from tasks.objects import mesh_file
 from tasks.objects.complexity import complexity
 from tasks.objects.mesh_file import load_solid
 from tasks.objects.solids import mass_properties, toppling_angle, volume
+from tasks.objects.welding import Surface
 
 ELL = np.array([(0, 0), (0.1, 0), (0.1, 0.03), (0.03, 0.03), (0.03, 0.08), (0, 0.08)])
 CAPS = ((0, 1, 2), (0, 2, 3), (0, 3, 4), (0, 4, 5))
@@ -140,6 +142,14 @@ def test_geoms_become_polyhedra_that_hold_as_much(
     assert found == pytest.approx(held, rel=0.01)
 
 
+def test_a_cylinder_is_as_wide_as_it_says(tmp_path: Path) -> None:
+    path = tmp_path / "can.xml"
+    geom = '<geom type="cylinder" size=".02 .03"/>'
+    path.write_text(f"<mujoco><worldbody>{geom}</worldbody></mujoco>")
+    sides = np.ptp(load_solid(path).vertices, axis=0)
+    np.testing.assert_allclose(sides, [0.04, 0.04, 0.06], rtol=1e-9)
+
+
 def vertices_of(mesh: trimesh.Trimesh, **changed: np.ndarray) -> trimesh.Trimesh:
     arrays = {"vertices": mesh.vertices, "faces": mesh.faces} | changed
     return trimesh.Trimesh(**arrays, process=False)
@@ -195,6 +205,17 @@ def test_what_is_no_object_is_refused(tmp_path: Path, kind: str, message: str) -
         load_solid(path)
     assert str(caught.value).startswith(str(path))
     assert "\n" not in str(caught.value)
+
+
+def test_an_object_that_stands_but_not_its_parts_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(surface: Surface, *_: object) -> tuple[list[np.ndarray], float]:
+        return [surface.vertices[surface.vertices[:, 0] > 0.07]], surface.volume
+
+    monkeypatch.setattr(mesh_file, "convex_parts", cut)
+    with pytest.raises(ValueError, match=r"when it is cut into convex parts: give it"):
+        load_solid(written(tmp_path, ell()))
 
 
 @pytest.mark.parametrize("count", [3, 20])

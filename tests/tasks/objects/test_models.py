@@ -313,6 +313,75 @@ def test_convex_shells_of_a_mesh_are_pieces_and_an_open_one_is_its_hull(
     assert volume(solid) == pytest.approx((64 - 12.5) * 4e-6, rel=1e-5)
 
 
+def test_all_objects_of_an_obj_collide_in_a_urdf(tmp_path: Path) -> None:
+    """MuJoCo itself would read the first alone."""
+    text, count = "", 0
+    for name, x in (("a", 0.0), ("b", 0.05), ("c", 0.1)):
+        box = trimesh.creation.box(extents=(0.05, 0.04, 0.02 + x / 2))
+        box.apply_translation((x, 0, x / 4))
+        text += f"o {name}\n" + "".join(f"v {x} {y} {z}\n" for x, y, z in box.vertices)
+        faces = box.faces + 1 + count
+        text += "".join(f"f {a} {b} {c}\n" for a, b, c in faces)
+        count += len(box.vertices)
+    (tmp_path / "m.obj").write_text(text)
+    solid = load(tmp_path, MESH_MODELS["o.urdf"], "o.urdf")
+    assert len(solid.parts) == 3
+    held = 0.05 * 0.04 * np.array([0.02, 0.045, 0.07])
+    assert volume(solid) == pytest.approx(held.sum(), rel=1e-5)
+
+
+def test_what_stands_in_the_world_has_no_say_in_the_mass(tmp_path: Path) -> None:
+    """Not even a mesh whose mass MuJoCo cannot tell, as it is inside out."""
+    bracket(tmp_path / "m.obj")
+    mesh = trimesh.load_mesh(tmp_path / "m.obj", process=False)
+    trimesh.Trimesh(mesh.vertices, mesh.faces[:, ::-1]).export(tmp_path / "m.obj")
+    heavy = '<geom type="box" size=".01 .01 .01" pos=".02 0 .05" density="9000"/>'
+    floor = "<geom type='mesh' mesh='m' pos='0 0 -1'/>"
+    for other in ("", floor):
+        text = model(f"{other}<body><freejoint/>{BOX}{heavy}</body>", MESH)
+        solid = load(tmp_path, text)
+        com = mass_properties(solid, mass=1.0).com
+        assert com[0] == pytest.approx(0.02 * 72 / (72 + 192), abs=1e-6)
+
+
+def test_a_mesh_of_many_vertices_in_a_model_holds_all_that_it_does(
+    tmp_path: Path,
+) -> None:
+    """Its part has 60 vertices and holds less, of which a warning tells."""
+    ball = trimesh.creation.icosphere(subdivisions=4, radius=0.03)
+    ball.vertices = np.maximum(ball.vertices, [-1, -1, -0.027])
+    ball.export(tmp_path / "m.obj")
+    for name, text in MESH_MODELS.items():
+        with pytest.warns(UserWarning, match=r"1 convex parts hold \d+% less than"):
+            solid = load(tmp_path, text, name)
+        assert volume(solid) == pytest.approx(ball.volume, rel=1e-4)
+        [part] = solid.parts
+        sides = np.ptp(part.vertices, axis=0)
+        np.testing.assert_allclose(sides, ball.extents, rtol=1e-5)
+
+
+def test_a_dent_in_a_mesh_of_a_model_is_left_out_of_its_mass(tmp_path: Path) -> None:
+    """One of 3 % of the volume, which its part fills."""
+    mesh = trimesh.creation.box(extents=(0.06, 0.04, 0.05))
+    faces = mesh.faces.tolist()
+    top = [f for f in faces if np.all(mesh.vertices[f, 2] > 0)]
+    rim = [(a, b) for f in top for a, b in zip(f, f[1:] + f[:1], strict=True)]
+    rim = [(a, b) for a, b in rim if (b, a) not in rim]
+    dented = [f for f in faces if f not in top] + [[a, b, 8] for a, b in rim]
+    depth = 3 * 0.03 * 0.05
+    vertices = [*mesh.vertices, (0, 0, 0.025 - depth)]
+    dent = trimesh.Trimesh(vertices, dented, process=False)
+    assert dent.volume == pytest.approx(0.97 * mesh.volume)
+    dent.export(tmp_path / "m.obj")
+    for name, text in MESH_MODELS.items():
+        solid = load(tmp_path, text, name)
+        assert volume(solid) == pytest.approx(dent.volume, rel=1e-5)
+        assert len(solid.parts) == 1
+        mine = mass_properties(solid, mass=1.0)
+        expected = np.linalg.eigvalsh(dent.moment_inertia / dent.volume)[::-1]
+        np.testing.assert_allclose(mine.inertia, expected, rtol=1e-4)
+
+
 def test_only_the_files_that_a_model_names_are_left_out(tmp_path: Path) -> None:
     """Not others of that name, nor what is named in a comment."""
     for folder in ("meshes", "urdf"):

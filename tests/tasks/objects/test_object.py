@@ -253,5 +253,5 @@ def test_a_solid_of_the_bank_moves_alike_when_it_is_brought(
 
 
 def test_fingers_refuse_what_they_cannot_span() -> None:
-    with pytest.raises(ValueError, match=r"mug-1 is \d+\.\d cm wide .* to 7.5 cm"):
+    with pytest.raises(ValueError, match=r"mug-1 is \d+\.\d+ cm wide .* to 7.5 cm"):
         Grasp(objects=make_solid("mug", 1, flat=True))

@@ -1,0 +1,48 @@
+"""Recordings of every family: physics states, or footage of what runs elsewhere."""
+
+from pathlib import Path
+
+from meta.recording.footage import Footage, film, is_footage, load_footage
+from meta.recording.trajectory import Recording
+from meta.recording.trajectory import load_recording as load_states
+from meta.recording.trajectory import record as record_states
+from meta.training.trained import Trained
+from tasks.objects.object_set import Objects
+
+Recorded = Recording | Footage
+
+
+def record(
+    trained: Trained,
+    *,
+    split: str = "held-out",
+    seed: int = 0,
+    adapt_episodes: int = 5,
+    objects: Objects | None = None,
+) -> Recorded:
+    """Run a policy on one task, before and after adapting to it; see `trajectory`.
+
+    Raises:
+        ValueError: for an unknown split, a negative seed, no episode to adapt on, or an
+            environment that is simulated elsewhere and not drawn.
+    """
+    if ":" in trained.cfg.family and objects is None:
+        return film(trained, split=split, seed=seed, adapt_episodes=adapt_episodes)
+    return record_states(
+        trained,
+        split=split,
+        seed=seed,
+        adapt_episodes=adapt_episodes,
+        objects=objects,
+    )
+
+
+def load_recording(path: str | Path) -> Recorded:
+    """Read what `record` made and `save` wrote; nothing that it names is imported.
+
+    Raises:
+        ValueError: if the file is truncated, corrupt, too large, or no recording.
+        OSError: if it cannot be read.
+    """
+    path = Path(path)
+    return load_footage(path) if is_footage(path) else load_states(path)
