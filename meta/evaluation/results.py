@@ -140,8 +140,9 @@ class Evaluation:
         return min(reached, default=None)
 
     def _subject(self) -> dict[str, Any]:
-        foreign = list(self.foreign)
-        return {"family": self.family, "object": self.object, "foreign": foreign}
+        foreign, objects = list(self.foreign), self.objects
+        said = {"family": self.family, "object": self.object}
+        return said | {"objects": objects, "foreign": foreign}
 
     def to_json(self) -> str:
         """Everything, as JSON; what is not defined is null."""
@@ -152,7 +153,6 @@ class Evaluation:
                 "split": self.split,
                 "seed": self.seed,
                 "tasks": self.tasks,
-                "objects": self.objects,
                 "measure_episodes": self.measure_episodes,
                 "curve": [_point_json(p) for p in self.curve],
                 "rivals": {

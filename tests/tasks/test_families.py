@@ -395,9 +395,12 @@ def test_one_parameter_leaves_its_training_range_at_a_time(name: str) -> None:
 
 def test_a_parameter_that_never_leaves_its_range_is_no_split() -> None:
     family = family_of("strike")
-    message = r"no split 'extrapolation:shape'; splits: train, .*, extrapolation:mass"
-    with pytest.raises(ValueError, match=message):
-        family.sample("extrapolation:shape", 0, 1)
+    for name in ("shape", "insert_y"):
+        message = (
+            f"no split 'extrapolation:{name}'; splits: train, .*extrapolation:mass"
+        )
+        with pytest.raises(ValueError, match=message):
+            family.sample(f"extrapolation:{name}", 0, 1)
     text = family.sample("extrapolation:mass", 0, 1)[0].to_json()
     for wrong in ("extrapolation:shape", "held-out:mass", "extrapolation:"):
         with pytest.raises(ValueError, match=f"unknown split '{wrong}'"):
