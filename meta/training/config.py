@@ -33,8 +33,8 @@ class TrainCfg:
     """One of `meta.registry`, or module:Class of another learner. `maml-plain` adapts
     by estimated advantages alone. `dr` and `oracle` are the same learner without
     adaptation; the oracle observes the hidden parameters. `dr-sb3` is DR by
-    Stable-Baselines3. `rma` and `sysid` infer what a teacher observes; `explore` does so
-    from episodes in which it acts in order to tell."""
+    Stable-Baselines3. `rma` and `sysid` infer what a teacher observes; `explore` does
+    so from episodes in which it acts in order to tell."""
     learner: Any = field(default_factory=MamlCfg)
     """The method's own settings: see `meta.learner.Settings`."""
     iterations: int
