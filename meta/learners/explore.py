@@ -1,14 +1,14 @@
 """RMA with an explorer: a policy of its own for the episodes that are adapted on.
 
-Teacher and adapter are RMA's (`rma.py`). A third of the three parts, the explorer, acts
-in the adapting episodes so that they tell the adapter more: by PPO on how much each
-episode lowers the adapter's error about the teacher's latent, after DREAM (Liu et al.
-2021, arXiv 2008.02790). It begins as the acting policy, to whose mean it adds a
-correction that starts at 0. And the acting policy, which the teacher trained on true
-latents, is tuned by PPO on inferred ones.
+Teacher and adapter are RMA's (`rma.py`). The explorer acts in the adapting episodes so
+that they tell the adapter more. It learns by PPO from how much the rest of an episode
+lowers the adapter's error about the teacher's latent, after DREAM (Liu et al. 2021,
+arXiv 2008.02790), and begins as the acting policy: what it adds to that policy's mean
+starts at 0. The acting policy, which the teacher trained on true latents, is tuned by
+PPO on inferred ones.
 
-All three learn from the experience that RMA's adapter alone would have: the env steps
-are the same.
+All of them learn from the experience that RMA's adapter alone would have had: the env
+steps are the same.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,7 +33,7 @@ from policies.mlp import MlpPolicy, PolicyCfg
 
 
 class Explore:
-    """The learner: teacher, adapter and explorer.
+    """A teacher, an adapter that takes its place, and an explorer that helps it.
 
     Args:
         cfg: how it is trained.

@@ -28,7 +28,7 @@ from tasks.contract import Step
 from tasks.task import Task
 
 ADAPTER = {"summary", "head", "average", "history"}
-TEACHER = MamlCfg(inner_steps=0, rate=0.01, epochs=6, adapt_episodes=(1, 2, 4))
+TEACHER = MamlCfg(inner_steps=0, rate=0.02, epochs=6, adapt_episodes=(1, 2, 4))
 
 
 class Curtain:
@@ -296,8 +296,8 @@ def test_settings_that_cannot_work_are_refused(changes: dict, said: str) -> None
 
 def test_the_explorer_learns_the_action_that_tells_the_secret() -> None:
     """Although it costs, and the acting policy goes on without it."""
-    trainer = curtained(iterations=40, share=0.1, latent=0, explore_after=0.2)
-    metrics = [trainer.step() for _ in range(40)]
+    trainer = curtained(iterations=20, share=0.1, latent=0, explore_after=0.2)
+    metrics = [trainer.step() for _ in range(20)]
     # the secret is seen in the step after the curtain was lifted
     learner, theta, unseen = explorer(trainer), trainer.theta, torch.zeros(1, 2)
     start = learner.begin(theta, 1)

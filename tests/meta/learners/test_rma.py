@@ -159,11 +159,11 @@ def test_what_the_adapter_reads_is_scaled_by_what_it_met() -> None:
     assert seen.shape[-1] == 2 * learner.policy.obs_dim + 1
     # what is clipped at 10 standard deviations moves the mean a little
     torch.testing.assert_close(seen.mean(0), torch.zeros(11), atol=0.05, rtol=0.0)
-    assert 0.8 < seen.std(0)[-1] < 1.01
+    assert 0.3 < seen.std(0)[-1] < 1.01
     # as they were first shipped, adapters read by the teacher's
     old = replace(learner.cfg, own_moments=False)
     learner.cfg = old
-    assert learner._scaled(theta, transitions(e)).std() < 0.1
+    assert learner._scaled(theta, transitions(e))[e.valid > 0].std(0)[-1] < 0.02
     assert not any(k.startswith("history") for k in learner.initial(5))
 
 
