@@ -79,6 +79,7 @@ def curtained(
     iterations: int = 6,
     share: float = 0.5,
     latent: int = 2,
+    sizes: Sizes = Sizes(1, 1, 1),  # noqa: B008  (a tuple)
     **changes: float,
 ) -> Trainer:
     """A run of three iterations of the teacher, one of the adapter, two of them all."""
@@ -101,7 +102,7 @@ def curtained(
         measure_rounds=1,
     )
     network = PolicyCfg(hidden=(16,), initial_std=0.3)
-    learner = kind.build(settings, network, Sizes(1, 1, 1), seeded())  # pyright: ignore
+    learner = kind.build(settings, network, sizes, seeded())  # pyright: ignore
     return Trainer(cfg, Curtain(), learner)  # pyright: ignore
 
 
@@ -165,6 +166,19 @@ def test_training_adapts_on_what_the_explorer_did() -> None:
     learner.update = spy  # pyright: ignore[reportAttributeAccessIssue]
     trainer.step()
     assert seen == pytest.approx([5.0, 0.3])
+
+
+def test_choices_are_explored_too() -> None:
+    """An action shows the secret by being the first choice of three."""
+    trainer = curtained(sizes=Sizes(1, 1, 3, discrete=True))
+    learner, theta = trainer.learner, trainer.theta
+    start, obs = learner.begin(theta, 1), torch.randn(4, 2)
+    for _ in range(6):
+        explored, acted = exploring(learner, theta, start), learner.act(theta, start)
+        same = parts(explored(obs))[0].equal(parts(acted(obs))[0])
+        # until the last two iterations
+        assert same == (trainer.iteration < 5)
+        trainer.step()
 
 
 # -- stages --------------------------------------------------------------------------
