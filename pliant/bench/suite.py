@@ -176,7 +176,11 @@ def _done(run: TrainCfg, folder: Path, cfg: SuiteCfg) -> str | None:
         return str(own)
     names = [] if cfg.retrain else shipped_policies(run.family, run.method)
     for name in names:
-        if _same(run, locate(f"{SHIPPED}{name}"), finished=True):
+        path = locate(f"{SHIPPED}{name}")
+        # as it is: whatever the settings that it was trained with
+        if cfg.as_is and checkpoint_config(path).seed == run.seed:
+            return f"{SHIPPED}{name}"
+        if _same(run, path, finished=True):
             return f"{SHIPPED}{name}"
     return None
 
