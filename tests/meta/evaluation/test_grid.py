@@ -128,6 +128,6 @@ def test_the_table_says_what_an_object_is_worth() -> None:
     first = cells[0]
     assert f"| {', '.join(first.objects)} | {first.tasks} |" in rows[0]
     # under the header's names, in its order; cells of few tasks have no interval
-    shown = rows[0].removesuffix(" |").split(" | ")[-4:]
+    shown = rows[0].removesuffix(" |").split(" | ")[-len(BY_OBJECT) :]
     told = [cell.partition(" [")[0] for cell in shown]
     assert told == [f"{first.returns[n].value:.2f}" for n in BY_OBJECT]
