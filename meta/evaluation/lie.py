@@ -157,7 +157,7 @@ def lie_test(
     rollouts = len(bench.parts) * len(oracle) * sum(map(len, told.values()))
     with simulator_threads():
         scores = _scores(bench, oracle, told, Steps(rollouts, progress))
-        scores[CHANCE] = bench.random(Ledger())[1].double().numpy()[None]
+        scores[CHANCE] = bench.random(Ledger()).returns.double().numpy()[None]
     labels = [family.object_of(task) for task in tasks]
     return Lies(
         family=family.name,

@@ -22,6 +22,8 @@ def cautions(e: Evaluation) -> list[str]:
             for n, x in steps.items()
         )
         found.append(f"CAUTION: trained on unlike numbers of env steps: {each}")
+    if e.objects > 1:
+        found.append(f"intervals draw {e.objects} objects, each with all its tasks")
     if any(one_seed(e.policies, name) for name in e.policies):
         found.append(
             "(tasks ...) marks one training seed: its interval covers the tasks alone"

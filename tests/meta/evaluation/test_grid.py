@@ -1,5 +1,6 @@
 """Results by object: every task counts once, in the cell of what it handles."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from meta.evaluation.evaluation_cfg import EvaluationCfg
 from meta.evaluation.grid import by_object
 from meta.evaluation.results import BY_OBJECT, cell_json
 from meta.training.trained import load_trained
+from pliant.views.cautions import cautions
 from pliant.views.grid_table import grid_table
 from pliant.views.report import REPORT, write_report
 from pliant.views.tables import write_tables
@@ -73,6 +75,9 @@ def test_an_evaluation_has_its_grid_wherever_it_is_written(tmp_path: Path) -> No
     )
     found = evaluate([policy], cfg, floor=[dr], oracle=[oracle])
     assert found.split == "unseen"
+    shapes = {t.parameters["shape"] for t in make_family("push").sample("unseen", 0, 8)}
+    assert json.loads(found.to_json())["objects"] == found.objects == len(shapes)
+    assert f"intervals draw {len(shapes)} objects" in " ".join(cautions(found))
     assert sum(cell.tasks for cell in found.grid) == 8
     levels = (("dr", found.baselines["dr"]), ("oracle", found.baselines["oracle"]))
     levels += (("unadapted", found.curve[0]), ("policy", found.curve[1]))
@@ -122,6 +127,7 @@ def test_the_table_says_what_an_object_is_worth() -> None:
     assert len(rows) == len(cells)
     first = cells[0]
     assert f"| {', '.join(first.objects)} | {first.tasks} |" in rows[0]
-    # under the header's names, in its order
-    told = [cell.partition(" [")[0] for cell in rows[0].split(" | ")[-4:]]
+    # under the header's names, in its order; cells of few tasks have no interval
+    shown = rows[0].removesuffix(" |").split(" | ")[-len(BY_OBJECT) :]
+    told = [cell.partition(" [")[0] for cell in shown]
     assert told == [f"{first.returns[n].value:.2f}" for n in BY_OBJECT]
