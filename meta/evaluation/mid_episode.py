@@ -132,21 +132,13 @@ def recoveries(
         seed=cfg.seed,
         threads=cfg.threads,
     )
-    found: dict[str, Recovery] = {}
-    for method, group in methods.items():
-        with simulator_threads():
-            runs = list(done.after(changes.points(t) for t in group))
-        points = {k: np.stack([run[k] for run in runs]) for k in runs[0]}
-        found[method] = _recovery(
-            points, family.horizon, np.random.default_rng(cfg.seed)
-        )
     return Changed(
         family=family.name,
         split=current_split(cfg.split),
         seed=cfg.seed,
         tasks=cfg.tasks,
         horizon=family.horizon,
-        methods=found,
+        methods={n: changes.recovery(g, done) for n, g in methods.items()},
         policies=sources({n: g for n, g in methods.items() if n != name}),
     )
 
@@ -166,6 +158,14 @@ class _Changes:
     after: Sequence[Task]
     seed: int
     threads: int
+
+    def recovery(self, group: Sequence[Trained], done: Steps) -> "Recovery":
+        """Measure the policies of a method, one per training seed."""
+        with simulator_threads():
+            runs = list(done.after(self.points(trained) for trained in group))
+        points = {k: np.stack([run[k] for run in runs]) for k in runs[0]}
+        rng = np.random.default_rng(self.seed)
+        return _recovery(points, self.family.horizon, rng)
 
     def points(self, trained: Trained) -> dict[str, Scores]:
         """Returns by task: `rest`, `before`, `stale`, and `0`, `1` ... since then."""

@@ -81,10 +81,8 @@ class MamlCfg:
                 f"> 0, got {self.inner_rate}, {self.inner_kl}, {self.unadapted}, "
                 f"{self.rate}, {self.max_grad_norm}"
             )
-        for name, kinds in (
-            ("inner_loss", InnerLoss),
-            ("inner_baseline", InnerBaseline),
-        ):
+        named = {"inner_loss": InnerLoss, "inner_baseline": InnerBaseline}
+        for name, kinds in named.items():
             if getattr(self, name) not in get_args(kinds):
                 raise ValueError(
                     f"unknown {name} {getattr(self, name)!r}; known: "

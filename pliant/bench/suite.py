@@ -178,9 +178,8 @@ def _done(run: TrainCfg, folder: Path, cfg: SuiteCfg) -> str | None:
     for name in names:
         path = locate(f"{SHIPPED}{name}")
         # as it is: whatever the settings that it was trained with
-        if cfg.as_is and checkpoint_config(path).seed == run.seed:
-            return f"{SHIPPED}{name}"
-        if _same(run, path, finished=True):
+        as_is = cfg.as_is and checkpoint_config(path).seed == run.seed
+        if as_is or _same(run, path, finished=True):
             return f"{SHIPPED}{name}"
     return None
 
