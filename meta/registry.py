@@ -82,7 +82,7 @@ _DR_MEMORY = replace(
     name="dr-memory",
     title="DR with memory",
     recipe="meta.recipes.recipe:remembering",
-    colour="tab:red",
+    colour="goldenrod",
     row=12,
 )
 _DR_SB3 = replace(

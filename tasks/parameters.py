@@ -248,7 +248,8 @@ class Choice:
         """Return the traits of each world's option, or one-hot features."""
         rows = torch.eye(len(self.options))
         if self.traits is not None:
-            rows = torch.tensor([self.traits[name] for name in self.all])
+            traits = [self.traits[name] for name in self.all]
+            rows = torch.tensor(traits, dtype=torch.float32)
         return rows.to(numbers.device)[numbers.long()]
 
 

@@ -566,8 +566,8 @@ def test_it_is_evaluated_beside_whatever_baselines_there_are(
     assert found["admission"]["value"] is None
     assert found["curve"][1]["normalised"] is None
     text = (report / "report.md").read_text()
-    missing = "missing: DR and oracle, and so the share of the gap; pliant train "
-    assert missing + Point.name in text
+    missing = "missing: DR with memory and oracle, and so the share of the gap; "
+    assert f"{missing}pliant train {Point.name} --method dr-memory" in text
     assert "not adapted, fine-tuned, 2 episodes" in text
     assert "90 % of the gap: unknown" in text
     assert main(["evaluate", maml, "--beside", dr, *options, *out]) == 0

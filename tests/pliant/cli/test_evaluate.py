@@ -99,8 +99,8 @@ def test_a_family_without_shipped_baselines_says_how_to_train_them(
 ) -> None:
     monkeypatch.setattr(meta.evaluation.baselines, "shipped_policies", lambda *_: [])
     assert refused("evaluate", policy) == (
-        f"no dr baseline ships for {CHEETAH}; train one with: "
-        f"pliant train {CHEETAH} --method dr, then give --beside FOLDER"
+        f"no dr-memory baseline ships for {CHEETAH}; train one with: "
+        f"pliant train {CHEETAH} --method dr-memory, then give --beside FOLDER"
     )
 
 
