@@ -19,7 +19,7 @@ OFFERED = [
     ("pliant --v", "--version"),
     ("pliant train re", "reach-rotated"),
     ("pliant train strike --meth", "--method"),
-    ("pliant train strike --method dr", "dr dr-sb3"),
+    ("pliant train strike --method dr", "dr dr-memory dr-sb3"),
     ("pliant train strike --seed ", ""),
     ("pliant train strike --inner-b", "--inner-baseline"),
     ("pliant train strike --teacher-s", "--teacher-share"),

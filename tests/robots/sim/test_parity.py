@@ -162,9 +162,10 @@ def test_one_physics_step_agrees(name: str, record_property: Record) -> None:
     report(record_property, found, STEP[name])
     assert worst.median() < STEP[name][0]
     assert worst[alike].max() < STEP[name][1]
-    # a cylinder's manifold with a box may have another number of points; and in the
-    # first states, objects touch the table with a penetration of exactly 0
-    assert alike[WORLDS:].float().mean() > (0.95 if name == "strike" else 0.99)
+    # a cylinder's manifold with a box, or a face that only just touches, may have
+    # another number of points; and in the first states, objects touch the table with a
+    # penetration of exactly 0
+    assert alike[WORLDS:].float().mean() > (0.95 if name == "strike" else 0.98)
 
 
 @pytest.mark.parametrize("name", sorted(FAMILIES))
