@@ -14,8 +14,9 @@ def one_torch_thread() -> None:
 
 @pytest.fixture
 def few_tuning_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tune the baselines of an evaluation on two tasks: most of its time goes there."""
+    """Hardly tune the baselines of an evaluation: most of its time goes there."""
     monkeypatch.setattr("meta.evaluation.finetuned._TUNING_TASKS", 2)
+    monkeypatch.setattr("meta.evaluation.finetuned.RATES", (1e-3,))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -60,7 +60,9 @@ def ran(argv):
     assert main(argv) == 0, argv
 """
 # most of the time of an evaluation goes into tuning its baselines
-FEW_TASKS = "import meta.evaluation.finetuned as f; f._TUNING_TASKS = 2\n"
+FEW_TASKS = (
+    "import meta.evaluation.finetuned as f; f._TUNING_TASKS = 2; f.RATES = (1e-3,)\n"
+)
 
 
 class Block(NamedTuple):

@@ -536,7 +536,7 @@ def test_the_order_of_a_session_on_a_gpu(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_a_family_is_trained_and_exported_by_pliant_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

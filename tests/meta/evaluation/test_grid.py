@@ -123,7 +123,8 @@ def test_the_table_says_what_an_object_is_worth() -> None:
     scores = _scores(coordinates)
     cells = by_object(tasks, coordinates, scores, np.random.default_rng(0))
     header, _, *rows = grid_table(map(cell_json, cells), 10, {}).splitlines()
-    assert "| DR | not adapted | after 10 episodes | oracle |" in header
+    names = "DR with memory | DR | not adapted | after 10 episodes | oracle"
+    assert f"| {names} |" in header
     assert len(rows) == len(cells)
     first = cells[0]
     assert f"| {', '.join(first.objects)} | {first.tasks} |" in rows[0]

@@ -404,6 +404,7 @@ def test_ctrl_c_on_the_command(tmp_path: Path) -> None:
 # -- a full disk ---------------------------------------------------------------------
 
 
+@pytest.mark.proof
 def test_file_limit_on_the_command(tmp_path: Path, uninterrupted: Path) -> None:
     """The checkpoint fits; the metrics do not: every write is really refused there."""
     size = (uninterrupted / CHECKPOINT).stat().st_size

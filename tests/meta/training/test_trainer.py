@@ -143,7 +143,7 @@ def test_a_learner_with_nothing_to_train_is_refused() -> None:
 # -- what an iteration costs and reports ---------------------------------------------
 
 
-@pytest.mark.parametrize("family", sorted(FAMILIES))
+@pytest.mark.parametrize("family", ["cheetah-direction", "open", "strike"])
 def test_all_methods_take_equal_env_steps(family: str) -> None:
     steps, worlds = dict[str, float](), dict[str, int]()
     for method in METHODS:
@@ -168,6 +168,8 @@ def test_all_methods_take_equal_env_steps(family: str) -> None:
 
 @pytest.mark.parametrize("family", sorted(FAMILIES))
 def test_every_family_has_configurations(family: str) -> None:
+    every = [make_config(family, method) for method in METHODS]
+    assert len({(c.worlds, c.phases) for c in every}) == 1
     maml, dr, oracle = (make_config(family, m) for m in ("maml", "dr", "oracle"))
     assert maml.learner.inner_steps > 0
     assert dr == replace(oracle, method="dr", iterations=dr.iterations)

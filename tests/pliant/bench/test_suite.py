@@ -95,7 +95,7 @@ def test_as_it_is_nothing_is_trained(
 
 
 def test_a_killed_run_resumes(tmp_path: Path) -> None:
-    command = ["train", FAMILY, "--tasks", "2", "--iterations", "60", "--hidden", "8"]
+    command = ["train", FAMILY, "--tasks", "2", "--iterations", "20", "--hidden", "8"]
     command += ["--checkpoint-every", "1", "--threads", "1", "--out", f"{tmp_path}/run"]
     job = Job(name="run", command=command, log=tmp_path / "run.log")
     code = (
@@ -117,7 +117,7 @@ def test_a_killed_run_resumes(tmp_path: Path) -> None:
     assert len(starts) == 2
     assert starts[1]["iteration"] >= 1
     lines = (tmp_path / "run/metrics.jsonl").read_text().splitlines()
-    assert [json.loads(line)["iteration"] for line in lines] == list(range(1, 61))
+    assert [json.loads(line)["iteration"] for line in lines] == list(range(1, 21))
 
 
 def test_a_job_that_fails_by_itself_is_said_and_ends_the_others(tmp_path: Path) -> None:
