@@ -178,7 +178,7 @@ def _point(
             estimate([harmed], mean, rng.spawn(1)[0], clusters=labels),
             at.returns.shape[1],
         ),
-        **price(k, at),
+        **price(k, at, labels),
     )
 
 

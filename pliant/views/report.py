@@ -194,6 +194,8 @@ def _facts(e: Evaluation) -> list[str]:
         *cautions(e),
         f"share of tasks worse off after {count(last.episodes, 'episode')} than "
         f"unadapted: {text(last.harm_rate, one_seed=one_seed(e.policies, 'policy'))}",
+        f"return of an episode that is adapted on: "
+        f"{text(last.during, one_seed=one_seed(e.policies, 'policy'))}",
         f"episodes to close 90 % of the gap: {_reached(e)}",
         f"(oracle - {name_of(ends[1])}) / (oracle - random) = "
         + text(e.admission, one_seed=one_seed(e.policies, *ends)),
