@@ -218,6 +218,24 @@ def test_harm_is_seen_even_if_no_adaptation_was_not_asked_for() -> None:
 
 
 @pytest.mark.usefixtures("planted_worlds")
+def test_shares_are_measured_from_the_robust_baseline_with_memory() -> None:
+    result = measured(
+        planted(0.8),
+        floor=[planted(0.6, "dr-memory", steps=0)],
+        rivals=[planted(0.2, "dr", steps=0)],
+        episodes=(0, 1),
+    )
+    assert list(result.baselines) == ["random", "dr-memory", "oracle"]
+    # it does not adapt, so that its curve is flat
+    assert len({p.returns.value for p in result.rivals["dr"]}) == 1
+    assert set(result.rivals) == {"dr", "dr-memory-finetune", "scratch"}
+    for point in result.curve:
+        assert point.normalised.value == pytest.approx(0.5, abs=0.1)
+    with pytest.raises(ValueError, match="'dr', not as the dr-memory baseline"):
+        measured(planted(0.8), floor=[planted(0.6, "dr-memory"), planted(0.2, "dr")])
+
+
+@pytest.mark.usefixtures("planted_worlds")
 def test_seeds_are_pooled() -> None:
     result = measured(planted(0.2), planted(0.6), planted(0.4), episodes=(0,))
     [point] = result.curve

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from meta.experience.batch import refresh_scales
-from meta.experience.rollout import by_task, collect
+from meta.experience.batch import fresh_scales, make_batch, refresh_scales
+from meta.experience.rollout import Experience, by_task, collect
 from meta.experience.window import window_width, windows
 from meta.learners.maml import Maml
 from meta.learners.maml_cfg import MAX_WINDOW, MamlCfg
@@ -15,6 +15,7 @@ from meta.recipes.registry import make_config
 from meta.theta import group
 from meta.training.build import make_learner
 from policies.acting import RecurrentPolicy
+from policies.gaussian import Gaussian
 from tasks.env import Env
 from tasks.registry import make_family
 
@@ -60,6 +61,27 @@ def test_learning_reads_what_acting_read(method: str) -> None:
         assert late.shape[-1] == window_width(env.obs_dim, env.action_dim, 3)
         assert (late.abs().sum(-1) > 0).all()
         refresh_scales(theta, experience, 0.99)
+
+
+def test_the_baseline_knows_what_the_window_tells() -> None:
+    """The reward is the action before, which no observation shows, and chance."""
+    rng = torch.Generator().manual_seed(1)
+    action = torch.randn(4, 3, 20, 1, generator=rng)
+    before = torch.cat([torch.zeros(4, 3, 1), action[:, :, :-1, 0]], dim=-1)
+    e = Experience(
+        obs=torch.zeros(4, 3, 20, 1),
+        next_obs=torch.zeros(4, 3, 20, 1),
+        action=action,
+        old=Gaussian(torch.zeros_like(action), torch.zeros(1)),
+        reward=before + 0.5 * torch.randn(4, 3, 20, generator=rng),
+        valid=torch.ones(4, 3, 20),
+    )
+    theta = fresh_scales(1)
+    for window, explained in ((0, False), (1, True)):
+        batch = make_batch(theta, e, 0.0, 1.0, pooled=False, window=window)
+        pairs = torch.stack([batch.advantage.flatten(), before.flatten()])
+        follows = torch.corrcoef(pairs)[0, 1].abs()
+        assert follows < 0.2 if explained else follows > 0.8
 
 
 def test_without_a_window_nothing_is_remembered() -> None:

@@ -89,6 +89,8 @@ def test_as_it_is_nothing_is_trained(
     assert ran
     assert all(job.command[0] == "evaluate" for job in ran)
     assert f"shipped:{FAMILY}-seed1" in ran[0].command
+    # trained with other settings than it would be now
+    assert f"shipped:{FAMILY}-rma" in ran[0].command
     cfg = SuiteCfg(families=(FAMILY,), seeds=(9,), tasks=2, as_is=True)
     with pytest.raises(ValueError, match=r"none of .* as it is: .* dr, maml, oracle"):
         run_suite(cfg, tmp_path, QUIET)
