@@ -123,7 +123,15 @@ def _table(results: Sequence[dict[str, Any]]) -> str:
 
 def _admission(results: Sequence[dict[str, Any]]) -> str:
     """Return the table that shows what knowing the task is worth, on held-out tasks."""
-    header = ("family", "random", "robust", "oracle", "share", "training seeds")
+    names = ("family", "random", "robust baseline", "oracle")
+    header = (*names, "share", "training seeds")
+        "family",
+        "random",
+        "robust baseline",
+        "oracle",
+        "share",
+        "training seeds",
+    )
     rows: list[tuple[str, ...]] = []
     for r in (r for r in results if r["split"] == "held-out"):
         ends = levels(r["baselines"])
