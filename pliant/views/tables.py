@@ -125,13 +125,6 @@ def _admission(results: Sequence[dict[str, Any]]) -> str:
     """Return the table that shows what knowing the task is worth, on held-out tasks."""
     names = ("family", "random", "robust baseline", "oracle")
     header = (*names, "share", "training seeds")
-        "family",
-        "random",
-        "robust baseline",
-        "oracle",
-        "share",
-        "training seeds",
-    )
     rows: list[tuple[str, ...]] = []
     for r in (r for r in results if r["split"] == "held-out"):
         ends = levels(r["baselines"])
