@@ -16,8 +16,9 @@ DEFAULT = "maml"
 FLOORS, CEILING = ("dr-memory", "dr"), "oracle"
 """Methods that shares of a gap are measured between: from the first robust policy that
 there is, for one that remembers its episode needs no adaptation to what it shows."""
-ALWAYS_BESIDE = (DEFAULT, FLOORS[-1], CEILING)
-"""Methods that every table needs."""
+CORE = (*FLOORS, DEFAULT, "rma", "explore", CEILING)
+"""Methods whose claims rest on three training seeds on every family; of the others one
+is trained, on a few."""
 _STATED = (
     *("title", "settings", "build"),
     *("stage", "initial", "trainable", "begin", "act", "adapt", "update"),

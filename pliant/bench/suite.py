@@ -6,20 +6,15 @@ rest is run in processes of one thread each, as many at once as there are cores;
 that is killed is started again and resumes.
 """
 
-import os
-import subprocess
-import sys
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from rich.console import Console
 
 from meta.machine.files import read_bytes, read_json
-from meta.machine.processes import cpu_count, with_parent
 from meta.recipes.registry import make_config
-from meta.registry import ALWAYS_BESIDE, DEFAULT, METHODS, find_method
+from meta.registry import CEILING, CORE, DEFAULT, FLOORS, METHODS, find_method
 from meta.training.config import TrainCfg
 from meta.training.run import METRICS, RESUMABLE
 from meta.training.trained import (
@@ -30,16 +25,15 @@ from meta.training.trained import (
     locate,
     shipped_policies,
 )
+from pliant.bench.jobs import Job, run_jobs
 from tasks.parameters import current_split
 from tasks.registry import make_family
 from tasks.strict_json import BROKEN
 
 CHANGE = "change"
 """Name of the evaluation of tasks that change in mid-episode."""
-NEEDED = frozenset(ALWAYS_BESIDE)
-"""Methods that every table needs."""
-_TRIES = 3
-_POLL = 0.2  # [s]
+ATLAS = ("strike", "grasp", "insert", "cheetah-direction")
+"""Families that methods outside the core are trained on, with the first seed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +41,9 @@ class SuiteCfg:
     """Settings of the suite."""
 
     families: tuple[str, ...]
-    methods: tuple[str, ...] = tuple(METHODS)
+    methods: tuple[str, ...] = ()
+    """Methods, with every seed on every family; without any, those of the core, and the
+    others with the first seed on the families of `ATLAS`."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Training seeds."""
     splits: tuple[str, ...] = ("held-out", "extrapolation", "unseen")
@@ -67,9 +63,9 @@ class SuiteCfg:
 
     def __post_init__(self) -> None:
         """Refuse settings that no evaluation could be made of."""
-        if not set(self.methods) >= NEEDED:
+        if self.methods and _lacking(self.methods):
             raise ValueError(
-                f"no table without {', '.join(sorted(NEEDED))}; got "
+                f"no table without {_lacking(self.methods)}; got "
                 f"{', '.join(self.methods)}"
             )
         unknown = set(self.methods) - set(METHODS)
@@ -78,16 +74,6 @@ class SuiteCfg:
                 f"need methods among {', '.join(METHODS)}, seeds >= 0 and tasks >= 1, "
                 f"got {', '.join(self.methods)}; {self.seeds}; {self.tasks}"
             )
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class Job:
-    """A process to run, and to start again if it is killed."""
-
-    name: str
-    command: Sequence[str]
-    log: Path
-    tries: int = 0
 
 
 def run_suite(
@@ -112,8 +98,8 @@ def run_suite(
     runs = [
         _config(cfg, family, method, seed)
         for family in cfg.families
-        for method in cfg.methods
-        for seed in cfg.seeds
+        for method in cfg.methods or METHODS
+        for seed in _seeds(cfg, family, method)
     ]
     found = {run: _done(run, folder, cfg) for run in runs}
     if cfg.as_is:
@@ -121,7 +107,7 @@ def run_suite(
         found = {r: s for r, s in found.items() if s and r.family in cfg.families}
     missing = [run for run, spec in found.items() if spec is None]
     say.print(f"{len(found)} policies, {len(missing)} of them to be trained")
-    _run([_training(run, folder, cfg.device) for run in missing], cfg.workers, say)
+    run_jobs([_training(run, folder, cfg.device) for run in missing], cfg.workers, say)
     specs = {run: spec or str(_folder(run, folder)) for run, spec in found.items()}
     results: dict[str, Path] = {}
     jobs: list[Job] = []
@@ -135,7 +121,7 @@ def run_suite(
                 jobs.append(_evaluation(mine, family, split, cfg, path))
             results[path.stem] = path
     say.print(f"{len(results)} evaluations, {len(jobs)} of them to be made")
-    _run(jobs, cfg.workers, say)
+    run_jobs(jobs, cfg.workers, say)
     return results
 
 
@@ -146,17 +132,30 @@ def _complete(
     whole: list[str] = []
     for family in cfg.families:
         there = {r.method for r, spec in runs.items() if spec and r.family == family}
-        if there >= NEEDED:
+        if lacking := _lacking(there):
+            say.print(f"{family} cannot be evaluated as it is: no finished {lacking}")
+        else:
             whole.append(family)
-            continue
-        lacking = ", ".join(sorted(NEEDED - there))
-        say.print(f"{family} cannot be evaluated as it is: no finished {lacking}")
     if not whole:
         raise ValueError(
             f"none of {', '.join(cfg.families)} can be evaluated as it is: a family "
-            f"needs a finished {', '.join(sorted(NEEDED))}"
+            f"needs a finished {_lacking(())}"
         )
     return tuple(whole)
+
+
+def _lacking(methods: Collection[str]) -> str:
+    """Return the methods that a table needs and that are not there."""
+    floor = [] if set(FLOORS) & set(methods) else [" or ".join(FLOORS)]
+    ends = [name for name in (DEFAULT, CEILING) if name not in methods]
+    return ", ".join(floor + ends)
+
+
+def _seeds(cfg: SuiteCfg, family: str, method: str) -> tuple[int, ...]:
+    """Return the training seeds of a method on a family; all, as it is."""
+    if cfg.methods or cfg.as_is or method in CORE:
+        return cfg.seeds
+    return cfg.seeds[:1] if family in ATLAS else ()
 
 
 def _config(cfg: SuiteCfg, family: str, method: str, seed: int) -> TrainCfg:
@@ -239,62 +238,3 @@ def _evaluated(path: Path, specs: Sequence[str], tasks: int) -> bool:
     except BROKEN:  # it is made again
         return False
     return result.get("tasks") == tasks and had == {checksum(locate(s)) for s in specs}
-
-
-def _run(jobs: Sequence[Job], workers: int, say: Console) -> None:
-    """Run jobs side by side; if one fails, stop them all, and let none be lost."""
-    waiting, running = list(jobs), dict[Job, subprocess.Popen[bytes]]()
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    start, done = time.monotonic(), 0
-    try:
-        while waiting or running:
-            while waiting and len(running) < (workers or cpu_count()):
-                job = waiting.pop(0)
-                running[job] = _start(job, environment)
-            time.sleep(_POLL)
-            for job, process in list(running.items()):
-                code = process.poll()
-                if code is None:
-                    continue
-                del running[job]
-                if code:
-                    waiting.insert(0, _again(job, code))
-                    continue
-                done += 1
-                took = time.monotonic() - start
-                left = took / done * (len(jobs) - done)
-                say.print(f"{done}/{len(jobs)}  {job.name}, {left / 60:.0f} min left")
-    finally:
-        for process in running.values():
-            process.terminate()
-        for process in running.values():
-            process.wait()
-
-
-def _start(job: Job, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
-    with job.log.open("ab") as log:
-        return subprocess.Popen(
-            [sys.executable, "-P", "-m", "pliant", *job.command],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env=environment,
-            preexec_fn=with_parent(),
-        )
-
-
-def _again(job: Job, code: int) -> Job:
-    """Return a job that was killed, ready to go on from its checkpoint.
-
-    Raises:
-        OSError: if it failed by itself, or was killed too often.
-    """
-    job.tries += 1
-    if code > 0 or job.tries >= _TRIES:
-        lines = job.log.read_text(errors="replace").splitlines()
-        raise OSError(f"{job.name} failed; {job.log}: {lines[-1] if lines else code}")
-    if job.command[0] == "train" and "--resume" not in job.command:
-        out = Path(job.command[job.command.index("--out") + 1])
-        if out.exists():
-            job.command = [*job.command, "--resume"]
-    return job

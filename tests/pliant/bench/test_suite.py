@@ -12,7 +12,8 @@ import pytest
 from rich.console import Console
 
 from pliant.bench import suite
-from pliant.bench.suite import Job, SuiteCfg, _again, _run, run_suite
+from pliant.bench.jobs import Job, again, run_jobs
+from pliant.bench.suite import SuiteCfg, run_suite
 from pliant.views.tables import write_tables
 
 FAMILY = "reach-rotated"
@@ -49,7 +50,7 @@ def test_the_whole_suite_and_that_nothing_is_done_twice(
     assert f"### {FAMILY}, a change in mid-episode: 2 changes" in details
     # nothing is left to do
     ran: list[Job] = []
-    monkeypatch.setattr(suite, "_run", lambda jobs, *_: ran.extend(jobs))
+    monkeypatch.setattr(suite, "run_jobs", lambda jobs, *_: ran.extend(jobs))
     run_suite(TINY, tmp_path / "suite", QUIET)
     assert ran == []
     # but for an evaluation of what has changed since
@@ -65,7 +66,7 @@ def test_what_ships_counts_as_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran: list[Job] = []
-    monkeypatch.setattr(suite, "_run", lambda jobs, *_: ran.extend(jobs))
+    monkeypatch.setattr(suite, "run_jobs", lambda jobs, *_: ran.extend(jobs))
     cfg = SuiteCfg(families=(FAMILY,), methods=("maml", "dr", "oracle"), tasks=2)
     run_suite(cfg, tmp_path, QUIET)
     assert all(job.command[0] == "evaluate" for job in ran)
@@ -83,7 +84,7 @@ def test_as_it_is_nothing_is_trained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran: list[Job] = []
-    monkeypatch.setattr(suite, "_run", lambda jobs, *_: ran.extend(jobs))
+    monkeypatch.setattr(suite, "run_jobs", lambda jobs, *_: ran.extend(jobs))
     cfg = SuiteCfg(families=(FAMILY,), seeds=(0, 1, 9), tasks=2, as_is=True)
     run_suite(cfg, tmp_path, QUIET)
     assert ran
@@ -92,8 +93,24 @@ def test_as_it_is_nothing_is_trained(
     # trained with other settings than it would be now
     assert f"shipped:{FAMILY}-rma" in ran[0].command
     cfg = SuiteCfg(families=(FAMILY,), seeds=(9,), tasks=2, as_is=True)
-    with pytest.raises(ValueError, match=r"none of .* as it is: .* dr, maml, oracle"):
+    with pytest.raises(
+        ValueError, match=r"none of .* as it is: .* dr-memory or dr, maml"
+    ):
         run_suite(cfg, tmp_path, QUIET)
+
+
+def test_the_core_has_every_seed_and_the_rest_one_on_a_few_families(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[Job] = []
+    monkeypatch.setattr(suite, "run_jobs", lambda jobs, *_: ran.extend(jobs))
+    cfg = SuiteCfg(families=("grasp", "push"), tasks=2, retrain=True)
+    with pytest.raises(ValueError, match="no policy at"):
+        run_suite(cfg, tmp_path, QUIET)
+    names = {job.name for job in ran if job.command[0] == "train"}
+    assert {f"push-explore-seed{i}" for i in range(3)} <= names
+    assert "grasp-sysid-seed0" in names
+    assert not {"grasp-sysid-seed1", "push-sysid-seed0"} & names
 
 
 def test_a_killed_run_resumes(tmp_path: Path) -> None:
@@ -101,8 +118,9 @@ def test_a_killed_run_resumes(tmp_path: Path) -> None:
     command += ["--checkpoint-every", "1", "--threads", "1", "--out", f"{tmp_path}/run"]
     job = Job(name="run", command=command, log=tmp_path / "run.log")
     code = (
-        "from pathlib import Path; from pliant.bench.suite import Console, Job, _run;"
-        f"_run([Job(name='run', command={command!r}, log=Path('{job.log}'))], 1, "
+        "from pathlib import Path; from rich.console import Console;"
+        "from pliant.bench.jobs import Job, run_jobs;"
+        f"run_jobs([Job(name='run', command={command!r}, log=Path('{job.log}'))], 1, "
         "Console(quiet=True))"
     )
     process = subprocess.Popen([sys.executable, "-c", code])
@@ -129,7 +147,7 @@ def test_a_job_that_fails_by_itself_is_said_and_ends_the_others(tmp_path: Path) 
         name="long", command=["train", FAMILY, *options], log=tmp_path / "long.log"
     )
     with pytest.raises(OSError, match=r"wrong failed; .*: pliant: unknown family"):
-        _run([other, wrong], 2, QUIET)
+        run_jobs([other, wrong], 2, QUIET)
     # SIGTERM: it has saved what it did
     assert "go on with" in other.log.read_text() or not (tmp_path / "long").exists()
 
@@ -137,16 +155,17 @@ def test_a_job_that_fails_by_itself_is_said_and_ends_the_others(tmp_path: Path) 
 def test_a_job_is_not_started_for_ever(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("Killed\n")
     job = Job(name="doomed", command=["evaluate"], log=tmp_path / "log")
-    assert _again(job, -9) is job
-    assert _again(job, -9) is job
+    assert again(job, -9) is job
+    assert again(job, -9) is job
     with pytest.raises(OSError, match="doomed failed"):
-        _again(job, -9)
+        again(job, -9)
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"methods": ("maml", "dr")}, "no table without dr, maml, oracle"),
+        ({"methods": ("maml", "dr")}, "no table without oracle; got maml, dr"),
+        ({"methods": ("maml", "oracle")}, "no table without dr-memory or dr"),
         ({"seeds": ()}, "seeds >= 0"),
         ({"tasks": 0}, "tasks >= 1"),
     ],
