@@ -14,6 +14,7 @@ from tasks.locomotion.cheetah_direction import CheetahDirection
 from tasks.manipulation.grasp import Grasp
 from tasks.manipulation.handling import HandlingFamily
 from tasks.manipulation.insert import Insert
+from tasks.manipulation.intercept import Intercept
 from tasks.manipulation.open import Open
 from tasks.manipulation.push import Push
 from tasks.manipulation.reach_rotated import ReachRotated
@@ -28,6 +29,7 @@ FAMILIES: dict[str, type[Family]] = {
     Grasp.name: Grasp,
     Open.name: Open,
     Insert.name: Insert,
+    Intercept.name: Intercept,
     ReachRotated.name: ReachRotated,
     CheetahDirection.name: CheetahDirection,
 }

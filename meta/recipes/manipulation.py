@@ -27,5 +27,6 @@ RECIPES = {
     "grasp": _ARM,
     "open": _ARM,
     "insert": _ARM,
+    "intercept": replace(_ARM, iterations=200),
     "reach-rotated": REACH_ROTATED,
 }

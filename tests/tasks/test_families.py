@@ -327,6 +327,7 @@ HELD_OUT_HASHES = {
     "grasp": "41ea02fa87174160",
     "open": "2e6be74993b9677a",
     "insert": "9ca18bbc72f9b9d5",
+    "intercept": "e5f5f6f2437560a5",
     "reach-rotated": "34ab94643edfe6ac",
     "cheetah-direction": "23d2d17539024236",
 }
@@ -353,7 +354,7 @@ def test_unseen_objects_are_fifty_and_each_task_names_its_own(name: str) -> None
 
 def test_tasks_that_share_nothing_have_no_object() -> None:
     assert family_of("open").object_of(family_of("open").sample("train", 0, 1)[0])
-    for name in ("insert", "reach-rotated", "cheetah-direction"):
+    for name in ("insert", "intercept", "reach-rotated", "cheetah-direction"):
         [task] = family_of(name).sample("train", 0, 1)
         assert family_of(name).object_of(task) == ""
 
