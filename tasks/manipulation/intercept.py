@@ -124,6 +124,15 @@ class Intercept(ArmFamily):
             solimp=[0.95, 0.95, 0.001, 0.5, 2],
             rgba=[0.55, 0.58, 0.62, 1],
         )
+        spec.worldbody.add_geom(
+            name="screen",
+            type=mujoco.mjtGeom.mjGEOM_BOX,
+            size=[(BUMPER - CROSSED) / 2 - 0.01, 0.4, 0.001],
+            pos=[(BUMPER + CROSSED) / 2, 0, 0.09],
+            contype=0,
+            conaffinity=0,
+            rgba=[0.3, 0.4, 0.5, 0.15],
+        )
         add_target(spec, axes="y", at=(LAUNCH, 0.0, 0.001), radius=RADIUS)
         return spec.compile()
 
