@@ -112,12 +112,19 @@ class Intercept(ArmFamily):
             condim=1,
             rgba=[0.90, 0.45, 0.13, 1],
         )
-        spec.worldbody.add_geom(
+        # Warp moves only what hangs on a mocap body
+        bumper = spec.worldbody.add_body(
+            name="bumper", mocap=True, pos=[BUMPER, 0, FACE[2]]
+        )
+        # of a geom whose frame is that of the body or of its inertia, the compiler
+        # drops the rotation
+        bumper.explicitinertial, bumper.mass = True, 1.0
+        bumper.inertia = np.full(3, 1e-2)
+        bumper.add_geom(
             name="bumper",
             type=mujoco.mjtGeom.mjGEOM_BOX,
             size=list(FACE),
-            pos=[BUMPER + FACE[0], 0, FACE[2]],
-            # of a geom that is not turned the compiler would drop the rotation
+            pos=[FACE[0], 0, 0],
             quat=[math.cos(0.1), 0, 0, math.sin(0.1)],
             condim=1,
             priority=1,  # its own stiffness and damping decide
@@ -140,9 +147,7 @@ class Intercept(ArmFamily):
         """The bumper turned about the middle of its face, and how lively it is."""
         angle = torch.deg2rad(values["bumper"].double())
         zero = torch.zeros_like(angle)
-        place = torch.tensor([BUMPER, 0.0, FACE[2]]).double() + FACE[0] * torch.stack(
-            [angle.cos(), angle.sin(), zero], dim=-1
-        )
+        place = FACE[0] * torch.stack([angle.cos(), angle.sin(), zero], dim=-1)
         turn = torch.stack([(angle / 2).cos(), zero, zero, (angle / 2).sin()], dim=-1)
         return per_world(
             self.model,

@@ -131,7 +131,7 @@ STEP = {  # median and greatest deviation, [m], [rad], [m/s] or [rad/s]
     # at first, MuJoCo's own answer to a change of 1e-7 in the state is up to 0.4 rad/s
     "open": (1e-5, 0.2),
     "insert": (1e-6, 1e-5),
-    "intercept": (1e-5, 1e-3),
+    "intercept": (1e-6, 1e-4),
 }
 PERIOD = {  # median and 95th percentile
     # strike's first period holds the blow, in which MuJoCo's own answer to a change of
@@ -143,7 +143,7 @@ PERIOD = {  # median and 95th percentile
     "grasp": (2e-4, 2e-2),
     "open": (5e-4, 1e-2),
     "insert": (1e-6, 1e-5),
-    "intercept": (1e-5, 1e-3),
+    "intercept": (1e-6, 1e-4),
 }
 
 
