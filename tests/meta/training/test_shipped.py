@@ -27,7 +27,7 @@ def theta_hash(theta: Theta) -> str:
 def test_every_shipped_policy_loads_bit_for_bit() -> None:
     stored = dict(line.split() for line in HASHES.read_text().splitlines())
     found = {n: theta_hash(load_trained(f"shipped:{n}").theta) for n in stored}
-    assert len(found) == 115
+    assert len(found) >= 115
     assert found == stored
 
 
