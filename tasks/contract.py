@@ -47,6 +47,10 @@ class TaskFamily(ABC):
     scenery: ClassVar[tuple[str, ...]] = ()
     """Hidden parameters that differ and do not matter: on held-out tasks an oracle that
     is told a lie about one of them loses next to nothing; see `pliant lie`."""
+    in_episode: ClassVar[bool] = False
+    """True if acting shows within an episode what is hidden: to a robust policy that
+    remembers its episode, knowing it is worth less than 0.3 of the range from random
+    actions to the oracle, on held-out tasks."""
     bound: ClassVar[float] = 1e6
     """Observations and rewards beyond, of either sign, are faults, as NaN is."""
 

@@ -104,6 +104,7 @@ def _describe(family: "Listed") -> dict[str, Any]:
             | {"scenery": p.hidden and p.name in family.scenery}
             for p in family.parameters
         ],
+        "in_episode": family.in_episode,
         "handles": list(family.handles.lines()) if own else [],
     }
 
@@ -164,6 +165,11 @@ def _overview(
             yield f"  {family['name']:<18}{counts}  {summary}"
     splits = list(dict.fromkeys(s for f in families for s in f["splits"]))
     yield ""
+    quick = " and ".join(f["name"] for f in families if f["in_episode"])
+    yield from _wrap(
+        f"{quick} show what is hidden within an episode; the others need several.",
+        width,
+    )
     yield from _wrap(
         "hidden: parameters of a task that a policy must adapt to. splits: where tasks "
         f"are drawn from; {len(splits)} are {', '.join(splits)}.",
@@ -185,6 +191,8 @@ def _page(family: "Listed") -> Iterator[str]:
         f"episode: {family.horizon} steps, {family.obs_dim} numbers observed, "
         f"{family.action_dim} in an action"
     )
+    if family.in_episode:
+        yield "what is hidden shows within an episode, to a policy that remembers it"
     for title, keys in _GROUPS.items():
         rows = [p for p in about["parameters"] if (p["hidden"], p["scenery"]) == keys]
         if rows:

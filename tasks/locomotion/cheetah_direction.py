@@ -32,6 +32,7 @@ class CheetahDirection(Family):
     substeps = 5
     obs_dim = 17
     action_dim = 6
+    in_episode = True
     parameters = (
         Choice(name="direction", options=("forwards", "backwards")),
         # one value in training: there are two tasks only, so leaving the training

@@ -63,6 +63,7 @@ class Open(ArmFamily):
     splits = (*Family.splits, "unseen")
     fixed_within_episode = ("mechanism", "travel")
     scenery = ("latch", "damping", "travel")
+    in_episode = True
     parameters = (
         Choice(
             name="mechanism",
