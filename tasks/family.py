@@ -55,8 +55,8 @@ class Family(TaskFamily):
     """MjModel fields that differ between tasks."""
     weights: ClassVar[Mapping[str, float]]
     """Weight of each reward term."""
-    fixed_within_episode: ClassVar[tuple[str, ...]] = ()
-    """Parameters that cannot change while an episode is under way."""
+    fixed_within_episode: ClassVar[Mapping[str, str]] = {}
+    """Parameters that cannot change while an episode is under way, and why."""
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         super().__init__(device)

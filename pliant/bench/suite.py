@@ -16,6 +16,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from meta.evaluation.changes import mattering
 from meta.machine.files import read_bytes, read_json
 from meta.machine.processes import cpu_count, with_parent
 from meta.recipes.registry import make_config
@@ -127,9 +128,9 @@ def run_suite(
     jobs: list[Job] = []
     for family in cfg.families:
         mine = [spec for run, spec in specs.items() if run.family == family]
-        has = make_family(family).splits
-        asked = [s for s in map(current_split, cfg.splits) if s in has]
-        for split in (*asked, CHANGE):
+        made = make_family(family)
+        asked = [s for s in map(current_split, cfg.splits) if s in made.splits]
+        for split in asked + [CHANGE] * bool(mattering(made)):
             path = folder / f"{family}-{split}.json"
             if not _evaluated(path, mine, cfg.tasks):
                 jobs.append(_evaluation(mine, family, split, cfg, path))
@@ -174,8 +175,7 @@ def _done(run: TrainCfg, folder: Path, cfg: SuiteCfg) -> str | None:
     path = own / CHECKPOINT
     if path.exists() and _same(run, path) and _iterations(own) >= run.iterations:
         return str(own)
-    names = [] if cfg.retrain else shipped_policies(run.family, run.method)
-    for name in names:
+    for name in () if cfg.retrain else shipped_policies(run.family, run.method):
         path = locate(f"{SHIPPED}{name}")
         # as it is: whatever the settings that it was trained with
         as_is = cfg.as_is and checkpoint_config(path).seed == run.seed
