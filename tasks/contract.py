@@ -47,6 +47,8 @@ class TaskFamily(ABC):
     scenery: ClassVar[tuple[str, ...]] = ()
     """Hidden parameters that differ and do not matter: on held-out tasks an oracle that
     is told a lie about one of them loses next to nothing; see `pliant lie`."""
+    success: ClassVar[str]
+    """The state in which a task counts as done, in one sentence."""
     bound: ClassVar[float] = 1e6
     """Observations and rewards beyond, of either sign, are faults, as NaN is."""
 

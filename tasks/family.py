@@ -47,8 +47,6 @@ class Family(TaskFamily):
     """
 
     summary: ClassVar[str]
-    success: ClassVar[str]
-    """The state in which a task counts as done, in one sentence."""
     substeps: ClassVar[int]
     """Physics steps per step."""
     fields: tuple[str, ...]
