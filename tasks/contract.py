@@ -51,6 +51,8 @@ class TaskFamily(ABC):
     """True if acting shows within an episode what is hidden: to a robust policy that
     remembers its episode, knowing it is worth less than 0.3 of the range from random
     actions to the oracle, on held-out tasks."""
+    success: ClassVar[str]
+    """The state in which a task counts as done, in one sentence."""
     bound: ClassVar[float] = 1e6
     """Observations and rewards beyond, of either sign, are faults, as NaN is."""
 

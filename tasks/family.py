@@ -47,16 +47,14 @@ class Family(TaskFamily):
     """
 
     summary: ClassVar[str]
-    success: ClassVar[str]
-    """The state in which a task counts as done, in one sentence."""
     substeps: ClassVar[int]
     """Physics steps per step."""
     fields: tuple[str, ...]
     """MjModel fields that differ between tasks."""
     weights: ClassVar[Mapping[str, float]]
     """Weight of each reward term."""
-    fixed_within_episode: ClassVar[tuple[str, ...]] = ()
-    """Parameters that cannot change while an episode is under way."""
+    fixed_within_episode: ClassVar[Mapping[str, str]] = {}
+    """Parameters that cannot change while an episode is under way, and why."""
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         super().__init__(device)

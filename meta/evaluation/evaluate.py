@@ -65,6 +65,7 @@ def evaluate(
     found, ledgers = _measured(bench, groups, cfg.episodes, done)
     return Evaluation(
         family=family.name,
+        success=family.success,
         split=current_split(cfg.split),
         seed=cfg.seed,
         tasks=cfg.tasks,

@@ -1,9 +1,10 @@
 """Recovery of a method whose task changes in the middle of an episode.
 
 A robot meets task A; then, half way through an episode, the task becomes B: another
-friction, another frame. The robot keeps the last `WINDOW` episodes of its unadapted
-policy and adapts on them, as in any evaluation; for some time they hold what is no
-longer true. Three things are measured, by the mean action and apart from those:
+friction, another frame, whatever matters (`changes.py`). The robot keeps the last
+`WINDOW` episodes of its unadapted policy and adapts on them, as in any evaluation; for
+some time they hold what is no longer true. Three things are measured, by the mean
+action and apart from those:
 
 * the rest of the episode of the change, adapted to A: what a method that infers within
   an episode can save, and others cannot;
@@ -17,18 +18,26 @@ it took the env steps of those episodes, counted from the change.
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from meta.evaluation.baselines import sources
+from meta.evaluation.changes import draw_changes
 from meta.evaluation.evaluation_cfg import EvaluationCfg
 from meta.evaluation.finetuned import TRIALS, tunable, tuned
 from meta.evaluation.measure import Steps
 from meta.evaluation.results import levels
-from meta.evaluation.statistics import Estimate, Scores, estimate, mean
+from meta.evaluation.statistics import (
+    Clusters,
+    Estimate,
+    Scores,
+    estimate,
+    mean,
+    resampled,
+)
 from meta.experience.rollout import (
     Change,
     Experience,
@@ -36,6 +45,7 @@ from meta.experience.rollout import (
     by_task,
     collect,
     concatenate,
+    some_episodes,
 )
 from meta.machine.devices import simulator_threads
 from meta.machine.seeds import derived_generator
@@ -82,6 +92,8 @@ class Changed:
     horizon: int
     methods: Mapping[str, Recovery]
     policies: Mapping[str, list[dict[str, Any]]]
+    objects: int = 0
+    """As in `Evaluation`: what intervals resample with all their changes."""
 
     def to_json(self) -> str:
         """Everything, as JSON; what is not finite is null."""
@@ -111,10 +123,12 @@ def recoveries(
             tune the baselines count too.
 
     Raises:
-        ValueError: for a family that is simulated elsewhere, or without DR.
+        ValueError: for a family that is simulated elsewhere, or of which nothing that
+            matters can change in mid-episode, or without DR.
     """
     device = policies[0].device
     family = make_family(policies[0].cfg.family, device)
+    before, after = draw_changes(family, cfg.split, cfg.seed, cfg.tasks)
     _, floor, _ = levels(groups)
     if floor not in groups:
         raise ValueError(f"a change is measured beside {floor}, and none is given")
@@ -123,14 +137,8 @@ def recoveries(
     name, base = tunable(groups[floor], ())
     fine_tuned, _ = tuned(base, WINDOW, device, done)
     methods = {policies[0].cfg.method: policies, name: fine_tuned, **groups}
-    drawn = family.sample(cfg.split, cfg.seed, 2 * cfg.tasks)
-    before, after = drawn[::2], drawn[1::2]
     changes = _Changes(
-        family=family,
-        before=before,
-        after=[changed(family, a, b) for a, b in zip(before, after, strict=True)],
-        seed=cfg.seed,
-        threads=cfg.threads,
+        family=family, before=before, after=after, seed=cfg.seed, threads=cfg.threads
     )
     return Changed(
         family=family.name,
@@ -140,13 +148,8 @@ def recoveries(
         horizon=family.horizon,
         methods={n: changes.recovery(g, done) for n, g in methods.items()},
         policies=sources({n: g for n, g in methods.items() if n != name}),
+        objects=len({*changes.labels} - {""}),
     )
-
-
-def changed(family: Family, before: Task, after: Task) -> Task:
-    """`after`, with what cannot change within an episode as it was before."""
-    kept = {name: before.parameters[name] for name in family.fixed_within_episode}
-    return replace(after, parameters=dict(after.parameters) | kept)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,13 +162,18 @@ class _Changes:
     seed: int
     threads: int
 
+    @property
+    def labels(self) -> Clusters:
+        """The object that each change is about; it stays the same."""
+        return [self.family.object_of(task) for task in self.before]
+
     def recovery(self, group: Sequence[Trained], done: Steps) -> "Recovery":
         """Measure the policies of a method, one per training seed."""
         with simulator_threads():
             runs = list(done.after(self.points(trained) for trained in group))
         points = {k: np.stack([run[k] for run in runs]) for k in runs[0]}
         rng = np.random.default_rng(self.seed)
-        return _recovery(points, self.family.horizon, rng)
+        return _recovery(points, self.family.horizon, rng, self.labels)
 
     def points(self, trained: Trained) -> dict[str, Scores]:
         """Returns by task: `rest`, `before`, `stale`, and `0`, `1` ... since then."""
@@ -174,7 +182,8 @@ class _Changes:
         acts = [start.act]
         if adapts:
             lived = self._life(start.explore)
-            acts = [start.after(_window(lived, i)).act for i in range(WINDOW + 2)]
+            windows = [slice(i, i + WINDOW) for i in range(WINDOW + 2)]
+            acts = [start.after(some_episodes(lived, w)).act for w in windows]
         half = self.family.horizon // 2
         rest = self._episodes(self.before, _MEASURE, acts[0], 3, oracle, change=True)
         left = (rest.reward * rest.valid)[half:].sum(0)
@@ -237,27 +246,23 @@ def _finite(x: object) -> object:
             return x
 
 
-def _window(e: Experience, first: int) -> Experience:
-    """`WINDOW` episodes of each task from the given one on."""
-    keep = slice(first, first + WINDOW)
-    rest = {k: v[:, keep] for k, v in e._asdict().items() if k != "old"}
-    return Experience(**rest, old=type(e.old)(*(x[:, keep] for x in e.old)))
-
-
 def _recovery(
-    points: Mapping[str, Scores], horizon: int, rng: np.random.Generator
+    points: Mapping[str, Scores],
+    horizon: int,
+    rng: np.random.Generator,
+    labels: Clusters,
 ) -> Recovery:
     since = [points[str(k)] for k in range(WINDOW + 1)]
 
     def level(scores: Scores) -> Estimate:
-        return estimate([scores], mean, rng)
+        return estimate([scores], mean, rng, clusters=labels)
 
     return Recovery(
         rest=level(points["rest"]),
         before=level(points["before"]),
         stale=level(points["stale"]),
         after=tuple(level(x) for x in since),
-        steps=_time(np.stack([points["stale"], *since]), horizon, rng),
+        steps=_time(np.stack([points["stale"], *since]), horizon, rng, labels),
     )
 
 
@@ -265,30 +270,29 @@ def _time(
     scores: Float[np.ndarray, "point seed task"],
     horizon: int,
     rng: np.random.Generator,
+    labels: Clusters | None = None,
 ) -> Estimate | None:
     """Env steps from the change until the mean has `NEAR` of its gain.
 
-    Tasks and whole seeds are resampled.
+    Changes, together with those of the same object, and whole seeds are resampled.
     """
     _, seeds, tasks = scores.shape
 
-    def steps(chosen: Float[np.ndarray, "point seed task"]) -> float:
-        means = chosen.mean(axis=(1, 2))
+    def steps(means: Float[np.ndarray, "point"]) -> float:
         if means[-1] <= means[0]:
             return math.inf
         reached = means >= means[0] + NEAR * (means[-1] - means[0])
         # point 0 is the change itself; the next, half an episode later, and so on
         return float(horizon - horizon // 2 + (int(reached.argmax()) - 1) * horizon)
 
-    drawn = [
-        steps(
-            scores[:, rng.integers(seeds, size=seeds)][
-                ..., rng.integers(tasks, size=tasks)
-            ]
-        )
-        for _ in range(_RESAMPLES)
-    ]
-    value = steps(scores)
+    level = scores.mean(axis=(1, 2))
+    drawn: list[float] = []
+    chosen, stretch = resampled(tasks, labels, rng, _RESAMPLES)
+    for rows, picked in chosen:
+        for row, some in zip(rows, picked, strict=True):
+            own = scores[:, rng.integers(seeds, size=seeds)][..., some]
+            drawn.append(steps(level + stretch[row] * (own.mean((1, 2)) - level)))
+    value = steps(level)
     if not math.isfinite(value):
         return None
     low, high = np.quantile(drawn, [0.025, 0.975], method="nearest")

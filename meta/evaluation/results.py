@@ -107,6 +107,8 @@ class Evaluation:
     episodes: everything else is computed from them."""
     task_hashes: Sequence[str]
     """Hash of each task, in the order of the scores."""
+    success: str = ""
+    """The family's definition of success."""
     grid: Sequence[Cell] = ()
     """Returns by complexity and difficulty, where tasks handle generated objects."""
     object: str | None = None
@@ -141,7 +143,7 @@ class Evaluation:
 
     def _subject(self) -> dict[str, Any]:
         foreign, objects = list(self.foreign), self.objects
-        said = {"family": self.family, "object": self.object}
+        said = {"family": self.family, "success": self.success, "object": self.object}
         return said | {"objects": objects, "foreign": foreign}
 
     def to_json(self) -> str:

@@ -91,7 +91,7 @@ def estimate(
     tasks = counts.pop()
     if clusters is not None and len(clusters) != tasks:
         raise ValueError(f"{tasks} tasks need as many labels, got {len(clusters)}")
-    chosen, stretch = _resampled(tasks, clusters, rng, resamples)
+    chosen, stretch = resampled(tasks, clusters, rng, resamples)
     found = np.empty(resamples)
     shifts = [_seed_shift(scores, rng, resamples) for scores in methods]
     for rows, picked in chosen:
@@ -128,7 +128,7 @@ def bounded(e: Estimate, tasks: int) -> Estimate:
     return Estimate(value=e.value, low=max(0.0, low), high=min(1.0, high))
 
 
-def _resampled(
+def resampled(
     tasks: int, clusters: Clusters | None, rng: np.random.Generator, resamples: int
 ) -> tuple[list[tuple[NDArray[np.int64], NDArray[np.int64]]], NDArray[np.float64]]:
     """Draw tasks with replacement, or clusters of them.

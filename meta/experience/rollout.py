@@ -157,6 +157,13 @@ def concatenate(rollouts: list[Rollout], tasks: int) -> Rollout:
     return Rollout(**joined)
 
 
+def some_episodes(e: Experience, keep: slice) -> Experience:
+    """Return some episodes of each task."""
+    there = {k: v for k, v in e._asdict().items() if k != "old" and v is not None}
+    kept = {k: v[:, keep] for k, v in there.items()}
+    return Experience(**kept, old=type(e.old)(*(x[:, keep] for x in e.old)))
+
+
 def by_task(rollout: Rollout, tasks: int) -> Experience:
     """Lay a rollout of `tasks` equal groups of worlds out per task."""
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from meta.evaluation.changes import mattering
 from meta.machine.files import read_bytes, read_json
 from meta.recipes.registry import make_config
 from meta.registry import CEILING, CORE, DEFAULT, FLOORS, METHODS, find_method
@@ -113,9 +114,9 @@ def run_suite(
     jobs: list[Job] = []
     for family in cfg.families:
         mine = [spec for run, spec in specs.items() if run.family == family]
-        has = make_family(family).splits
-        asked = [s for s in map(current_split, cfg.splits) if s in has]
-        for split in (*asked, CHANGE):
+        made = make_family(family)
+        asked = [s for s in map(current_split, cfg.splits) if s in made.splits]
+        for split in asked + [CHANGE] * bool(mattering(made)):
             path = folder / f"{family}-{split}.json"
             if not _evaluated(path, mine, cfg.tasks):
                 jobs.append(_evaluation(mine, family, split, cfg, path))
@@ -173,8 +174,7 @@ def _done(run: TrainCfg, folder: Path, cfg: SuiteCfg) -> str | None:
     path = own / CHECKPOINT
     if path.exists() and _same(run, path) and _iterations(own) >= run.iterations:
         return str(own)
-    names = [] if cfg.retrain else shipped_policies(run.family, run.method)
-    for name in names:
+    for name in () if cfg.retrain else shipped_policies(run.family, run.method):
         path = locate(f"{SHIPPED}{name}")
         # as it is: whatever the settings that it was trained with
         as_is = cfg.as_is and checkpoint_config(path).seed == run.seed
@@ -213,7 +213,7 @@ def _training(run: TrainCfg, folder: Path, device: str) -> Job:
 def _evaluation(
     specs: Sequence[str], family: str, split: str, cfg: SuiteCfg, path: Path
 ) -> Job:
-    mine = [s for s in specs if _method(s) == DEFAULT]
+    mine = [s for s in specs if checkpoint_config(locate(s)).method == DEFAULT]
     beside = ["--alone", "--beside", *(s for s in specs if s not in mine)]
     where = ["--change"] if split == CHANGE else ["--split", split]
     options = ["--tasks", str(cfg.tasks), "--threads", "1", "--device", cfg.device]
@@ -222,10 +222,6 @@ def _evaluation(
         command=["evaluate", *mine, *where, *options, "--json", str(path), *beside],
         log=path.with_suffix(".log"),
     )
-
-
-def _method(spec: str) -> str:
-    return checkpoint_config(locate(spec)).method
 
 
 def _evaluated(path: Path, specs: Sequence[str], tasks: int) -> bool:
@@ -237,4 +233,7 @@ def _evaluated(path: Path, specs: Sequence[str], tasks: int) -> bool:
         had = {p["checksum"] for group in result["policies"].values() for p in group}
     except BROKEN:  # it is made again
         return False
-    return result.get("tasks") == tasks and had == {checksum(locate(s)) for s in specs}
+    # the tables show more than those of former versions did
+    whole = "curve" not in result or "success" in result
+    same = had == {checksum(locate(s)) for s in specs}
+    return whole and same and result.get("tasks") == tasks

@@ -113,7 +113,7 @@ class Suite:
     device: Device = "cpu"
     """Device that simulates and learns; on a GPU, one worker is best."""
     out: Annotated[Path, conf.arg(metavar="FOLDER")] = Path("runs/suite")
-    """Folder of runs, logs, results and the tables, table.md and details.md."""
+    """Folder of runs, logs, results and the tables, such as table.md and price.md."""
     into: Files = ()
     """Also fill the marked places of these documents with the tables."""
 
@@ -146,5 +146,5 @@ class Suite:
         check_places(self.into)
         results = run_suite(cfg, self.out)
         write_tables(results, self.out, self.into)
-        print(f"wrote {self.out}/table.md and {self.out}/details.md")
+        print(f"wrote {self.out}/table.md, price.md, admission.md and details.md")
         return 0

@@ -69,8 +69,8 @@ class Evaluate(Named):
     up: Up = "z"
     """Axis of your object's file that points upwards."""
     change: bool = False
-    """Measure instead how soon each method recovers when its task changes in the
-    middle of an episode."""
+    """Measure instead how soon each method recovers when something that matters about
+    its task changes in the middle of an episode."""
 
     def run(self) -> int:
         """Evaluate and print the table."""

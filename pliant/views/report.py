@@ -193,6 +193,7 @@ def _facts(e: Evaluation) -> list[str]:
     own, ends = e.ledgers["policy"], levels(e.baselines)
     return [
         *cautions(e),
+        f"success: {e.success}",
         f"share of tasks worse off after {count(last.episodes, 'episode')} than "
         f"unadapted: {text(last.harm_rate, one_seed=one_seed(e.policies, 'policy'))}",
         f"return of an episode that is adapted on: "

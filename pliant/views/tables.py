@@ -15,29 +15,31 @@ from meta.machine.files import (
     read_json,
     write_atomically,
 )
+from pliant.views.curves import SHOWN, adapts, at, curves, seeds, single
 from pliant.views.grid_table import grid_table
-from pliant.views.markdown import SOURCES, interval, markdown, one_seed
+from pliant.views.markdown import interval, markdown, one_seed
 from pliant.views.names import in_order, name_of
+from pliant.views.price_table import price_tables
 from tasks.parameters import current_split
 from tasks.strict_json import BROKEN
 
-SHOWN = 5
-"""Number of episodes of adaptation in the table of all families."""
-TABLE, ADMISSION, DETAILS = "table", "admission", "details"
+TABLE, PRICE, ADMISSION, DETAILS = "table", "price", "admission", "details"
 _END = "<!-- suite:end -->"
 
 
 def write_tables(
     results: Mapping[str, Path], folder: Path, into: Sequence[Path] = ()
 ) -> None:
-    """Write `table.md`, `admission.md`, `details.md`; fill their places in documents.
+    """Write `table.md` and the others, and fill their places in documents.
+
+    The others are `price.md`, `admission.md` and `details.md`.
 
     Args:
         results: the suite's files, by family and split.
         folder: the folder to write the tables to.
-        into: documents with a line `<!-- suite:table -->`, `<!-- suite:admission -->`
-            or `<!-- suite:details -->`; the lines between it and `<!-- suite:end -->`
-            are replaced.
+        into: documents with a line `<!-- suite:table -->`, or one with the name of
+            another of the tables; the lines between it and `<!-- suite:end -->` are
+            replaced.
 
     Raises:
         ValueError: for a document without such a place, or without its end; it is
@@ -49,6 +51,7 @@ def write_tables(
     try:
         texts = {
             TABLE: _table(adapted),
+            PRICE: price_tables(adapted),
             ADMISSION: _admission(adapted),
             DETAILS: "\n\n".join(
                 [*map(_details, adapted), *map(_changed, _other(read))]
@@ -64,7 +67,7 @@ def write_tables(
 
 
 def check_places(
-    into: Sequence[Path], names: Sequence[str] = (TABLE, ADMISSION, DETAILS)
+    into: Sequence[Path], names: Sequence[str] = (TABLE, PRICE, ADMISSION, DETAILS)
 ) -> None:
     """Refuse documents that have no place for any of some tables, and touch none.
 
@@ -88,36 +91,24 @@ def _other(read: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return [r for r in read if "curve" not in r]
 
 
-def _curves(r: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """Return the points of each method; one for a method that does not adapt."""
-    own = str(r["policies"]["policy"][0]["method"])
-    flat = {name: [level | {"episodes": 0}] for name, level in r["baselines"].items()}
-    return flat | r["rivals"] | {own: r["curve"]}
-
-
-def _at(points: Sequence[dict[str, Any]], episodes: int) -> dict[str, Any]:
-    """Return the point after so many episodes, or a method's only one."""
-    return next((p for p in points if p["episodes"] == episodes), points[0])
-
-
 def _table(results: Sequence[dict[str, Any]]) -> str:
     splits = list(dict.fromkeys(r["split"] for r in results))
     rows: list[tuple[str, ...]] = []
     for family in dict.fromkeys(r["family"] for r in results):
         mine = {r["split"]: r for r in results if r["family"] == family}
         rows.append((f"**{family}**", *[""] * (len(splits) + 1)))
-        curves = {split: _curves(r) for split, r in mine.items()}
+        points = {split: curves(r) for split, r in mine.items()}
         some = next(iter(mine.values()))
-        for name in in_order(curves[some["split"]]):
+        for name in in_order(points[some["split"]]):
             cells = [
                 interval(
-                    _at(curves[s][name], SHOWN), "return", one_seed=_single(some, name)
+                    at(points[s][name], SHOWN), "return", one_seed=single(some, name)
                 )
-                if s in curves
+                if s in points
                 else ""
                 for s in splits
             ]
-            rows.append((name_of(name), *cells, _seeds(some, name)))
+            rows.append((name_of(name), *cells, seeds(some, name)))
     return markdown((f"return after {SHOWN} episodes", *splits, "training seeds"), rows)
 
 
@@ -129,24 +120,13 @@ def _admission(results: Sequence[dict[str, Any]]) -> str:
     for r in (r for r in results if r["split"] == "held-out"):
         ends = levels(r["baselines"])
         cells = [
-            interval(r["baselines"][name], "return", one_seed=_single(r, name))
+            interval(r["baselines"][name], "return", one_seed=single(r, name))
             for name in ends
         ]
-        seeds = " and ".join(dict.fromkeys(_seeds(r, name) for name in ends[1:]))
-        share = interval(r["admission"], "", one_seed=_single(r, *ends))
-        rows.append((r["family"], *cells, share, seeds))
+        trained = " and ".join(dict.fromkeys(seeds(r, name) for name in ends[1:]))
+        share = interval(r["admission"], "", one_seed=single(r, *ends))
+        rows.append((r["family"], *cells, share, trained))
     return markdown(header, rows)
-
-
-def _seeds(r: Mapping[str, Any], name: str) -> str:
-    own = str(r["policies"]["policy"][0]["method"])
-    source = (SOURCES | {own: "policy"}).get(name, name)
-    return str(len(r["policies"].get(source, []))) if source != "random" else ""
-
-
-def _single(r: Mapping[str, Any], *names: str) -> bool:
-    """Return whether one of some methods was trained with one seed, from the JSON."""
-    return "1" in {_seeds(r, name) for name in names}
 
 
 def _share(r: Mapping[str, Any], points: Sequence[dict[str, Any]], *, one: bool) -> str:
@@ -154,13 +134,12 @@ def _share(r: Mapping[str, Any], points: Sequence[dict[str, Any]], *, one: bool)
     admission = r["admission"]["value"]
     if admission is None or admission < MIN_GAP:
         return "no gap"
-    return interval(_at(points, SHOWN), "normalised", one_seed=one)
+    return interval(at(points, SHOWN), "normalised", one_seed=one)
 
 
 def _details(r: Mapping[str, Any]) -> str:
     """Return one evaluation in full: each method after 0, 1 ... episodes."""
-    curves, own = _curves(r), str(r["policies"]["policy"][0]["method"])
-    ends = levels(r["baselines"])
+    found, ends = curves(r), levels(r["baselines"])
     ks = [p["episodes"] for p in r["curve"]]
     header = (
         "return",
@@ -168,39 +147,50 @@ def _details(r: Mapping[str, Any]) -> str:
         f"share of the gap after {SHOWN}",
     )
     rows: list[tuple[str, ...]] = []
-    for name in in_order(curves):
-        points = curves[name]
-        adapts, one = _adapts(points), _single(r, name)
+    for name in in_order(found):
+        points, one = found[name], single(r, name)
         cells = [interval(p, "return", one_seed=one) for p in points]
-        cells = cells if adapts else [cells[0], *[""] * (len(ks) - 1)]
-        share = _share(r, points, one=_single(r, name, *ends)) if adapts else ""
-        rows.append((name_of(name), *cells, share))
-    harm = ", ".join(
-        f"{name_of(n)} {interval(points[-1], 'harm_rate', one_seed=_single(r, n))}"
-        for n in in_order(curves)
-        if _adapts(points := curves[n])
-    )
-    better = ", ".join(
-        f"{name_of(n)} {interval(e, '', one_seed=_single(r, own, n))}"
-        for n, e in r["improvement"].items()
-    )
-    admitted = interval(r["admission"], "", one_seed=_single(r, *ends))
-    told = [leak["parameter"] for leak in r["leaks"] if leak["told"]]
-    facts = [
-        f"Worse off after {ks[-1]} episodes than without (share of tasks): {harm}.",
-        f"{name_of(own)} is then better on the same task with probability: {better}.",
-        f"(oracle - {name_of(ends[1])}) / (oracle - random) = {admitted}; the first "
-        f"observation gives away {', '.join(told) or 'nothing'}; faults {r['faults']}.",
-    ]
+        if adapts(points):
+            share = _share(r, points, one=single(r, name, *ends))
+            rows.append((name_of(name), *cells, share))
+        else:
+            rows.append((name_of(name), cells[0], *[""] * len(ks)))
     title = f"### {r['family']}, {r['split']}: {r['tasks']} tasks"
-    texts = [title, markdown(header, rows), *facts]
+    texts = [title, markdown(header, rows), *_facts(r, found)]
     if r["grid"] and r["split"] == "unseen":
         texts.append(grid_table(r["grid"], ks[-1], r["policies"]))
     return "\n\n".join(texts)
 
 
-def _adapts(points: Sequence[Mapping[str, Any]]) -> bool:
-    return len({p["return"] for p in points}) > 1
+def _facts(
+    r: Mapping[str, Any], found: Mapping[str, Sequence[dict[str, Any]]]
+) -> list[str]:
+    """Return what an evaluation's table does not say, from its curves by method."""
+    own, ends = str(r["policies"]["policy"][0]["method"]), levels(r["baselines"])
+    most = r["curve"][-1]["episodes"]
+    done = ", ".join(
+        f"{name_of(n)} {interval(point, 'success', one_seed=single(r, n))}"
+        for n in in_order(found)
+        for point in [at(found[n], SHOWN)]
+    )
+    harm = ", ".join(
+        f"{name_of(n)} {interval(points[-1], 'harm_rate', one_seed=single(r, n))}"
+        for n in in_order(found)
+        if adapts(points := found[n])
+    )
+    better = ", ".join(
+        f"{name_of(n)} {interval(e, '', one_seed=single(r, own, n))}"
+        for n, e in r["improvement"].items()
+    )
+    admitted = interval(r["admission"], "", one_seed=single(r, *ends))
+    told = [leak["parameter"] for leak in r["leaks"] if leak["told"]]
+    return [
+        f"Success after {SHOWN} episodes ({r['success']}): {done}.",
+        f"Worse off after {most} episodes than without (share of tasks): {harm}.",
+        f"{name_of(own)} is then better on the same task with probability: {better}.",
+        f"(oracle - {name_of(ends[1])}) / (oracle - random) = {admitted}; the first "
+        f"observation gives away {', '.join(told) or 'nothing'}; faults {r['faults']}.",
+    ]
 
 
 def _changed(r: Mapping[str, Any]) -> str:

@@ -55,7 +55,9 @@ class Grasp(BankFamily):
     handles = Handles(length=(0.03, 0.25), width=(0.01, 0.075), height=(0.025, 0.065))
     solids, insert, insert_share = (SOLIDS, UNSEEN), "insert_x", INSERT_SHARE
     splits = (*Family.splits, "unseen")
-    fixed_within_episode = ("shape",)
+    fixed_within_episode: ClassVar[Mapping[str, str]] = {
+        "shape": "the robot may touch the object"
+    }
     scenery = ("friction", "mass")
     parameters = (
         Scalar(

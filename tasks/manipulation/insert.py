@@ -44,8 +44,10 @@ class Insert(ArmFamily):
     action_dim = 3
     start_x, start_y = around(SEEN[0], START_HALF), around(SEEN[1], START_HALF)
     tool_z = START_Z
-    # a hole that moved with the peg in it would be in its way
-    fixed_within_episode = ("offset_x", "offset_y", "clearance", "hole")
+    fixed_within_episode: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("offset_x", "offset_y", "clearance", "hole"),
+        "the peg may be in the hole",
+    )
     # to a round peg every outline is the same circle
     scenery = ("clearance", "friction", "hole")
     parameters = (

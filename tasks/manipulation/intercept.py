@@ -51,8 +51,9 @@ class Intercept(ArmFamily):
     obs_dim = 6
     action_dim = 1
     start_x, start_y, tool_z = around(LINE, 0.002), (-0.1, 0.1), 0.045
-    # the puck is on its way, or has met the bumper already
-    fixed_within_episode = ("aim", "bumper", "restitution")
+    fixed_within_episode: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("aim", "bumper", "restitution"), "the puck is on its way"
+    )
     parameters = (
         Scalar(
             name="aim",

@@ -61,7 +61,9 @@ class Open(ArmFamily):
     action_dim = 2
     start_x, start_y, tool_z = around(CENTRE[0], HALF), around(CENTRE[1], HALF), TOOL_Z
     splits = (*Family.splits, "unseen")
-    fixed_within_episode = ("mechanism", "travel")
+    fixed_within_episode: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("mechanism", "travel"), "the furniture may be open"
+    )
     scenery = ("latch", "damping", "travel")
     in_episode = True
     parameters = (

@@ -63,7 +63,9 @@ class Push(BankFamily):
     )
     solids, insert, insert_share = (SOLIDS, UNSEEN), "insert_y", INSERT_SHARE
     splits = (*Family.splits, "unseen")
-    fixed_within_episode = ("shape",)
+    fixed_within_episode: ClassVar[Mapping[str, str]] = {
+        "shape": "the robot may touch the object"
+    }
     scenery = ("friction", "mass")
     parameters = (
         Scalar(

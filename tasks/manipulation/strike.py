@@ -66,7 +66,9 @@ class Strike(HandlingFamily):
         slope=math.radians(20),  # more slender ones fall over instead of sliding
     )
     splits = (*Family.splits, "unseen")
-    fixed_within_episode = ("shape", "size")
+    fixed_within_episode: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("shape", "size"), "the robot may touch the object"
+    )
     scenery = ("mass", "size")
     parameters = (
         Scalar(

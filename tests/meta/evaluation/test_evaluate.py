@@ -399,6 +399,7 @@ def test_the_same_seed_gives_the_same_json_and_it_says_everything() -> None:
     assert first.curve[-1].returns != other.curve[-1].returns
     content = json.loads(first.to_json())
     assert content["family"] == FAMILY
+    assert content["success"] == make_family(FAMILY).success
     assert (content["split"], content["seed"], content["tasks"]) == ("held-out", 0, 3)
     flat = ("return", "return_iqm", "success")
     for row in [*content["curve"], *content["baselines"].values()]:
@@ -506,6 +507,7 @@ def test_table_plot_and_report_show_the_baselines(tmp_path: Path) -> None:
         assert f"{_number(result.baselines['dr'].returns.value)} (tasks " in text
         assert "(tasks ...) marks one training seed" in text
         assert f"{_number(result.curve[1].returns.value)} [" in text
+        assert f"success: {make_family(FAMILY).success}" in text
         assert "2 training seeds" in text
         assert "1,200 adapting" in text
     rows = [line for line in report.splitlines() if line[:1] == "|"]

@@ -9,8 +9,15 @@ import torch
 from torch import Tensor
 
 from meta.evaluation import mid_episode as change
+from meta.evaluation.changes import changed, check_changeable, draw_changes
 from meta.evaluation.evaluation_cfg import EvaluationCfg
-from meta.evaluation.mid_episode import WINDOW, _Changes, _time, changed, recoveries
+from meta.evaluation.mid_episode import (
+    WINDOW,
+    _Changes,
+    _recovery,
+    _time,
+    recoveries,
+)
 from meta.experience.rollout import Change, Experience, collect
 from meta.learners.maml import Maml
 from meta.learners.maml_cfg import MamlCfg
@@ -60,6 +67,39 @@ def test_what_lasts_stays_as_it_was() -> None:
     for name, value in mixed.parameters.items():
         source = a if name in ("shape", "size") else b
         assert value == source.parameters[name]
+
+
+def test_every_change_is_of_something_that_matters() -> None:
+    """Half the pairs of a cheetah's tasks run the same way; no change does."""
+    before, after = draw_changes(make_family("cheetah-direction"), "held-out", 0, 20)
+    ways = [[task.parameters["direction"] for task in x] for x in (before, after)]
+    pairs = set(zip(*ways, strict=True))
+    assert pairs == {("forwards", "backwards"), ("backwards", "forwards")}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        (
+            "insert",
+            "offset_x, offset_y cannot (the peg may be in the hole); friction can, and "
+            "is scenery",
+        ),
+        (
+            "open",
+            "mechanism cannot (the furniture may be open); latch, damping can, and are "
+            "scenery",
+        ),
+    ],
+)
+def test_a_change_of_scenery_alone_is_refused(name: str, words: str) -> None:
+    policies = [load_trained(f"shipped:{name}")]
+    with pytest.raises(ValueError, match="nothing that matters") as refusal:
+        recoveries(policies, {}, EvaluationCfg(tasks=2))
+    start = f"nothing that matters on {name} can change in mid-episode: "
+    assert str(refusal.value) == start + words
+    for other in ("strike", "push", "grasp", "reach-rotated", "cheetah-direction"):
+        check_changeable(make_family(other))
 
 
 class Recorder(Maml):
@@ -114,6 +154,24 @@ def test_the_time_to_recover_is_read(levels: Sequence[float], steps: int) -> Non
     assert found is not None
     assert (found.low, found.value, found.high) == (steps, steps, steps)
     assert _time(-scores, 25, rng) is None
+
+
+def test_changes_of_one_object_are_drawn_together() -> None:
+    """Forty changes of four objects tell of other objects as four do."""
+    rng = np.random.default_rng(0)
+    objects = [i % 4 for i in range(40)]
+    # one object gains nearly all there is to gain, at once; the others later
+    first = np.array([[100.0 if x == 0 else 0.0 for x in objects]])
+    points = {str(k): first + (k >= 3) for k in range(1, WINDOW + 1)}
+    points |= dict.fromkeys(("rest", "before", "stale", "0"), np.zeros((1, 40)))
+    points["rest"] = first
+    alone, together = (_recovery(points, 25, rng, x) for x in ([0] * 40, objects))
+    assert alone.steps is not None
+    assert together.steps is not None
+    assert alone.steps.low == alone.steps.high == together.steps.low == 13 + 25
+    assert together.steps.high > alone.steps.high
+    widths = [x.rest.high - x.rest.low for x in (alone, together)]
+    assert widths[1] > 2 * widths[0]
 
 
 def test_every_method_is_measured_on_the_same_changes(

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from meta.training.trained import checksum, locate
 from pliant.bench import suite
 from pliant.bench.jobs import Job, again, run_jobs
 from pliant.bench.suite import SuiteCfg, run_suite
@@ -78,6 +79,34 @@ def test_what_ships_counts_as_done(
     with pytest.raises(ValueError, match="no policy at"):
         run_suite(again, tmp_path, QUIET)
     assert [job.command[0] for job in ran] == ["train"] * 9
+
+
+def test_results_without_what_the_tables_show_are_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[Job] = []
+    monkeypatch.setattr(suite, "_run", lambda jobs, *_: ran.extend(jobs))
+    methods = ("maml", "dr", "oracle")
+    cfg = SuiteCfg(
+        families=("insert",),
+        methods=methods,
+        seeds=(0,),
+        splits=("held-out",),
+        tasks=2,
+        as_is=True,
+    )
+    names = ("insert", "insert-dr", "insert-oracle")
+    sums = [{"checksum": checksum(locate(f"shipped:{name}"))} for name in names]
+    stored = {"tasks": 2, "curve": [], "policies": {"policy": sums}}
+    path = tmp_path / "insert-held-out.json"
+    made: list[int] = []
+    for more in ({}, {"success": "it is in the hole"}):
+        path.write_text(json.dumps(stored | more))
+        # nothing that matters about it can change in mid-episode
+        assert run_suite(cfg, tmp_path, QUIET) == {"insert-held-out": path}
+        made.append(len(ran))
+        ran.clear()
+    assert made == [1, 0]
 
 
 def test_as_it_is_nothing_is_trained(

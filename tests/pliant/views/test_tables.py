@@ -1,5 +1,6 @@
 """Tables in documents: what stands around them is never lost."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,61 @@ def test_a_table_takes_the_place_of_the_last_one_and_nothing_else(
         assert (head, bool(table)) == (f"before\n{START}\n", True)
         assert tail.endswith(f"|\n{END}\nafter\n")
         assert "old" not in tail
+
+
+def level(value: float, **more: float | None) -> dict[str, float | None]:
+    """A level of the JSON, whose intervals reach 0.1 to either side."""
+    row = {"return": value, "success": value / 10} | more
+    for name, x in dict(row).items():
+        row[f"{name}_low"] = None if x is None else x - 0.1
+        row[f"{name}_high"] = None if x is None else x + 0.1
+    return row
+
+
+def point(episodes: int, value: float, during: float | None) -> dict[str, float | None]:
+    total = value if during is None else episodes * during + value
+    more = {"return_during": during, "return_cumulative": total, "harm_rate": 0.3}
+    alone = {"episodes": episodes, "worst_decile": -2.0}
+    return level(value, normalised=0.5, **more) | alone
+
+
+def test_what_adapting_costs_is_a_table_of_each_split(tmp_path: Path) -> None:
+    curve = [point(0, 1.0, None), point(5, 3.0, 1.5), point(10, 4.0, 1.5)]
+    methods = {"policy": "maml", "dr": "dr", "oracle": "oracle", "rma": "rma"}
+    result = {
+        "family": "strike",
+        "tasks": 40,
+        "success": "it lies in the box",
+        "policies": {name: [{"method": m}] * 3 for name, m in methods.items()},
+        "baselines": {"random": level(0.0), "dr": level(2.0), "oracle": level(5.0)},
+        "rivals": {"rma": curve, "dr-sb3": [point(k, 2.0, 2.0) for k in (0, 5)]},
+        "curve": curve,
+        "improvement": {},
+        "admission": {"value": 0.5, "low": 0.4, "high": 0.6},
+        "leaks": [],
+        "faults": 0,
+        "grid": [],
+    }
+    results = {s: tmp_path / f"{s}.json" for s in ("held-out", "extrapolation")}
+    for split, path in results.items():
+        path.write_text(json.dumps(result | {"split": split}))
+    document = tmp_path / "results.md"
+    document.write_text(f"a\n<!-- suite:price -->\nold\n{END}\nz\n")
+    write_tables(results, tmp_path, [document])
+    price = (tmp_path / "price.md").read_text()
+    assert f"suite:price -->\n{price}{END}" in document.read_text()
+    first, second = price.split("\n\n")
+    assert first.startswith("| the price of adapting, held-out | return of an adapting")
+    assert second.startswith("| the price of adapting, extrapolation | ")
+    adapted = "1.50 [1.40, 1.60] | 3.00 [2.90, 3.10] | 10 [10, 11] | 0.30 [0.20, 0.40]"
+    assert first.splitlines()[2:] == [
+        "| **strike** |  |  |  |  |  |",
+        "| DR | 2.00 [1.90, 2.10] | 2.00 [1.90, 2.10] | 12 [11, 13] |  |  |",
+        f"| RMA | {adapted} | -2.00 |",
+        f"| MAML-PPO | {adapted} | -2.00 |",
+    ]
+    details = (tmp_path / "details.md").read_text()
+    assert "Success after 5 episodes (it lies in the box): random 0.00 [" in details
 
 
 @pytest.mark.parametrize(
