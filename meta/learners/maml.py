@@ -12,11 +12,11 @@ PPO's clipped loss of the adapted policies, differentiated through the inner ste
 KL penalties that keep each phase near the policy that drew its data. As nothing in that
 asks the unadapted policy to act well, it may come to explore where there is little to
 learn; its own loss can be added with a weight. With no inner step it is PPO over all
-tasks: domain randomisation, or the oracle if the hidden parameters are observed. With a
-window, the policy also reads the last steps of its episode.
+tasks: domain randomisation, or the oracle if the hidden parameters are observed.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
@@ -97,8 +97,12 @@ class Maml:
         return self.cfg.inner_steps
 
     def stage(self, progress: float) -> tuple["Maml", float]:
-        """Itself, all along."""
-        return self, 1 - progress
+        """Itself; before that, if it warms up, the same policy without adaptation."""
+        share = self.cfg.warm_up if self.cfg.inner_steps else 0.0
+        if progress < share:
+            cfg = replace(self.cfg, inner_steps=0, learned_advantage=False)
+            return Maml(cfg, self.policy, window=self.window), 1 - progress / share
+        return self, 1 - (progress - share) / (1 - share)
 
     def initial(self, obs_dim: int) -> Theta:
         """Untrained parameters, and the moments and baseline that updates refresh."""
@@ -197,12 +201,7 @@ class Maml:
     def _batch(self, theta: Theta, experience: Experience, pooled: bool) -> Batch:
         cfg = self.cfg
         return make_batch(
-            theta,
-            experience,
-            cfg.discount,
-            cfg.trace,
-            pooled=pooled,
-            window=cfg.window,
+            theta, experience, cfg.discount, cfg.trace, pooled=pooled, window=cfg.window
         )
 
     def objective(

@@ -48,6 +48,9 @@ class MamlCfg:
     """Longer meta-gradients are shortened to it."""
     window: int = 0
     """Steps of the episode so far that the policy reads beside its observation."""
+    warm_up: float = 0.0
+    """Share of the iterations, the first, in which it is PPO over all tasks: the policy
+    acts well before it learns to adapt."""
     discount: float = 0.99
     """Per step."""
     trace: float = 1.0
@@ -72,6 +75,8 @@ class MamlCfg:
                 "need 0 < discount <= 1, 0 <= trace <= 1 and clip > 0, got "
                 f"{self.discount}, {self.trace}, {self.clip}"
             )
+        if not 0 <= self.warm_up < 1:
+            raise ValueError(f"need 0 <= warm_up < 1, got {self.warm_up}")
         if (
             min(self.inner_rate, self.inner_kl, self.unadapted) < 0
             or min(self.rate, self.max_grad_norm) <= 0

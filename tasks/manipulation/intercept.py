@@ -98,49 +98,8 @@ class Intercept(ArmFamily):
         """The arm with a narrow paddle, a puck, a bumper and a mark at the launcher."""
         spec = self.robot.scene()
         spec.geom("paddle").size = np.array(PADDLE)
-        puck = spec.worldbody.add_body(
-            name="puck", pos=[0, 0, HALF_HEIGHT + FLOAT], gravcomp=1
-        )
-        for axis, along in (("x", [1, 0, 0]), ("y", [0, 1, 0])):
-            puck.add_joint(
-                name=f"puck_{axis}", type=mujoco.mjtJoint.mjJNT_SLIDE, axis=along
-            )
-        puck.add_geom(
-            name="puck",
-            type=mujoco.mjtGeom.mjGEOM_CYLINDER,
-            size=[RADIUS, HALF_HEIGHT, 0],
-            mass=MASS,
-            condim=1,
-            rgba=[0.90, 0.45, 0.13, 1],
-        )
-        # Warp moves only what hangs on a mocap body
-        bumper = spec.worldbody.add_body(
-            name="bumper", mocap=True, pos=[BUMPER, 0, FACE[2]]
-        )
-        # of a geom whose frame is that of the body or of its inertia, the compiler
-        # drops the rotation
-        bumper.explicitinertial, bumper.mass = True, 1.0
-        bumper.inertia = np.full(3, 1e-2)
-        bumper.add_geom(
-            name="bumper",
-            type=mujoco.mjtGeom.mjGEOM_BOX,
-            size=list(FACE),
-            pos=[FACE[0], 0, 0],
-            quat=[math.cos(0.1), 0, 0, math.sin(0.1)],
-            condim=1,
-            priority=1,  # its own stiffness and damping decide
-            solimp=[0.95, 0.95, 0.001, 0.5, 2],
-            rgba=[0.55, 0.58, 0.62, 1],
-        )
-        spec.worldbody.add_geom(
-            name="screen",
-            type=mujoco.mjtGeom.mjGEOM_BOX,
-            size=[(BUMPER - CROSSED) / 2 - 0.01, 0.4, 0.001],
-            pos=[(BUMPER + CROSSED) / 2, 0, 0.09],
-            contype=0,
-            conaffinity=0,
-            rgba=[0.3, 0.4, 0.5, 0.15],
-        )
+        _add_puck(spec)
+        _add_bumper(spec)
         add_target(spec, axes="y", at=(LAUNCH, 0.0, 0.001), radius=RADIUS)
         return spec.compile()
 
@@ -233,3 +192,54 @@ def spring(restitution: Float[Tensor, "world"]) -> Float[Tensor, "world 2"]:
     ratio = -log / (math.pi**2 + log**2).sqrt()
     rate = math.pi / CONTACT / (1 - ratio**2).sqrt()
     return torch.stack([-(rate**2), -2 * ratio * rate], dim=-1)
+
+
+def _add_puck(spec: mujoco.MjSpec) -> None:
+    """Add the puck, which slides over the table without touching it."""
+    puck = spec.worldbody.add_body(
+        name="puck", pos=[0, 0, HALF_HEIGHT + FLOAT], gravcomp=1
+    )
+    for axis, along in (("x", [1, 0, 0]), ("y", [0, 1, 0])):
+        puck.add_joint(
+            name=f"puck_{axis}", type=mujoco.mjtJoint.mjJNT_SLIDE, axis=along
+        )
+    puck.add_geom(
+        name="puck",
+        type=mujoco.mjtGeom.mjGEOM_CYLINDER,
+        size=[RADIUS, HALF_HEIGHT, 0],
+        mass=MASS,
+        condim=1,
+        rgba=[0.90, 0.45, 0.13, 1],
+    )
+
+
+def _add_bumper(spec: mujoco.MjSpec) -> None:
+    """Add the bumper, and the screen above the way to it."""
+    # Warp moves only what hangs on a mocap body
+    bumper = spec.worldbody.add_body(
+        name="bumper", mocap=True, pos=[BUMPER, 0, FACE[2]]
+    )
+    # of a geom whose frame is that of the body or of its inertia, the compiler
+    # drops the rotation
+    bumper.explicitinertial, bumper.mass = True, 1.0
+    bumper.inertia = np.full(3, 1e-2)
+    bumper.add_geom(
+        name="bumper",
+        type=mujoco.mjtGeom.mjGEOM_BOX,
+        size=list(FACE),
+        pos=[FACE[0], 0, 0],
+        quat=[math.cos(0.1), 0, 0, math.sin(0.1)],
+        condim=1,
+        priority=1,  # its own stiffness and damping decide
+        solimp=[0.95, 0.95, 0.001, 0.5, 2],
+        rgba=[0.55, 0.58, 0.62, 1],
+    )
+    spec.worldbody.add_geom(
+        name="screen",
+        type=mujoco.mjtGeom.mjGEOM_BOX,
+        size=[(BUMPER - CROSSED) / 2 - 0.01, 0.4, 0.001],
+        pos=[(BUMPER + CROSSED) / 2, 0, 0.09],
+        contype=0,
+        conaffinity=0,
+        rgba=[0.3, 0.4, 0.5, 0.15],
+    )

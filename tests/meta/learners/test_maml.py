@@ -442,6 +442,27 @@ def test_no_inner_step_is_ppo() -> None:
         torch.testing.assert_close(theta[f"policy/{name}"], value, msg=name)
 
 
+def test_it_warms_up_as_ppo_and_then_learns_to_adapt() -> None:
+    cfg = MamlCfg(warm_up=0.4, epochs=3, rate=1e-2, learned_advantage=True)
+    learner, theta = make_world(cfg)
+    first, left = learner.stage(0.1)
+    assert (first.inner_steps, left) == (0, 0.75)
+    later, left = learner.stage(0.7)
+    assert later is learner
+    assert left == pytest.approx(0.5)
+    before = {k: v.detach().clone() for k, v in theta.items()}
+    plain, twin = make_world(PPO)
+    (experience,) = World(plain, twin).run()
+    for who, what in ((first, theta), (plain, twin)):
+        optimizer = torch.optim.Adam(who.trainable(what), lr=1e-2)
+        who.update(what, optimizer, [experience])
+    for name, value in group(twin, "policy").items():
+        torch.testing.assert_close(theta[f"policy/{name}"], value)
+    for name, value in before.items():
+        if name.split("/")[0] in ("log_rate", "advantage"):
+            assert torch.equal(theta[name], value), name
+
+
 @pytest.mark.parametrize("how", ["inner_rate", "log_rate"])
 def test_a_step_of_size_zero_has_the_gradient_of_ppo(how: str) -> None:
     zero = MamlCfg(inner_rate=0.0, inner_kl=0.0) if how == "inner_rate" else MamlCfg()
@@ -747,6 +768,7 @@ def test_a_pooled_baseline_leaves_a_tasks_worth_in_the_advantage() -> None:
         (lambda: MamlCfg(discount=1.5), r"discount <= 1.*got 1.5"),
         (lambda: MamlCfg(inner_rate=-0.1), r"inner_rate.* >= 0.*got -0.1"),
         (lambda: MamlCfg(rate=0.0), r"rate and max_grad_norm > 0"),
+        (lambda: MamlCfg(warm_up=1.0), "warm_up < 1, got 1.0"),
         (lambda: MamlCfg(unadapted=-1.0), r"unadapted >= 0.*-1.0"),
         (
             lambda: MamlCfg(first_order=True, learned_advantage=True),

@@ -85,7 +85,7 @@ def test_results_without_what_the_tables_show_are_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran: list[Job] = []
-    monkeypatch.setattr(suite, "_run", lambda jobs, *_: ran.extend(jobs))
+    monkeypatch.setattr(suite, "run_jobs", lambda jobs, *_: ran.extend(jobs))
     methods = ("maml", "dr", "oracle")
     cfg = SuiteCfg(
         families=("insert",),

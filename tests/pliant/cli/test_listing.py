@@ -53,6 +53,7 @@ def test_all_families_are_on_one_screen(call: Call) -> None:
         assert line.split()[1:3] == [str(hidden), str(len(family.splits))]
         group = [x for x in lines[: lines.index(line)] if x.endswith(":")][-1]
         assert group.removesuffix(":") == family.__module__.split(".")[1]
+    assert "open and cheetah-direction show what is hidden" in "\n".join(lines)
     assert f"{len(shipped_policies())} trained policies ship" in "\n".join(lines)
 
 
@@ -74,8 +75,9 @@ def test_a_family_in_full(call: Call, name: str) -> None:
         assert f"\n  {parameter.name}" in out
     assert f"splits: {', '.join(family.splits)} " in words
     _, _, policies = words.partition("shipped policies: ")
-    assert f"maml shipped:{name}, ...-seed1, ...-seed2 " in policies
-    assert f" dr shipped:{name}-dr, ...-seed1, ...-seed2 " in policies
+    seeds = "" if name == "intercept" else ", ...-seed1, ...-seed2"
+    assert f"maml shipped:{name}{seeds} " in policies
+    assert f" oracle shipped:{name}-oracle{seeds}" in policies
     assert policies.count("seed") + policies.count("shipped:") == len(
         [p for p in shipped_policies() if p.startswith(name)]
     )
