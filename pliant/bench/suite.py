@@ -27,7 +27,7 @@ from meta.training.trained import (
     shipped_policies,
 )
 from pliant.bench.jobs import Job, run_jobs
-from tasks.parameters import current_split
+from tasks.parameters import SPLITS, current_split, split_parts
 from tasks.registry import make_family
 from tasks.strict_json import BROKEN
 
@@ -47,8 +47,8 @@ class SuiteCfg:
     others with the first seed on the families of `ATLAS`."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Training seeds."""
-    splits: tuple[str, ...] = ("held-out", "extrapolation", "unseen")
-    """Splits to evaluate on, where a family has them."""
+    splits: tuple[str, ...] = ("held-out", "extrapolation", "unseen", CHANGE)
+    """Splits to evaluate on, where a family has them, and changes in mid-episode."""
     tasks: int = 100
     """Number of tasks in each evaluation."""
     iterations: int | None = None
@@ -68,6 +68,12 @@ class SuiteCfg:
             raise ValueError(
                 f"no table without {_lacking(self.methods)}; got "
                 f"{', '.join(self.methods)}"
+            )
+        strange = {split_parts(s)[0] for s in self.splits} - {*SPLITS, CHANGE}
+        if strange or not self.splits:
+            raise ValueError(
+                f"splits are {', '.join((*SPLITS, CHANGE))}; got "
+                f"{', '.join(self.splits)}"
             )
         unknown = set(self.methods) - set(METHODS)
         if unknown or not self.seeds or min(self.seeds) < 0 or self.tasks < 1:
@@ -115,8 +121,8 @@ def run_suite(
     for family in cfg.families:
         mine = [spec for run, spec in specs.items() if run.family == family]
         made = make_family(family)
-        asked = [s for s in map(current_split, cfg.splits) if s in made.splits]
-        for split in asked + [CHANGE] * bool(mattering(made)):
+        able = (*made.splits, *([CHANGE] if mattering(made) else []))
+        for split in (s for s in map(current_split, cfg.splits) if s in able):
             path = folder / f"{family}-{split}.json"
             if not _evaluated(path, mine, cfg.tasks):
                 jobs.append(_evaluation(mine, family, split, cfg, path))

@@ -100,6 +100,9 @@ class Suite:
     on a few families."""
     seeds: Numbers = "0,1,2"
     """Training seeds."""
+    splits: Names = "held-out,extrapolation,unseen,change"
+    """Splits to evaluate on, where a family has them; `change` is a change of the task
+    in mid-episode."""
     tasks: int = 100
     """Number of tasks in each evaluation."""
     iterations: int | None = None
@@ -136,6 +139,7 @@ class Suite:
             families=tuple(names),
             methods=tuple(dict.fromkeys(chosen)),
             seeds=numbers(self.seeds, "--seeds"),
+            splits=tuple(self.splits.split(",")),
             tasks=self.tasks,
             iterations=self.iterations,
             retrain=self.retrain,

@@ -23,7 +23,7 @@ TINY = SuiteCfg(
     families=(FAMILY,),
     methods=("maml", "dr", "oracle", "rma"),
     seeds=(0,),
-    splits=("held-out", "unseen"),
+    splits=("held-out", "unseen", "change"),
     tasks=2,
     iterations=2,
 )
@@ -195,6 +195,7 @@ def test_a_job_is_not_started_for_ever(tmp_path: Path) -> None:
     [
         ({"methods": ("maml", "dr")}, "no table without oracle; got maml, dr"),
         ({"methods": ("maml", "oracle")}, "no table without dr-memory or dr"),
+        ({"splits": ("hold-out",)}, "splits are train, held-out, .*; got hold-out"),
         ({"seeds": ()}, "seeds >= 0"),
         ({"tasks": 0}, "tasks >= 1"),
     ],
