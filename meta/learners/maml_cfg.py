@@ -70,13 +70,12 @@ class MamlCfg:
                 f"adapt_episodes >= 1, got {self.inner_steps}, {self.window}, "
                 f"{self.epochs}, {self.adapt_episodes}"
             )
-        if not (0 < self.discount <= 1 and 0 <= self.trace <= 1 and self.clip > 0):
+        shares = 0 < self.discount <= 1 and 0 <= self.trace <= 1 > self.warm_up >= 0
+        if not (shares and self.clip > 0):
             raise ValueError(
-                "need 0 < discount <= 1, 0 <= trace <= 1 and clip > 0, got "
-                f"{self.discount}, {self.trace}, {self.clip}"
+                "need 0 < discount <= 1, 0 <= trace <= 1, 0 <= warm_up < 1 and clip > "
+                f"0, got {self.discount}, {self.trace}, {self.warm_up}, {self.clip}"
             )
-        if not 0 <= self.warm_up < 1:
-            raise ValueError(f"need 0 <= warm_up < 1, got {self.warm_up}")
         if (
             min(self.inner_rate, self.inner_kl, self.unadapted) < 0
             or min(self.rate, self.max_grad_norm) <= 0
