@@ -81,8 +81,8 @@ def read_characters(folder: Path, size: int) -> Collection:
 
 def _read(path: Path, size: int) -> UInt8[Tensor, "size size"]:
     try:
-        grey = torch.from_numpy(iio.imread(path, mode="L"))
-    except (OSError, ValueError) as error:
+        grey = torch.from_numpy(iio.imread(path, plugin="pillow", mode="L"))
+    except (OSError, SyntaxError, ValueError) as error:
         raise ValueError(f"{path} is no image: {error}") from error
     ink = 255 - grey.float()
     scaled = interpolate(ink[None, None], (size, size), mode="bilinear", antialias=True)
