@@ -21,7 +21,7 @@ SEGMENTS = 5
 """Straight pieces that a curve is drawn as."""
 ANCHORS = 6
 """Points of an alphabet that strokes begin and end at."""
-SLIP = 0.04
+SLIP = 0.03
 """Standard deviation of a point's place in a drawing, in units of the square's side."""
 PEN = (0.02, 0.045)
 """Half the width of a line, in the same units."""
