@@ -160,13 +160,19 @@ def test_adam_has_a_meta_gradient_where_a_unit_is_off() -> None:
     """A dead unit's gradient is 0, where the root of its square has no derivative."""
 
     def through_relu(params: Params, _: None) -> Tensor:
-        return (params["w"].relu() - 1).square().sum()
+        hidden = torch.tanh(params["below"])
+        return ((params["above"] * hidden - 1).relu() - 1).square().sum()
 
-    w = torch.tensor([-1.0, 0.5], requires_grad=True)
-    adapted = inner_loop(through_relu, {"w": w}, [None] * 3, Adam(0.1))
-    assert adapted["w"][0] == -1
-    (gradient,) = torch.autograd.grad(through_relu(adapted, None), w)
+    below = torch.tensor([0.5, 0.9], requires_grad=True)
+    params = {"below": below, "above": torch.tensor([0.1, 3.0])}
+    adapted = inner_loop(through_relu, params, [None] * 3, Adam(0.1))
+    assert adapted["above"][0] == params["above"][0]
+    # through the dead unit's own weight, too
+    total = sum(v.sum() for v in adapted.values())
+    assert isinstance(total, Tensor)
+    (gradient,) = torch.autograd.grad(total, below)
     assert gradient.isfinite().all()
+    assert gradient[1] != 1
 
 
 def test_no_step_changes_nothing() -> None:

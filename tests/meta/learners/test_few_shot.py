@@ -116,6 +116,11 @@ def test_meta_sgd_learns_its_step_sizes_by_the_true_gradient(rule: Rule) -> None
         learner.log_rates["2/bias"].exp().item(), rule.rate, rtol=1e-6, atol=0
     )
 
+    fixed = Maml(learner.module, mse_loss, rule, steps=2).adapt(waves().support)
+    torch.testing.assert_close(
+        learner.adapt(waves().support), fixed, rtol=1e-6, atol=1e-6
+    )
+
     def meta_loss() -> Tensor:
         return learner(*waves()).mean()
 
