@@ -39,7 +39,7 @@ def by_hand(
 ) -> tuple[Params, Tensor]:
     """A task's adapted parameters and query loss, by autograd and without vmap."""
     support, query = (one(e, task) for e in waves())
-    params = dict(module.named_parameters())
+    params: Params = {k: v for k, v in module.named_parameters()}
     state = rule.begin(params)
     for step in range(1, steps + 1):
         loss = mse_loss(functional_call(module, params, (support.x,)), support.y)
@@ -261,9 +261,9 @@ class Counting(nn.Linear):
         super().__init__(1, 1)
         self.register_buffer("calls", torch.zeros(()))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         self.calls += 1
-        return super().forward(x)
+        return super().forward(input)
 
 
 def test_a_module_that_writes_into_a_buffer_is_refused() -> None:

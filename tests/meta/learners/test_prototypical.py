@@ -57,15 +57,16 @@ def test_images_pass_through_the_module_together() -> None:
 
 
 def test_gradients_reach_the_module_through_both_sets() -> None:
-    learner = Prototypical(nn.Linear(1, 1, bias=False).double())
+    module = nn.Linear(1, 1, bias=False).double()
+    learner, weight = Prototypical(module), module.weight
     support, query = (Examples(e.x.double(), e.y) for e in examples())
-    weight = learner.module.weight
     learner(support, query).sum().backward()
     ends = []
     for shift in (1e-6, -2e-6):
         weight.data += shift
         ends.append(learner(support, query).sum().item())
     slope = (ends[0] - ends[1]) / 2e-6
+    assert weight.grad is not None
     assert weight.grad.item() == pytest.approx(slope, rel=1e-6)
 
 

@@ -90,4 +90,4 @@ def test_a_family_of_ones_own_is_a_subclass_with_draw() -> None:
     assert support.x.shape == (2, 3, 1)
     assert query.y.shape == (2, 4, 1)
     with pytest.raises(TypeError, match="abstract"):
-        SupervisedFamily()
+        SupervisedFamily()  # pyright: ignore
