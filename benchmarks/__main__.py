@@ -15,6 +15,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.few_shot import batched_convolutions, batched_regression
 from benchmarks.learner import batched_over_loop, learner_share
 from benchmarks.stepping import gymnasium_ratios, step_over_bare
 from tasks.registry import FAMILIES
@@ -36,6 +37,7 @@ def main() -> None:
     rows = [step_over_bare(name, options.seconds) for name in FAMILIES]
     rows += gymnasium_ratios(options.seconds)
     rows += [learner_share(), batched_over_loop()]
+    rows += [batched_regression(), batched_convolutions()]
     table = Table(
         "measured",
         "ratio",

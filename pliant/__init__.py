@@ -17,8 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from meta.evaluation.results import Evaluation as Evaluation
+    from meta.inner import Adam as Adam
+    from meta.inner import Sgd as Sgd
+    from meta.inner import inner_loop as inner_loop
     from meta.learner import Learner as Learner
     from meta.learner import Sizes as Sizes
+    from meta.learners.few_shot import Maml as Maml
+    from meta.learners.few_shot import Reptile as Reptile
+    from meta.learners.prototypical import Prototypical as Prototypical
     from meta.recording.footage import Footage as Footage
     from meta.recording.recorded import load_recording as load_recording
     from meta.recording.trajectory import Recording as Recording
@@ -43,11 +49,20 @@ if TYPE_CHECKING:
     from tasks.parameters import Choice as Choice
     from tasks.parameters import Scalar as Scalar
     from tasks.registry import make_family as make_family
+    from tasks.supervised.contract import Examples as Examples
+    from tasks.supervised.contract import Shots as Shots
+    from tasks.supervised.contract import SupervisedFamily as SupervisedFamily
+    from tasks.supervised.glyphs import Glyphs as Glyphs
+    from tasks.supervised.omniglot import Omniglot as Omniglot
+    from tasks.supervised.sinusoid import Sinusoid as Sinusoid
     from tasks.task import Task as Task
 
 _NAMES = {
     "meta.evaluation.results": ("Evaluation",),
+    "meta.inner": ("Adam", "Sgd", "inner_loop"),
     "meta.learner": ("Learner", "Sizes"),
+    "meta.learners.few_shot": ("Maml", "Reptile"),
+    "meta.learners.prototypical": ("Prototypical",),
     "meta.recording.footage": ("Footage",),
     "meta.recording.recorded": ("load_recording",),
     "meta.recording.trajectory": ("Recording",),
@@ -64,6 +79,10 @@ _NAMES = {
     "tasks.family": ("Family",),
     "tasks.parameters": ("Choice", "Scalar"),
     "tasks.registry": ("make_family",),
+    "tasks.supervised.contract": ("Examples", "Shots", "SupervisedFamily"),
+    "tasks.supervised.glyphs": ("Glyphs",),
+    "tasks.supervised.omniglot": ("Omniglot",),
+    "tasks.supervised.sinusoid": ("Sinusoid",),
     "tasks.task": ("Task",),
 }
 _PLACES = {name: module for module, names in _NAMES.items() for name in names}

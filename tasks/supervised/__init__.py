@@ -1,0 +1,1 @@
+"""Supervised task families: few examples to adapt to, others to measure on."""
