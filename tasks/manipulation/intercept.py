@@ -166,9 +166,9 @@ class Intercept(ArmFamily):
         # nothing bends the path between the bumper and the paddle
         wait = (x - CROSSED) / (-vx).clamp(min=1e-6)
         crosses = (x >= CROSSED) & (vx < 0) & (wait < self._period)
-        tools = (i.readings.sensors["tool_pos"][:, 1] for i in (before, now))
-        tool = torch.lerp(*tools, (wait / self._period).clamp(0, 1))
-        miss = (y + vy * wait - tool).abs()
+        was, tool = (i.readings.sensors["tool_pos"][:, 1] for i in (before, now))
+        met = torch.lerp(was, tool, (wait / self._period).clamp(0, 1))
+        miss = (y + vy * wait - met).abs()
         kept = self._puck.positions(now.readings)[:, 0] > LINE
         ended = now.progress >= 1
         return Outcome(

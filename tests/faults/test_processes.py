@@ -12,8 +12,8 @@ import pytest
 from rich.console import Console
 
 from meta.machine import processes
-from pliant.bench import suite
-from pliant.bench.suite import Job, _run
+from pliant.bench import jobs as bench_jobs
+from pliant.bench.jobs import Job, run_jobs
 
 ROOT = Path(__file__).parents[2]
 ONE = ["--families", "cheetah-direction", "--methods", "maml,dr,oracle", "--seeds=0"]
@@ -102,8 +102,8 @@ def test_as_many_workers_as_cpus_were_given(monkeypatch: pytest.MonkeyPatch) -> 
         most = max(most, len(running))
         return process
 
-    monkeypatch.setattr(suite, "_start", start)
-    monkeypatch.setattr(suite, "_POLL", 0)
+    monkeypatch.setattr(bench_jobs, "_start", start)
+    monkeypatch.setattr(bench_jobs, "_POLL", 0)
     jobs = [Job(name="", command=[], log=Path()) for _ in range(3)]
-    _run(jobs, 0, Console(quiet=True))
+    run_jobs(jobs, 0, Console(quiet=True))
     assert most == 1
