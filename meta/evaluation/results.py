@@ -15,6 +15,9 @@ from meta.registry import CEILING, FLOORS
 MIN_GAP = 0.1
 """Smallest gap from the robust baseline to the oracle, as a share of that from random
 actions to the oracle, of which shares are given: less is noise divided by noise."""
+MIN_ADMISSION = 0.3
+"""Least such share of a family that takes several episodes to adapt to, where the
+robust baseline remembers its own."""
 THRESHOLDS = tuple(round(-1 + 0.1 * i, 1) for i in range(31))
 """Thresholds of the performance profiles: shares of the gap from the robust
 baseline to the oracle."""

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from meta.evaluation.mid_episode import NEAR, WINDOW, Changed
-from meta.evaluation.results import MIN_GAP, levels
+from meta.evaluation.results import MIN_ADMISSION, MIN_GAP, levels
 from meta.machine.files import (
     check_replaceable,
     read_bytes,
@@ -114,8 +114,8 @@ def _table(results: Sequence[dict[str, Any]]) -> str:
 
 def _admission(results: Sequence[dict[str, Any]]) -> str:
     """Return the table that shows what knowing the task is worth, on held-out tasks."""
-    names = ("family", "random", "robust baseline", "oracle")
-    header = (*names, "share", "training seeds")
+    names = ("family", "robust baseline", "random", "its return", "oracle", "share")
+    header = (*names, "needs", "training seeds")
     rows: list[tuple[str, ...]] = []
     for r in (r for r in results if r["split"] == "held-out"):
         ends = levels(r["baselines"])
@@ -125,7 +125,9 @@ def _admission(results: Sequence[dict[str, Any]]) -> str:
         ]
         trained = " and ".join(dict.fromkeys(seeds(r, name) for name in ends[1:]))
         share = interval(r["admission"], "", one_seed=single(r, *ends))
-        rows.append((r["family"], *cells, share, trained))
+        enough = (r["admission"]["value"] or 0.0) >= MIN_ADMISSION
+        needs = "several episodes" if enough else "one episode"
+        rows.append((r["family"], name_of(ends[1]), *cells, share, needs, trained))
     return markdown(header, rows)
 
 

@@ -76,6 +76,17 @@ def test_what_adapting_costs_is_a_table_of_each_split(tmp_path: Path) -> None:
         f"| RMA | {adapted} | -2.00 |",
         f"| MAML-PPO | {adapted} | -2.00 |",
     ]
+    admission = (tmp_path / "admission.md").read_text()
+    assert (
+        "| strike | DR | 0.00 [-0.10, 0.10] | 2.00 [1.90, 2.10] | 5.00 [" in admission
+    )
+    assert admission.endswith("| 0.50 [0.40, 0.60] | several episodes | 3 |\n")
+    for value, needs in ((0.31, "several episodes"), (0.29, "one episode")):
+        share = {"value": value, "low": 0.0, "high": 1.0}
+        changed = result | {"split": "held-out", "admission": share}
+        results["held-out"].write_text(json.dumps(changed))
+        write_tables(results, tmp_path)
+        assert f"| {needs} | 3 |" in (tmp_path / "admission.md").read_text()
     details = (tmp_path / "details.md").read_text()
     assert "Success after 5 episodes (it lies in the box): random 0.00 [" in details
 
