@@ -241,5 +241,6 @@ def _evaluated(path: Path, specs: Sequence[str], tasks: int) -> bool:
         return False
     # the tables show more than those of former versions did
     whole = "curve" not in result or "success" in result
-    same = had == {checksum(locate(s)) for s in specs}
+    # beside them there may be a robust baseline that ships
+    same = had >= {checksum(locate(s)) for s in specs}
     return whole and same and result.get("tasks") == tasks

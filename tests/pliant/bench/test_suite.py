@@ -45,7 +45,7 @@ def test_the_whole_suite_and_that_nothing_is_done_twice(
     assert text.startswith("a\n<!-- suite:table -->\n| return after 5 episodes")
     assert text.endswith("\n<!-- suite:end -->\nz\n")
     assert "old" not in text
-    for name in ("random", "DR", "DR, fine-tuned", "RMA", "MAML-PPO", "oracle"):
+    for name in ("random", "DR", "DR with memory, fine-tuned", "RMA", "MAML-PPO"):
         assert f"\n| {name} | " in text
     details = (tmp_path / "suite/details.md").read_text()
     assert f"### {FAMILY}, a change in mid-episode: 2 changes" in details
