@@ -95,18 +95,25 @@ def test_results_without_what_the_tables_show_are_made_again(
         tasks=2,
         as_is=True,
     )
-    names = ("insert", "insert-dr", "insert-oracle")
-    sums = [{"checksum": checksum(locate(f"shipped:{name}"))} for name in names]
+    names = {"insert": "maml", "insert-dr": "dr", "insert-oracle": "oracle"}
+    # one that was not asked for, and that shares are measured from since it ships
+    names["insert-dr-memory"] = "dr-memory"
+    sums = [
+        {"checksum": checksum(locate(f"shipped:{name}")), "method": method}
+        for name, method in names.items()
+    ]
     stored = {"tasks": 2, "curve": [], "policies": {"policy": sums}}
+    another = {"checksum": "of another seed", "method": "maml"}
     path = tmp_path / "insert-held-out.json"
     made: list[int] = []
-    for more in ({}, {"success": "it is in the hole"}):
+    shown = {"success": "it is in the hole"}
+    for more in ({}, shown, shown | {"policies": {"policy": [*sums, another]}}):
         path.write_text(json.dumps(stored | more))
         # nothing that matters about it can change in mid-episode
         assert run_suite(cfg, tmp_path, QUIET) == {"insert-held-out": path}
         made.append(len(ran))
         ran.clear()
-    assert made == [1, 0]
+    assert made == [1, 0, 1]
 
 
 def test_as_it_is_nothing_is_trained(
