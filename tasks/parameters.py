@@ -1,8 +1,10 @@
 """Parameters of a task distribution: names, units, and where each split draws from."""
 
+import bisect
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -117,12 +119,10 @@ class Scalar:
 
     def sample(self, split: str, rng: np.random.Generator) -> float:
         """Draw one value; intervals count by their (log) length."""
-        ends = np.array(self.intervals(split))
-        ends = np.log(ends) if self.log else ends
-        lengths = ends[:, 1] - ends[:, 0]
-        if not lengths.any():
+        ends, shares = _strata(tuple(map(tuple, self.intervals(split))), self.log)
+        if not shares:
             return self.low
-        low, high = ends[rng.choice(len(ends), p=lengths / lengths.sum())]
+        low, high = ends[bisect.bisect_right(shares, rng.random())]
         drawn = rng.uniform(low, high)
         return float(math.exp(drawn) if self.log else drawn)
 
@@ -251,6 +251,23 @@ class Choice:
             traits = [self.traits[name] for name in self.all]
             rows = torch.tensor(traits, dtype=torch.float32)
         return rows.to(numbers.device)[numbers.long()]
+
+
+@cache
+def _strata(
+    intervals: tuple[tuple[float, ...], ...], log: bool
+) -> tuple[list[list[float]], list[float]]:
+    """Return the ends to draw between, and how often each interval comes, summed up.
+
+    Without the latter if there is one value alone.
+    """
+    ends = np.array(intervals)
+    ends = np.log(ends) if log else ends
+    lengths = ends[:, 1] - ends[:, 0]
+    if not lengths.any():
+        return [], []
+    shares = (lengths / lengths.sum()).cumsum()
+    return ends.tolist(), (shares / shares[-1]).tolist()
 
 
 def all_splits(

@@ -37,8 +37,10 @@ class Scale:
     """Return after adapting at which cheetah-direction has learned enough."""
     cheetah: tuple[str, ...] = ()
     """Further options of its training, whose configuration is else the shipped one."""
+    published: tuple[str, ...] = ()
+    """Further options of its training with ProMP's published settings."""
     trained: tuple[str, ...]
-    """Families that are then trained, the most telling first."""
+    """Families that are then trained, the cheapest first."""
     tasks: int
     """Tasks of each of their iterations; five worlds each."""
     iterations: int
@@ -54,6 +56,7 @@ ALL = (
     "strike",
     "open",
     "insert",
+    "intercept",
     "reach-rotated",
     "cheetah-direction",
 )
@@ -64,7 +67,15 @@ GPU = Scale(
     timeline=4096,
     compiled=ALL,
     target=260.0,
-    trained=("push", "insert", "grasp", "open", "strike", "reach-rotated"),
+    trained=(
+        "reach-rotated",
+        "insert",
+        "intercept",
+        "open",
+        "push",
+        "strike",
+        "grasp",
+    ),
     tasks=4096 // _EPISODES,
     iterations=60,
 )
@@ -78,6 +89,7 @@ REHEARSAL = Scale(
     compiled=("push", "strike", "reach-rotated", "cheetah-direction"),
     target=-20.0,
     cheetah=("--tasks", "4", "--iterations", "40"),
+    published=("--tasks", "2", "--iterations", "2"),
     trained=("insert", "reach-rotated"),
     tasks=4,
     iterations=3,
@@ -117,6 +129,7 @@ def plan(scale: Scale, out: Path) -> list[Step]:
         *(_bench(scale, out, family) for family in scale.bench),
         _timeline(scale, out),
         _cheetah(scale, out),
+        _published(scale, out),
     ]
     for family in scale.trained:
         found += _retrained(scale, out, family)
@@ -207,6 +220,22 @@ def _cheetah(scale: Scale, out: Path) -> Step:
         least=45.0,
         figures=partial(figures.training, run, scale.target),
         reached=partial(figures.reached, run, scale.target),
+        run=run,
+    )
+
+
+def _published(scale: Scale, out: Path) -> Step:
+    """45 million env steps with ProMP's settings, for which returns are published."""
+    run = out / "promp"
+    command = [*PLIANT, "train", "cheetah-direction", "--device", scale.device]
+    command += ["--method", "meta.learners.promp:Promp", "--measure-rounds", "1"]
+    command += ["--tasks", "40", "--episodes", "20", "--iterations", "282"]
+    command += ["--initial-std", "1", "--min-std", "1e-6", "--out", str(run)]
+    return Step(
+        name="train ProMP",
+        commands={"train-promp": [*command, *scale.published]},
+        limit=200 * scale.slow,
+        figures=partial(figures.training, run),
         run=run,
     )
 
