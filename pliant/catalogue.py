@@ -2,7 +2,7 @@
 
 from meta.recipes.registry import make_config
 from meta.registry import DEFAULT, METHODS
-from meta.training.trained import SHIPPED, shipped_policies
+from meta.training.trained import LARGE, SHIPPED, shipped_policies
 from robots.registry import ROBOTS
 from tasks.registry import FAMILIES
 
@@ -34,7 +34,7 @@ def policies(family: str = "", method: str = "") -> list[str]:
     if family:
         make_config(family, method or DEFAULT)  # refuses names that there are not
     chosen = [family] if family else families()
-    kinds = [method] if method else methods()
+    kinds = [method] if method else [*methods(), LARGE]
     return [
         f"{SHIPPED}{name}"
         for one in chosen

@@ -103,12 +103,20 @@ def _speeds(speeds: Sequence[Row]) -> str:
             s["family"],
             f"{s['worlds']:,}",
             *(_number(s[field]) for field in header.values()),
+            f"{s['maml'] / s['bare']:.2f}",
             _number(s["second_build_s"]),
             _number(s["kb_per_world"]),
         )
         for s in speeds
     ]
-    names = ("env steps/s of", "worlds", *header, "build [s]", "kB a world")
+    names = (
+        "env steps/s of",
+        "worlds",
+        *header,
+        "MAML over physics",
+        "build [s]",
+        "kB",
+    )
     return _table(names, rows)
 
 
@@ -166,8 +174,14 @@ def _target(f: Mapping[str, Any]) -> str:
 
 
 def _steps(steps: Sequence[Row]) -> str:
-    rows = [(r["name"], r["status"], f"{r['seconds']:.0f}") for r in steps]
-    return _table(("step", "ended", "s"), rows)
+    rows = [
+        (r["name"], r["status"], f"{r['seconds']:.0f}")
+        for r in steps
+        if r["status"] != "skipped"
+    ]
+    left = [r["name"] for r in steps if r["status"] == "skipped"]
+    said = f"\n\nSkipped: {', '.join(left)}." if left else ""
+    return _table(("step", "ended", "s"), rows) + said
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -251,9 +251,9 @@ def _range(values: list[Any]) -> str:
 def _policies(family: str, width: int) -> Iterator[str]:
     """Yield a line for each method, with the names of its training seeds."""
     from meta.registry import METHODS
-    from meta.training.trained import SHIPPED, shipped_policies
+    from meta.training.trained import LARGE, SHIPPED, shipped_policies
 
-    for method in METHODS:
+    for method in (*METHODS, LARGE):
         names = shipped_policies(family, method)
         if not names:
             continue

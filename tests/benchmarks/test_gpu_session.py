@@ -87,6 +87,7 @@ ORDER = [
     "bench push",
     "timeline",
     "train cheetah-direction",
+    "train ProMP",
     "train insert",
     "export insert",
     "train reach-rotated",
