@@ -9,26 +9,28 @@ next one begins; what has no time left is skipped or ended, training with a whol
 checkpoint. A second session in the same folder does what the first did not, and goes on
 with its training.
 
-The budget of one H100-class card with 16 CPUs. What is expected is reckoned, not yet
-measured: from kernels compiled for sm_90 without a GPU (96 s of one busy CPU for
-cheetah-direction, 221 for strike), from 2 us a kernel launch (docs/performance.md), and
-from 5 s for a process to start.
+The budget of one H200 with 16 CPUs. The seconds taken are those of the session in
+docs/performance.md, with the kernels compiled ahead; strike was measured then in the
+place of insert.
 
-| step | expected [s] | limit [s] | why it stands here |
+| step | took [s] | limit [s] | why it stands here |
 |---|---:|---:|---|
-| machine | 8 | 60 | without a device all else is pointless |
-| kernels | 120 | 200 | all families at once, a process each: as long as the slowest |
-| parity | 45 | 90 | no figure means anything if the physics is wrong |
-| bench cheetah-direction | 35 | 75 | 512 worlds first; kept after each size |
-| bench strike | 55 | 75 | |
-| bench push | 55 | 75 | |
-| timeline | 25 | 60 | 20 s are kept free for it |
-| train cheetah-direction | 45 | 100 | ends at 260; 45 s are kept free for it |
-| train push, insert ... | the rest | the rest | in order of value |
+| machine | 4 | 60 | without a device all else is pointless |
+| kernels | 12 | 200 | all families at once, a process each: as long as the slowest |
+| parity | 32 | 90 | no figure means anything if the physics is wrong |
+| bench cheetah-direction | 41 | 75 | 512 worlds first; kept after each size |
+| bench push | 75 | 75 | |
+| bench insert | | 75 | |
+| timeline | 41 | 60 | 20 s are kept free for it |
+| train cheetah-direction | 61 | 100 | ends at 260; 45 s are kept free for it |
+| train ProMP | 222 | 200 | 45 million env steps, for which returns are published |
+| train reach-rotated | 66 | the rest | the cheapest first |
+| train insert ... | 121 | the rest | |
 | reserve | | 20 | to end what still runs: SIGINT, SIGTERM, SIGKILL |
 
-Where kernels have been compiled ahead, `kernels` takes 15 s and a whole family more is
-trained. That needs no GPU, but minutes a family; WARP_CACHE_PATH is then taken along:
+Compiling the kernels there takes about two minutes more (96 s of one busy CPU for
+cheetah-direction, 221 for strike); WARP_CACHE_PATH is taken along where they have been
+compiled ahead. That needs no GPU, but minutes a family:
 
     export WARP_CACHE_PATH=kernels
     python -m benchmarks.gpu_session.kernels sm_90 push /dev/null

@@ -24,7 +24,7 @@ class Scale:
     device: str
     worlds: tuple[int, ...]
     """Numbers of worlds in the benchmark."""
-    bench: tuple[str, ...] = ("cheetah-direction", "strike", "push")
+    bench: tuple[str, ...] = ("cheetah-direction", "push", "insert")
     seconds: float
     """Seconds for each figure of the benchmark."""
     timeline: int

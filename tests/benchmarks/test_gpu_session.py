@@ -78,13 +78,19 @@ match what:
             time.sleep(0.02)
         write(out / "checkpoint.safetensors", "whole")
 """
-SMALL = replace(REHEARSAL, compiled=("push", "strike"), target=200.0, slow=1.0)
+SMALL = replace(
+    REHEARSAL,
+    bench=("cheetah-direction", "push", "strike"),
+    compiled=("push", "strike"),
+    target=200.0,
+    slow=1.0,
+)
 ORDER = [
     "kernels",
     "parity",
     "bench cheetah-direction",
-    "bench strike",
     "bench push",
+    "bench strike",
     "timeline",
     "train cheetah-direction",
     "train ProMP",
@@ -115,7 +121,7 @@ def go(out: Path, seconds: float = 100.0, steps: Sequence[Step] = ()) -> int:
 
 def few(out: Path) -> list[Step]:
     """The parity tests, and two families that are trained and exported."""
-    return [s for s in plan.plan(SMALL, out) if s.name in ("parity", *ORDER[7:])]
+    return [s for s in plan.plan(SMALL, out) if s.name in ("parity", *ORDER[8:])]
 
 
 def calls(notes: Path) -> list[dict]:
@@ -194,7 +200,7 @@ def test_a_step_leaves_later_ones_their_time(
     # 200 s and 10 to end in; 20 for the timeline and 45 for cheetah's training
     kernels, parity, bench = 200 - 65, 90, 75
     training = [200, 30] * 2
-    expected = [60, kernels, parity, *[bench] * 3, 60, 100, *training]
+    expected = [60, kernels, parity, *[bench] * 3, 60, 100, 200, *training]
     assert given == pytest.approx(expected, abs=2.0)
     given.clear()
     go(tmp_path / "short", 65.0)
@@ -241,10 +247,10 @@ def test_a_second_session_does_what_the_first_did_not(
     assert [s.split()[1] for s in said[2:]] == ["train", "export"] * 2
     assert said[2].endswith("--resume")
     assert not said[4].endswith("--resume")
-    assert statuses(out) == dict.fromkeys(["parity", *ORDER[7:]], "done")
+    assert statuses(out) == dict.fromkeys(["parity", *ORDER[8:]], "done")
     fake.unlink()
     assert go(out) == 0  # all steps: those that are missing
-    assert len(calls(fake)) == 1 + 2 + 3 + 1 + 1
+    assert len(calls(fake)) == 1 + 2 + 3 + 1 + 2
     assert list(statuses(out)) == ORDER
     monkeypatch.setenv("CARD", "another card")
     before = (out / "session.json").read_bytes()
@@ -313,7 +319,7 @@ def test_a_killed_session_leaves_no_child(
         time.sleep(0.05)
     assert not psutil.pid_exists(child)
     # and what was done is there
-    assert list(statuses(tmp_path / "out")) == ORDER[:7]
+    assert list(statuses(tmp_path / "out")) == ORDER[:8]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -528,7 +534,8 @@ def test_a_timeline_and_speeds_become_tables() -> None:
 
 def test_the_order_of_a_session_on_a_gpu(tmp_path: Path) -> None:
     steps = plan.plan(GPU, tmp_path)
-    assert [s.name for s in steps[:9]] == [*ORDER[:7], "train push", "export push"]
+    first = ["train reach-rotated", "export reach-rotated"]
+    assert [s.name for s in steps[:10]] == [*ORDER[:4], "bench insert", *ORDER[5:8], *first]
     text = {s.name: " ".join(*s.commands.values()) for s in steps[1:]}
     assert "--worlds 512,4096,32768" in text["bench push"]
     assert "--tasks 819 --episodes 5" in text["train push"]
