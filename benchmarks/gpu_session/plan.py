@@ -24,7 +24,8 @@ class Scale:
     device: str
     worlds: tuple[int, ...]
     """Numbers of worlds in the benchmark."""
-    bench: tuple[str, ...] = ("cheetah-direction", "push", "insert")
+    bench: tuple[str, ...] = ("cheetah-direction", "push", "strike")
+    """Families of the benchmark."""
     seconds: float
     """Seconds for each figure of the benchmark."""
     timeline: int
@@ -63,6 +64,8 @@ ALL = (
 GPU = Scale(
     device="cuda",
     worlds=(512, 4096, 32768),
+    # strike has been measured, insert trained slower than its kernels explain
+    bench=("cheetah-direction", "push", "insert"),
     seconds=1.0,
     timeline=4096,
     compiled=ALL,
@@ -89,7 +92,7 @@ REHEARSAL = Scale(
     compiled=("push", "strike", "reach-rotated", "cheetah-direction"),
     target=-20.0,
     cheetah=("--tasks", "4", "--iterations", "40"),
-    published=("--tasks", "2", "--iterations", "2"),
+    published=("--iterations", "1"),
     trained=("insert", "reach-rotated"),
     tasks=4,
     iterations=3,
@@ -227,16 +230,13 @@ def _cheetah(scale: Scale, out: Path) -> Step:
 def _published(scale: Scale, out: Path) -> Step:
     """45 million env steps with ProMP's settings, for which returns are published."""
     run = out / "promp"
-    command = [*PLIANT, "train", "cheetah-direction", "--device", scale.device]
-    command += ["--method", "meta.learners.promp:Promp", "--measure-rounds", "1"]
-    command += ["--tasks", "40", "--episodes", "20", "--iterations", "282"]
-    command += ["--initial-std", "1", "--min-std", "1e-6", "--out", str(run)]
+    command = [*PLIANT, "reproduce", "cheetah-direction", "--device", scale.device]
+    command += ["--out", str(run)]
     return Step(
         name="train ProMP",
         commands={"train-promp": [*command, *scale.published]},
         limit=200 * scale.slow,
         figures=partial(figures.training, run),
-        run=run,
     )
 
 

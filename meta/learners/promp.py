@@ -70,7 +70,7 @@ class Promp(Maml):
     """The learner; see the module. It has continuous actions only."""
 
     title: ClassVar[str] = "ProMP"
-    settings: ClassVar[type[PrompCfg]] = PrompCfg
+    settings: ClassVar[type[MamlCfg]] = PrompCfg
 
     @classmethod
     def build(

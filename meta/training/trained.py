@@ -24,9 +24,7 @@ from tasks.contract import Worlds
 
 CHECKPOINT = "checkpoint.safetensors"
 SHIPPED = "shipped:"
-LARGE = "gpu"
-"""Ends the names of policies that were trained on a GPU, by the default method on many
-times the env steps of all others: they are in no comparison."""
+LARGE = "gpu"  # names MAML-PPO trained on far more env steps, in no comparison
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -262,12 +260,8 @@ def checksum(path: Path) -> str:
 
 
 def shipped_policies(family: str = "", method: str = "") -> list[str]:
-    """Names that `load_trained` takes after `shipped:`, perhaps of one method only.
-
-    `LARGE` in the place of a method gives those that are in no comparison.
-    """
-    folder = assets.ROOT / "policies"
-    names = sorted(path.stem for path in folder.glob("*.safetensors"))
+    """Names that `load_trained` takes after `shipped:`, of one method (or `LARGE`)."""
+    names = sorted(p.stem for p in (assets.ROOT / "policies").glob("*.safetensors"))
     if not method:
         return names
     first = family if method == DEFAULT else f"{family}-{method}"

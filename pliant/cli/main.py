@@ -22,6 +22,7 @@ from pliant.cli.options import import_mujoco
 from pliant.cli.parsing import parse
 from pliant.cli.record import Record
 from pliant.cli.replay import Replay
+from pliant.cli.reproduce import Reproduce
 from pliant.cli.train import run_train
 
 TRACEBACK = "PLIANT_TRACEBACK"
@@ -41,6 +42,7 @@ commands:
   lie         measure which hidden parameters of a family matter
   record      run a policy before and after adapting, and keep what happened
   replay      watch a recording, or turn it into a video or a picture
+  reproduce   train by a published protocol, beside its figures
   export      write a trained policy to one small file
   objects     draw generated objects, or your own
   doctor      check this machine, and say how to cure what is wrong
@@ -72,6 +74,7 @@ COMMANDS: dict[str, type[Command]] = {
     "lie": Lie,
     "record": Record,
     "replay": Replay,
+    "reproduce": Reproduce,
     "export": Export,
     "objects": Objects,
     "doctor": Doctor,

@@ -80,7 +80,6 @@ match what:
 """
 SMALL = replace(
     REHEARSAL,
-    bench=("cheetah-direction", "push", "strike"),
     compiled=("push", "strike"),
     target=200.0,
     slow=1.0,
@@ -219,7 +218,7 @@ def test_a_step_that_crashes_is_recorded_and_the_next_begins(
     assert ways["train insert"] == "failed"
     assert ways["export insert"] == "skipped"
     assert ways["export reach-rotated"] == "done"
-    step = session.read(out)["steps"][7]
+    step = session.read(out)["steps"][8]
     assert step["codes"] == [1]
     assert step["log"] == [
         "train-insert.log: exit code 1",
@@ -535,7 +534,12 @@ def test_a_timeline_and_speeds_become_tables() -> None:
 def test_the_order_of_a_session_on_a_gpu(tmp_path: Path) -> None:
     steps = plan.plan(GPU, tmp_path)
     first = ["train reach-rotated", "export reach-rotated"]
-    assert [s.name for s in steps[:10]] == [*ORDER[:4], "bench insert", *ORDER[5:8], *first]
+    assert [s.name for s in steps[:10]] == [
+        *ORDER[:4],
+        "bench insert",
+        *ORDER[5:8],
+        *first,
+    ]
     text = {s.name: " ".join(*s.commands.values()) for s in steps[1:]}
     assert "--worlds 512,4096,32768" in text["bench push"]
     assert "--tasks 819 --episodes 5" in text["train push"]

@@ -13,7 +13,7 @@ from meta.training.run import RESUMABLE
 from meta.training.trained import LARGE, load_trained, shipped_policies
 
 HASHES = Path(__file__).with_name("shipped.txt")
-"""Name and hash of each, as first shipped: never to be written anew."""
+"""Name and hash of each, as first shipped: written anew only with the policy."""
 
 
 def theta_hash(theta: Theta) -> str:

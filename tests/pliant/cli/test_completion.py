@@ -13,7 +13,7 @@ from tasks.registry import FAMILIES
 OFFERED = [
     (
         "pliant ",
-        "bench completion doctor evaluate export lie list objects record replay tr",
+        "bench completion doctor evaluate export lie list objects record replay repro",
     ),
     ("pliant ev", "evaluate"),
     ("pliant --v", "--version"),
