@@ -123,6 +123,16 @@ def exploring(learner: Learner, theta: Theta, adaptation: Params) -> Act:
     return learner.act(theta, adaptation)
 
 
+def sequential(learner: Learner | type[Learner]) -> bool:
+    """Tell whether a learner plays each episode in the knowledge of those before.
+
+    It says so itself, by an attribute `sequential`. Each of the episodes that it adapts
+    on is then collected after it has adapted to the one before, and it adapts to one
+    episode at a time; other learners adapt to as many as were collected at once.
+    """
+    return bool(getattr(learner, "sequential", False))
+
+
 class LearnerClass(Learner, Protocol):
     """A learner that the registry, or `module:Class`, can name."""
 

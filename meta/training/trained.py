@@ -11,8 +11,14 @@ from typing import NamedTuple
 import torch
 
 import assets
-from meta.experience.rollout import Experience, Rollout, by_task, collect
-from meta.learner import Learner, exploring
+from meta.experience.rollout import (
+    Experience,
+    Rollout,
+    by_task,
+    collect,
+    some_episodes,
+)
+from meta.learner import Learner, exploring, sequential
 from meta.machine.devices import simulator_threads
 from meta.registry import DEFAULT
 from meta.theta import Params, Theta, group, on_device, prefixed
@@ -62,6 +68,9 @@ class Trained:
     def adapt(self, env: Worlds, *, seed: int = 0) -> "Adapted":
         """Adapt to the tasks of some worlds, from one episode in each world.
 
+        A method that plays each episode in the knowledge of those before adapts to
+        them in turn, world by world; the other worlds of a task run beside it.
+
         Args:
             env: worlds that have their tasks, equally many worlds of each, grouped.
             seed: decides the initial states and the actions.
@@ -78,8 +87,12 @@ class Trained:
         if not self.learner.inner_steps:
             return start
         rng = torch.Generator(env.device).manual_seed(seed)
-        rollout = collect(env, start.explore, rng)
-        return start.after(by_task(rollout, len(met)))._replace(met=met)
+        episodes = env.worlds // len(met)
+        turns = [slice(i, i + 1) for i in range(episodes)]
+        for turn in turns if sequential(self.learner) else [slice(episodes)]:
+            lived = by_task(collect(env, start.explore, rng), len(met))
+            start = start.after(some_episodes(lived, turn))
+        return start._replace(met=met)
 
     def measure(self, env: Worlds, *, seed: int = 0) -> Rollout:
         """Run an unadapted episode in each world; see `Adapted.measure`."""
