@@ -140,12 +140,15 @@ class Bench:
         for index, part in self.parts:
             measuring = self._env(trained, part, self.measure_episodes)
             start = trained.begin(len(part))
-            learn = self._in_turn if sequential(trained.learner) else self._at_once
-            after, earned = learn(start, part, index, most, ledger)
+            lived = None
+            if most:
+                live = self._in_turn if sequential(trained.learner) else self._at_once
+                lived = live(start, part, index, most, ledger)
             for k in episodes if adapts else (0,):
-                adapted = after(k) if k else start
+                adapted, during = start, None
+                if k and lived:
+                    adapted, during = lived.after(k), lived.returns[:, :k].mean(1)
                 returns, success = self._measure(measuring, adapted.act, index, ledger)
-                during = earned[:, :k].mean(1) if k else None
                 row = Row(k, returns, success, during)
                 found.setdefault(k, []).append(row)
         if adapts:
@@ -162,10 +165,8 @@ class Bench:
         index: int,
         most: int,
         ledger: Ledger,
-    ) -> "_Lived":
+    ) -> _Lived:
         """Collect all episodes at once, by the unadapted policy."""
-        if not most:
-            return _Lived(lambda k: start, torch.empty(len(part), 0))
         env = self._env(start.policy, part, most)
         rollout = collect(env, start.explore, self._rng(ADAPT, index))
         ledger.book(rollout, adapting=True)
@@ -184,10 +185,10 @@ class Bench:
         index: int,
         most: int,
         ledger: Ledger,
-    ) -> "_Lived":
+    ) -> _Lived:
         """Collect one episode after another, each by a policy adapted to the last."""
         rng = self._rng(ADAPT, index)
-        stages, earned = [start], [torch.empty(len(part), 0)]
+        stages, earned = [start], list[Tensor]()
         for _ in range(most):
             env = self._env(start.policy, part, 1)
             rollout = collect(env, stages[-1].explore, rng)

@@ -78,12 +78,20 @@ def some_trials(trials: Trials, keep: slice) -> Trials:
 
 def _repeated(e: Experience, times: int) -> Experience:
     """Return as many copies of each task, side by side."""
-    return _mapped([e], lambda pieces: pieces[0].repeat_interleave(times, dim=0))
+
+    def repeat(pieces: list[Tensor]) -> Tensor:
+        return pieces[0].repeat_interleave(times, dim=0)
+
+    return _mapped([e], repeat)
 
 
 def _ends(e: Experience, ends: int) -> Experience:
     """Return the episodes of a task as tasks of their own, if there are so many."""
-    return _mapped([e], lambda p: p[0].unflatten(1, (ends, -1)).flatten(0, 1))
+
+    def part(pieces: list[Tensor]) -> Tensor:
+        return pieces[0].unflatten(1, (ends, -1)).flatten(0, 1)
+
+    return _mapped([e], part)
 
 
 def _joined(experiences: Sequence[Experience]) -> Experience:

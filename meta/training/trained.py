@@ -4,21 +4,14 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
 import assets
-from meta.experience.rollout import (
-    Experience,
-    Rollout,
-    by_task,
-    collect,
-    some_episodes,
-)
-from meta.learner import Learner, exploring, sequential
+from meta.experience.rollout import Experience, Rollout, collect, task_groups
+from meta.learner import Learner, adapt_to_worlds, exploring
 from meta.machine.devices import simulator_threads
 from meta.registry import DEFAULT
 from meta.theta import Params, Theta, group, on_device, prefixed
@@ -87,12 +80,8 @@ class Trained:
         if not self.learner.inner_steps:
             return start
         rng = torch.Generator(env.device).manual_seed(seed)
-        episodes = env.worlds // len(met)
-        turns = [slice(i, i + 1) for i in range(episodes)]
-        for turn in turns if sequential(self.learner) else [slice(episodes)]:
-            lived = by_task(collect(env, start.explore, rng), len(met))
-            start = start.after(some_episodes(lived, turn))
-        return start._replace(met=met)
+        learned = adapt_to_worlds(self.learner, self.theta, start.adaptation, env, rng)
+        return start._replace(adaptation=learned, met=met)
 
     def measure(self, env: Worlds, *, seed: int = 0) -> Rollout:
         """Run an unadapted episode in each world; see `Adapted.measure`."""
@@ -166,22 +155,6 @@ class Adapted(NamedTuple):
             )
         rng = torch.Generator(env.device).manual_seed(seed)
         return collect(env, self.act, rng, explore=False)
-
-
-def task_groups(env: Worlds) -> tuple[str, ...]:
-    """Return the hashes of the tasks that worlds are grouped by.
-
-    Raises:
-        ValueError: unless equally many worlds of each task lie side by side.
-    """
-    grouped = [(task.hash, len(list(run))) for task, run in groupby(env.tasks)]
-    runs = [count for _, count in grouped]
-    if not runs or set(runs) != {runs[0]}:
-        raise ValueError(
-            "worlds are grouped by task: give each task equally many worlds, side by "
-            f"side; got groups of {', '.join(map(str, runs)) or 'no task'}"
-        )
-    return tuple(name for name, _ in grouped)
 
 
 def load_trained(

@@ -81,7 +81,7 @@ class Trainer:
         tasks = env.family.sample("train", seed, cfg.tasks)[rank * count :][:count]
         env.assign([task for task in tasks for _ in range(cfg.episodes)])
         # of episodes in sequence, each world has its own
-        groups = len(env.tasks) if sequential(learner) else count
+        groups = env.worlds if sequential(learner) else count
         adaptation = learner.begin(self.theta, groups)
         rollouts: list[Rollout] = []
         experiences: list[Experience] = []
