@@ -26,7 +26,7 @@ class Rl2Cfg:
     """Attention heads of a transformer, among which the width is shared out."""
     context: int = 512
     """Steps that a transformer attends to, however long the trial."""
-    rate: float = 1e-3
+    rate: float = 2e-3
     """Step size of Adam at the first iteration; it falls linearly to 0 at the last."""
     epochs: int = 6
     """Times that the experience of an iteration is gone through, at most."""

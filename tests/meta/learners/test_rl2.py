@@ -173,8 +173,8 @@ def test_memory_crosses_episodes_and_no_tasks(kind: str) -> None:
     act = learner.act(theta, {"memory": once})
     # two worlds of each task begin with its memory
     [a, b], [c, d] = act(torch.cat([obs[:1]] * 4)).mode.detach().split(2)
-    assert a.equal(b)
-    assert c.equal(d)
+    assert a.allclose(b)
+    assert c.allclose(d)
     assert not a.allclose(c)
     fresh = learner.act(theta, start)(obs[:2]).mode
     assert not fresh.allclose(act(obs[:2]).mode)
@@ -201,9 +201,9 @@ def test_what_lies_after_an_episodes_end_is_not_read(kind: str) -> None:
 def test_a_transformer_sees_no_farther_than_its_context() -> None:
     learner, theta = made("transformer", layers=1)
     trials = trials_of([lived()])
-    obs = trials.obs.clone()
-    obs[:, 0] += 1.0
-    moved = whole(learner, theta, trials._replace(obs=obs))
+    first = torch.eye(15)[:1, :, None]  # and no change of the observation
+    other = trials._replace(obs=trials.obs + first, next_obs=trials.next_obs + first)
+    moved = whole(learner, theta, other)
     moved = (moved - whole(learner, theta, trials)).abs().amax(-1) > 1e-6
     assert moved[:, :7].all()
     assert not moved[:, 7:].any()
@@ -366,7 +366,7 @@ def best(left: int, won: tuple[int, int] = (0, 0), lost: tuple[int, int] = (0, 0
     return max(values)
 
 
-def trained_on_bandits(kind: str, iterations: int, trials: int = 200) -> Trainer:
+def trained_on_bandits(kind: str, iterations: int, trials: int) -> Trainer:
     episodes = PULLS // Bandit.horizon
     settings = Rl2Cfg(
         memory=kind,  # pyright: ignore
@@ -417,7 +417,7 @@ def test_the_dynamic_programme_is_right_where_it_is_done_by_hand() -> None:
 
 @pytest.mark.slow
 def test_it_learns_to_play_a_bandit_across_episodes() -> None:
-    trainer = trained_on_bandits("gru", iterations=40)
+    trainer = trained_on_bandits("gru", iterations=30, trials=100)
     assert earned(trainer) > 0.95 * best(PULLS)
     # two pulls alone tell too little
     assert earned(trainer, forgets=True) < 0.93 * best(PULLS)
@@ -426,7 +426,7 @@ def test_it_learns_to_play_a_bandit_across_episodes() -> None:
 @pytest.mark.proof
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_comes_close_to_the_best_play_of_a_bandit(kind: str) -> None:
-    trainer = trained_on_bandits(kind, iterations=150, trials=400)
+    trainer = trained_on_bandits(kind, iterations=80, trials=300)
     assert earned(trainer) > 0.98 * best(PULLS)
     assert earned(trainer) < 1.01 * best(PULLS)
 
@@ -555,7 +555,6 @@ def test_it_says_that_it_is_sequential_and_takes_as_many_env_steps() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"memory": "lstm"}, "unknown memory 'lstm'; known: gru, transformer"),
         ({"inner_steps": 0}, "inner_steps must be at least 1"),
         ({"width": 10**6}, "width must be at least 1, at most 4,096"),
         ({"memory": "transformer", "width": 20}, "must be a multiple of 8 for 4 heads"),
