@@ -5,7 +5,7 @@ Wang et al. 2016, arXiv 1611.05763): at each step the memory reads the observati
 what the step before brought, its action, its reward, the change that it made, and
 whether an episode ended with it. The adaptation is the memory's state after the
 episodes so far, and within an episode the memory goes on. The policy reads the
-observation beside the memory, so that nothing need be remembered to react.
+observation and the last step beside the memory, which need not pass them on.
 
 PPO (Schulman et al. 2017, arXiv 1707.06347) learns from whole trials, each read as one
 sequence. A trial is one long episode to it: return, discount and advantage go on
@@ -67,7 +67,7 @@ class Rl2:
     Args:
         cfg: how it is trained.
         memory: reads the trial.
-        policy: reads the observation and the memory.
+        policy: reads the observation, and what is remembered.
         value: reads the same, and how much of the trial has gone by.
     """
 
@@ -93,9 +93,11 @@ class Rl2:
                 context=settings.context,
                 rng=rng,
             )
-        policy = MlpPolicy(obs + width, act, network, rng, discrete=sizes.discrete)
-        value = Mlp([obs + width + 2, *network.hidden, 1], last_gain=0.1, rng=rng)
-        return cls(settings, TrialMemory(reader, obs, act), policy, value)
+        memory = TrialMemory(reader, obs, act)
+        seen = obs + memory.width
+        policy = MlpPolicy(seen, act, network, rng, discrete=sizes.discrete)
+        value = Mlp([seen + 2, *network.hidden, 1], last_gain=0.1, rng=rng)
+        return cls(settings, memory, policy, value)
 
     def __init__(
         self, cfg: Rl2Cfg, memory: TrialMemory, policy: MlpPolicy, value: Mlp

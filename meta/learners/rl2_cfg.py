@@ -26,12 +26,13 @@ class Rl2Cfg:
     """Attention heads of a transformer, among which the width is shared out."""
     context: int = 512
     """Steps that a transformer attends to, however long the trial."""
-    rate: float = 2e-3
+    rate: float = 3e-3
     """Step size of Adam at the first iteration; it falls linearly to 0 at the last."""
-    epochs: int = 6
+    epochs: int = 12
     """Times that the experience of an iteration is gone through, at most."""
-    minibatches: int = 5
-    """Steps of Adam in each, on as many shares of the trials."""
+    minibatches: int = 1
+    """Steps of Adam each time, on as many shares of the trials. A share of few trials
+    tells of these trials more than of the next."""
     clip: float = 0.2
     """PPO's: how far the ratio of the loss may leave 1."""
     value_weight: float = 0.5

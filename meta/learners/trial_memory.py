@@ -31,7 +31,7 @@ class TrialMemory:
 
     At each step it reads the observation, and what the step before brought. So the
     state is the network's own, and after it what the last step brought: nothing, before
-    the first of all.
+    the first of all. What is remembered are the network's features, and the last step.
 
     Args:
         network: reads features of `read_width`.
@@ -45,6 +45,7 @@ class TrialMemory:
         self.network = network
         self.own = network.state_dim
         self.brought = _brought_width(obs_dim, action_dim)
+        self.width = network.width + self.brought
 
     def empty(self, theta: Theta, rows: int) -> Float[Tensor, "row memory"]:
         """Return the state of a trial that has not begun."""
@@ -122,7 +123,9 @@ class TrialMemory:
         state: Float[Tensor, "row state"] | None,
     ) -> tuple[Float[Tensor, "row step width"], Float[Tensor, "row state"]]:
         own = group(theta, MEMORY)
-        return functional_call(self.network, own, (x, valid, state))
+        features, state = functional_call(self.network, own, (x, valid, state))
+        # what the last step brought need not go through the network
+        return torch.cat([features, x[..., -self.brought :]], dim=-1), state
 
 
 def step_of(trials: Trials) -> Transition:

@@ -82,7 +82,7 @@ def rl2(recipe: Recipe) -> Rl2Cfg:
 
 def rl2_transformer(recipe: Recipe) -> Rl2Cfg:
     """Return the settings of RL² with a transformer."""
-    return replace(rl2(recipe), memory="transformer", width=64, rate=5e-4)
+    return replace(rl2(recipe), memory="transformer", width=64, rate=1e-3)
 
 
 def sysid(recipe: Recipe) -> RmaCfg:

@@ -225,7 +225,7 @@ def test_every_method_trains_on_choices(method: str) -> None:
         assert all(np.isfinite(value) for value in metrics.values())
 
 
-@pytest.mark.parametrize("method", ["maml", "dr", "dr-sb3"])
+@pytest.mark.parametrize("method", ["maml", "dr", "dr-sb3", "rl2"])
 def test_a_batch_of_one_sample_leaves_numbers(
     method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

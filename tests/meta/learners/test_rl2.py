@@ -377,6 +377,7 @@ def trained_on_bandits(kind: str, iterations: int, trials: int) -> Trainer:
         context=PULLS,
         rate=6e-3 if kind == "gru" else 3e-3,
         discount=1.0,
+        epochs=6,
         minibatches=2,
     )
     cfg = replace(
