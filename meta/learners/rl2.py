@@ -166,8 +166,9 @@ class Rl2:
         metrics: Metrics = {}
         for epoch in range(self.cfg.epochs):
             found = self._epoch(theta, optimizer, batch)
-            # losses before this iteration's trials were learned from, or nearly
-            metrics = (metrics or found) | {"kl": found["kl"], "epochs": epoch + 1.0}
+            # the value's error before it was told of these trials, or nearly
+            before = metrics.get("value_error", found["value_error"])
+            metrics = found | {"value_error": before, "epochs": epoch + 1.0}
             if found["kl"] > self.cfg.max_kl:
                 break
         # not before: the policy that acted knew other moments
