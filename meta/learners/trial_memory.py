@@ -123,9 +123,9 @@ class TrialMemory:
         state: Float[Tensor, "row state"] | None,
     ) -> tuple[Float[Tensor, "row step width"], Float[Tensor, "row state"]]:
         own = group(theta, MEMORY)
-        features, state = functional_call(self.network, own, (x, valid, state))
+        features, after = functional_call(self.network, own, (x, valid, state))
         # what the last step brought need not go through the network
-        return torch.cat([features, x[..., -self.brought :]], dim=-1), state
+        return torch.cat([features, x[..., -self.brought :]], dim=-1), after
 
 
 def step_of(trials: Trials) -> Transition:

@@ -76,7 +76,7 @@ def explore(recipe: Recipe) -> ExploreCfg:
 
 def rl2(recipe: Recipe) -> Rl2Cfg:
     """Return RL²'s settings: trials of equal length, which make up an iteration."""
-    trial = next(n for n in range(TRIAL, 0, -1) if not recipe.lived % n)
+    trial = next((n for n in range(TRIAL, 1, -1) if not recipe.lived % n), 2)
     return Rl2Cfg(inner_steps=trial - 1)
 
 

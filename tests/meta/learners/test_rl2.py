@@ -432,8 +432,10 @@ def test_it_comes_close_to_the_best_play_of_a_bandit(kind: str) -> None:
     assert earned(trainer) < 1.01 * best(PULLS)
 
 
-TINY = {"hidden": (8,), "epochs": 2, "width": 8, "heads": 2, "context": 40}
-TINY |= {"threads": 1, "iterations": 6, "tasks": 2, "inner_steps": 2}
+TINY = {
+    **{"hidden": (8,), "epochs": 2, "width": 8, "heads": 2, "context": 40},
+    **{"threads": 1, "iterations": 6, "tasks": 2, "inner_steps": 2},
+}
 
 
 def tiny(kind: str, **changes: object) -> Trainer:
@@ -449,7 +451,7 @@ def test_learning_sees_the_policy_that_acted(kind: str) -> None:
     assert isinstance(learner, Rl2)
     for _ in range(2):
         trainer.step()
-    learner.update = lambda theta, optimizer, e: kept.append(e) or {}
+    learner.update = lambda *given: kept.append(given[-1]) or {}
     trainer.step()
     [experiences] = kept
     assert [e.valid.shape[:2] for e in experiences] == [(6, 1), (6, 1), (6, 2)]
