@@ -6,11 +6,17 @@ from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from meta.experience.rollout import Experience
+from meta.experience.rollout import (
+    Experience,
+    by_task,
+    collect,
+    some_episodes,
+    task_groups,
+)
 from meta.theta import Params, Theta
 from policies.acting import Act
 from policies.mlp import PolicyCfg
-from tasks.contract import TaskFamily
+from tasks.contract import TaskFamily, Worlds
 
 Metrics = dict[str, float]
 
@@ -121,6 +127,37 @@ def exploring(learner: Learner, theta: Theta, adaptation: Params) -> Act:
     if isinstance(learner, Explores):
         return learner.explore(theta, adaptation)
     return learner.act(theta, adaptation)
+
+
+def sequential(learner: Learner | type[Learner]) -> bool:
+    """Tell whether a learner plays each episode in the knowledge of those before.
+
+    It says so itself, by an attribute `sequential`. Each of the episodes that it adapts
+    on is then collected after it has adapted to the one before, and it adapts to one
+    episode at a time; other learners adapt to as many as were collected at once.
+    """
+    return bool(getattr(learner, "sequential", False))
+
+
+def adapt_to_worlds(
+    learner: Learner,
+    theta: Theta,
+    adaptation: Params,
+    env: Worlds,
+    rng: torch.Generator,
+) -> Params:
+    """Adapt to one episode in each world, worlds grouped by task.
+
+    One that is `sequential` takes the worlds of a task in turn, and adapts to each's
+    episode before it plays the next; the other worlds run beside it, and do not count.
+    """
+    tasks = len(task_groups(env))
+    each = env.worlds // tasks
+    turns = [slice(i, i + 1) for i in range(each)]
+    for turn in turns if sequential(learner) else [slice(each)]:
+        lived = by_task(collect(env, exploring(learner, theta, adaptation), rng), tasks)
+        adaptation = learner.adapt(theta, adaptation, some_episodes(lived, turn))
+    return adaptation
 
 
 class LearnerClass(Learner, Protocol):

@@ -124,6 +124,23 @@ _EXPLORE = replace(
     colour="tab:red",
     row=42,
 )
+_RL2 = Method(
+    name="rl2",
+    title="RL²",
+    learner="meta.learners.rl2:Rl2",
+    settings="meta.learners.rl2_cfg:Rl2Cfg",
+    recipe="meta.recipes.recipe:rl2",
+    colour="teal",
+    row=50,
+)
+_RL2_TRANSFORMER = replace(
+    _RL2,
+    name="rl2-transformer",
+    title="RL² with a transformer",
+    recipe="meta.recipes.recipe:rl2_transformer",
+    colour="slateblue",
+    row=51,
+)
 _ORACLE = replace(
     _DR,
     name="oracle",
@@ -134,7 +151,7 @@ _ORACLE = replace(
 )
 _ENTRIES = (
     *(_MAML, _MAML_PLAIN, _DR, _DR_MEMORY, _DR_SB3),
-    *(_RMA, _SYSID, _EXPLORE, _ORACLE),
+    *(_RMA, _SYSID, _EXPLORE, _RL2, _RL2_TRANSFORMER, _ORACLE),
 )
 METHODS: Mapping[str, Method] = {entry.name: entry for entry in _ENTRIES}
 _FOREIGN: dict[str, Method] = {}

@@ -6,7 +6,9 @@ oracle are always there; other methods, rivals, where they are given.
 For each task and each k, the unadapted policy collects k episodes by sampling its
 actions, adapts once on all of them, and is then measured on a fixed number of other
 episodes acting by its mean. The k episodes are the first k of one collection, and all
-methods and all k are measured from the same initial states.
+methods and all k are measured from the same initial states. A method that plays each
+episode in the knowledge of those before (`meta.learner.sequential`) collects them one
+after another, and adapts after each.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -13,8 +13,9 @@ from meta.evaluation.evaluation_cfg import EvaluationCfg
 from meta.evaluation.statistics import Scores
 from meta.experience.batch import limit_episodes
 from meta.experience.rollout import Rollout, by_task, collect
+from meta.learner import sequential
 from meta.machine.seeds import derived_generator
-from meta.training.trained import Trained
+from meta.training.trained import Adapted, Trained
 from policies.acting import Act
 from policies.gaussian import Gaussian
 from tasks.contract import Worlds
@@ -75,6 +76,14 @@ class Measured:
     """Mean return of the episodes that were adapted on; none without any."""
 
 
+class _Lived(NamedTuple):
+    """The adapting episodes, and what they make of a policy."""
+
+    after: Callable[[int], Adapted]
+    """Returns the policy after the first so many of them."""
+    returns: Float[Tensor, "task episode"]
+
+
 T = TypeVar("T")
 
 
@@ -131,21 +140,15 @@ class Bench:
         for index, part in self.parts:
             measuring = self._env(trained, part, self.measure_episodes)
             start = trained.begin(len(part))
-            unadapted, earned = None, torch.empty(len(part), 0)
+            lived = None
             if most:
-                env = self._env(trained, part, most)
-                rollout = collect(env, start.explore, self._rng(ADAPT, index))
-                ledger.book(rollout, adapting=True)
-                unadapted = by_task(rollout, len(part))
-                earned = rollout.returns.reshape(len(part), most).cpu()
+                live = self._in_turn if sequential(trained.learner) else self._at_once
+                lived = live(start, part, index, most, ledger)
             for k in episodes if adapts else (0,):
-                adapted = start
-                if k and unadapted is not None:
-                    limit = torch.full((len(part),), k, device=self.device)
-                    few = limit_episodes(unadapted, limit)
-                    adapted = start.after(few)
+                adapted, during = start, None
+                if k and lived:
+                    adapted, during = lived.after(k), lived.returns[:, :k].mean(1)
                 returns, success = self._measure(measuring, adapted.act, index, ledger)
-                during = earned[:, :k].mean(1) if k else None
                 row = Row(k, returns, success, during)
                 found.setdefault(k, []).append(row)
         if adapts:
@@ -154,6 +157,45 @@ class Bench:
         # in them
         same = _joined(found[0])
         return [Row(k, *same[1:3], same.returns if k else None) for k in episodes]
+
+    def _at_once(
+        self,
+        start: Adapted,
+        part: Sequence[Task],
+        index: int,
+        most: int,
+        ledger: Ledger,
+    ) -> _Lived:
+        """Collect all episodes at once, by the unadapted policy."""
+        env = self._env(start.policy, part, most)
+        rollout = collect(env, start.explore, self._rng(ADAPT, index))
+        ledger.book(rollout, adapting=True)
+        unadapted = by_task(rollout, len(part))
+
+        def after(k: int) -> Adapted:
+            limit = torch.full((len(part),), k, device=self.device)
+            return start.after(limit_episodes(unadapted, limit))
+
+        return _Lived(after, rollout.returns.reshape(len(part), most).cpu())
+
+    def _in_turn(
+        self,
+        start: Adapted,
+        part: Sequence[Task],
+        index: int,
+        most: int,
+        ledger: Ledger,
+    ) -> _Lived:
+        """Collect one episode after another, each by a policy adapted to the last."""
+        rng = self._rng(ADAPT, index)
+        stages, earned = [start], list[Tensor]()
+        for _ in range(most):
+            env = self._env(start.policy, part, 1)
+            rollout = collect(env, stages[-1].explore, rng)
+            ledger.book(rollout, adapting=True)
+            stages.append(stages[-1].after(by_task(rollout, len(part))))
+            earned.append(rollout.returns[:, None].cpu())
+        return _Lived(stages.__getitem__, torch.cat(earned, dim=1))
 
     def random(self, ledger: Ledger) -> Row:
         """Uniform actions."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import torch
@@ -183,3 +184,19 @@ def by_task(rollout: Rollout, tasks: int) -> Experience:
         valid=valid,
         lived=valid,
     )
+
+
+def task_groups(env: Worlds) -> tuple[str, ...]:
+    """Return the hashes of the tasks that worlds are grouped by.
+
+    Raises:
+        ValueError: unless equally many worlds of each task lie side by side.
+    """
+    grouped = [(task.hash, len(list(run))) for task, run in groupby(env.tasks)]
+    runs = [count for _, count in grouped]
+    if not runs or set(runs) != {runs[0]}:
+        raise ValueError(
+            "worlds are grouped by task: give each task equally many worlds, side by "
+            f"side; got groups of {', '.join(map(str, runs)) or 'no task'}"
+        )
+    return tuple(name for name, _ in grouped)

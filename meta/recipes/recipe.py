@@ -5,10 +5,13 @@ from dataclasses import dataclass, field, replace
 
 from meta.learners.explore_cfg import ExploreCfg
 from meta.learners.maml_cfg import MamlCfg
+from meta.learners.rl2_cfg import Rl2Cfg
 from meta.learners.rma_cfg import RmaCfg
 
 WINDOW = 4
 """Steps that DR with memory reads."""
+TRIAL = 6
+"""Most episodes of a trial of RL² in training: it adapts on all but the last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +31,17 @@ class Recipe:
 
     @property
     def phases(self) -> int:
-        """Times that every world runs an episode in one iteration, by every method."""
+        """Times that every world runs an episode in one iteration.
+
+        By every method, but for those whose worlds live a whole trial each: there are
+        fewer of these worlds, so that they run as many episodes in all.
+        """
         return self.maml.inner_steps + self.measure_rounds
+
+    @property
+    def lived(self) -> int:
+        """Episodes of one iteration, by every method."""
+        return self.tasks * self.episodes * self.phases
 
 
 def maml(recipe: Recipe) -> MamlCfg:
@@ -60,6 +72,17 @@ def rma(recipe: Recipe) -> RmaCfg:
 def explore(recipe: Recipe) -> ExploreCfg:
     """Return the settings of RMA with an explorer."""
     return ExploreCfg(adapter=rma(recipe))
+
+
+def rl2(recipe: Recipe) -> Rl2Cfg:
+    """Return RL²'s settings: trials of equal length, which make up an iteration."""
+    trial = next((n for n in range(TRIAL, 1, -1) if not recipe.lived % n), 2)
+    return Rl2Cfg(inner_steps=trial - 1)
+
+
+def rl2_transformer(recipe: Recipe) -> Rl2Cfg:
+    """Return the settings of RL² with a transformer."""
+    return replace(rl2(recipe), memory="transformer", width=64, rate=1e-3)
 
 
 def sysid(recipe: Recipe) -> RmaCfg:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from meta.learner import sequential
 from meta.recipes import locomotion, manipulation
 from meta.recipes.recipe import Recipe
 from meta.registry import DEFAULT, find_method
@@ -18,8 +19,9 @@ def make_config(family: str, method: str = DEFAULT) -> TrainCfg:
     """Return the configuration that a family is trained with unless told otherwise.
 
     Every method takes as many env steps an iteration: the one phase of those that do
-    not adapt has as many episodes as all phases of MAML together. They get as many
-    iterations, unless the family's recipe says otherwise.
+    not adapt has as many episodes as all phases of MAML together, and one that adapts
+    to each episode in turn lives one trial with each task, and has as many more tasks.
+    They get as many iterations, unless the family's recipe says otherwise.
 
     Raises:
         ValueError: for an unknown family or method.
@@ -29,14 +31,18 @@ def make_config(family: str, method: str = DEFAULT) -> TrainCfg:
         learner = imported(entry.recipe)(recipe)
     else:
         learner = imported(entry.settings)()
+    tasks, episodes = recipe.tasks, recipe.episodes
+    rounds = max(1, recipe.phases - learner.inner_steps)
+    if sequential(imported(entry.learner)):
+        tasks, episodes, rounds = recipe.lived // (learner.inner_steps + 1), 1, 1
     cfg = TrainCfg(
         family=family,
         method=method,
         learner=learner,
         iterations=recipe.iterations_of.get(method, recipe.iterations),
-        tasks=recipe.tasks,
-        episodes=recipe.episodes,
-        measure_rounds=max(1, recipe.phases - learner.inner_steps),
+        tasks=max(1, tasks),
+        episodes=episodes,
+        measure_rounds=rounds,
         min_std=recipe.min_std,
     )
     check_storable(cfg)

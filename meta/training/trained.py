@@ -4,15 +4,14 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
 import assets
-from meta.experience.rollout import Experience, Rollout, by_task, collect
-from meta.learner import Learner, exploring
+from meta.experience.rollout import Experience, Rollout, collect, task_groups
+from meta.learner import Learner, adapt_to_worlds, exploring
 from meta.machine.devices import simulator_threads
 from meta.registry import DEFAULT
 from meta.theta import Params, Theta, group, on_device, prefixed
@@ -60,6 +59,9 @@ class Trained:
     def adapt(self, env: Worlds, *, seed: int = 0) -> "Adapted":
         """Adapt to the tasks of some worlds, from one episode in each world.
 
+        A method that plays each episode in the knowledge of those before adapts to
+        them in turn, world by world; the other worlds of a task run beside it.
+
         Args:
             env: worlds that have their tasks, equally many worlds of each, grouped.
             seed: decides the initial states and the actions.
@@ -76,8 +78,8 @@ class Trained:
         if not self.learner.inner_steps:
             return start
         rng = torch.Generator(env.device).manual_seed(seed)
-        rollout = collect(env, start.explore, rng)
-        return start.after(by_task(rollout, len(met)))._replace(met=met)
+        learned = adapt_to_worlds(self.learner, self.theta, start.adaptation, env, rng)
+        return start._replace(adaptation=learned, met=met)
 
     def measure(self, env: Worlds, *, seed: int = 0) -> Rollout:
         """Run an unadapted episode in each world; see `Adapted.measure`."""
@@ -151,22 +153,6 @@ class Adapted(NamedTuple):
             )
         rng = torch.Generator(env.device).manual_seed(seed)
         return collect(env, self.act, rng, explore=False)
-
-
-def task_groups(env: Worlds) -> tuple[str, ...]:
-    """Return the hashes of the tasks that worlds are grouped by.
-
-    Raises:
-        ValueError: unless equally many worlds of each task lie side by side.
-    """
-    grouped = [(task.hash, len(list(run))) for task, run in groupby(env.tasks)]
-    runs = [count for _, count in grouped]
-    if not runs or set(runs) != {runs[0]}:
-        raise ValueError(
-            "worlds are grouped by task: give each task equally many worlds, side by "
-            f"side; got groups of {', '.join(map(str, runs)) or 'no task'}"
-        )
-    return tuple(name for name, _ in grouped)
 
 
 def load_trained(

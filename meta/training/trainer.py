@@ -6,7 +6,7 @@ import torch
 
 from meta.experience.batch import limit_episodes
 from meta.experience.rollout import Experience, Rollout, by_task, collect, concatenate
-from meta.learner import Learner, Metrics, exploring
+from meta.learner import Learner, Metrics, exploring, sequential
 from meta.machine.devices import simulator_threads
 from meta.machine.distributed import averaged, share
 from meta.machine.seeds import derived_generator, derived_seed
@@ -80,21 +80,23 @@ class Trainer:
         count = cfg.tasks // size
         tasks = env.family.sample("train", seed, cfg.tasks)[rank * count :][:count]
         env.assign([task for task in tasks for _ in range(cfg.episodes)])
-        adaptation = learner.begin(self.theta, count)
+        # of episodes in sequence, each world has its own
+        groups = env.worlds if sequential(learner) else count
+        adaptation = learner.begin(self.theta, groups)
         rollouts: list[Rollout] = []
         experiences: list[Experience] = []
         with simulator_threads():
             for _ in range(learner.inner_steps):
                 policies = exploring(learner, self.theta, adaptation)
                 rollouts.append(collect(env, policies, rng))
-                experience = by_task(rollouts[-1], count)
+                experience = by_task(rollouts[-1], groups)
                 experiences.append(_limited(experience, cfg, rng))
                 adaptation = learner.adapt(self.theta, adaptation, experiences[-1])
             act = learner.act(self.theta, adaptation)
             left_to_measure = cfg.phases - learner.inner_steps
             rounds = [collect(env, act, rng) for _ in range(left_to_measure)]
-        rollouts.append(concatenate(rounds, count))
-        experiences.append(by_task(rollouts[-1], count))
+        rollouts.append(concatenate(rounds, groups))
+        experiences.append(by_task(rollouts[-1], groups))
         for entry in self.optimizer.param_groups:
             entry["lr"] = cfg.learner.rate * max(0.0, left)
         metrics = learner.update(self.theta, self.optimizer, experiences)

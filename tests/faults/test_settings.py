@@ -19,6 +19,7 @@ from tasks.external import ExternalFamily
 from tasks.parameters import Scalar
 
 RMA = ("rma", "sysid")
+ADAPTING = {"adapt_episodes": ()}
 EXTREMES: dict[type, tuple[Any, ...]] = {
     bool: (False, True),
     int: (-1, 0, 1, 2**31, 2**63),
@@ -65,7 +66,8 @@ class Line(ExternalFamily):
 
 def tiny(method: str) -> TrainCfg:
     small = {"iterations": 2, "tasks": 1, "episodes": 2, "measure_rounds": 1}
-    small |= {"hidden": (2,), "adapt_episodes": (), "threads": 1}
+    small |= {"hidden": (2,), "threads": 1}
+    small |= {"inner_steps": 1, "width": 8} if method == "rl2" else ADAPTING
     small |= {"epochs": 1} | ({"regression_epochs": 1} if method in RMA else {})
     return replaced(make_config(Line.name, method), small)
 
@@ -80,11 +82,14 @@ def values(cfg: Any) -> Iterator[tuple[str, Any]]:
             yield from ((field.name, extreme) for extreme in EXTREMES[type(value)])
 
 
-DIVERGING = ("rate", "inner_rate", "initial_std", "min_std", "inner_kl", "unadapted")
+DIVERGING = (
+    *("rate", "inner_rate", "initial_std", "min_std", "inner_kl", "unadapted"),
+    "value_weight",
+)
 """Settings whose extremes let training diverge, which is said where it happens."""
 
 
-@pytest.mark.parametrize("method", ["maml", "dr-sb3", "sysid"])
+@pytest.mark.parametrize("method", ["maml", "dr-sb3", "sysid", "rl2"])
 def test_every_legal_setting_trains_to_the_end(method: str) -> None:
     cfg = tiny(method)
     trained, failed = 0, list[tuple[str, Any, str]]()

@@ -217,7 +217,7 @@ def test_the_oracle_pulls_the_lever_that_pays(tmp_path: Any) -> None:
     assert measured.log_std is None
 
 
-@pytest.mark.parametrize("method", ["dr", "rma", "sysid", "dr-sb3"])
+@pytest.mark.parametrize("method", ["dr", "rma", "sysid", "dr-sb3", "rl2"])
 def test_every_method_trains_on_choices(method: str) -> None:
     trainer = make_training(config(method, tasks=2, iterations=2))
     for _ in range(2):
@@ -225,7 +225,7 @@ def test_every_method_trains_on_choices(method: str) -> None:
         assert all(np.isfinite(value) for value in metrics.values())
 
 
-@pytest.mark.parametrize("method", ["maml", "dr", "dr-sb3"])
+@pytest.mark.parametrize("method", ["maml", "dr", "dr-sb3", "rl2"])
 def test_a_batch_of_one_sample_leaves_numbers(
     method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

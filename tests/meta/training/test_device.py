@@ -13,9 +13,11 @@ from torch import Tensor
 
 from meta.experience.batch import limit_episodes
 from meta.experience.rollout import Experience, by_task, collect, concatenate
+from meta.experience.trials import trials_of
 from meta.learner import Learner, exploring
 from meta.learners.explore import Explore
 from meta.learners.maml import Maml
+from meta.learners.rl2 import Rl2
 from meta.learners.rma import Rma
 from meta.recipes.registry import make_config
 from meta.registry import METHODS
@@ -90,6 +92,9 @@ def iterate(cfg: TrainCfg, env: Env, learner: Learner, theta: Theta) -> Tensor:
         *pre, post = experiences
         inner = [learner.inner_batch(theta, e) for e in pre]
         return learner.objective(theta, inner, learner.outer_batch(theta, post))[0]
+    if isinstance(learner, Rl2):
+        batch = learner.batch(theta, trials_of(experiences))
+        return learner.objective(theta, batch)[0]
     learner = learner.adapter if isinstance(learner, Explore) else learner
     assert isinstance(learner, Rma)
     wanted = learner.latent(theta, experiences[0])

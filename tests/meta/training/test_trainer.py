@@ -32,6 +32,8 @@ from tasks.registry import FAMILIES
 GOLDEN = Path(__file__).parent / "golden"
 WRITE = "PLIANT_WRITE_GOLDEN"
 ITERATIONS = 3
+TRIALS = ("rl2", "rl2-transformer")
+"""Methods whose worlds live a whole trial each."""
 TINY = TrainCfg(
     family="cheetah-direction",
     method="maml",
@@ -145,31 +147,32 @@ def test_a_learner_with_nothing_to_train_is_refused() -> None:
 
 @pytest.mark.parametrize("family", ["cheetah-direction", "open", "strike"])
 def test_all_methods_take_equal_env_steps(family: str) -> None:
-    steps, worlds = dict[str, float](), dict[str, int]()
+    steps, lived = dict[str, float](), dict[str, int]()
+    horizon = FAMILIES[family].horizon  # pyright: ignore[reportFunctionMemberAccess]
     for method in METHODS:
         cfg = make_config(family, method)
-        worlds[method] = cfg.worlds
+        lived[method] = cfg.worlds * cfg.phases
         cfg = replace(cfg, tasks=2, episodes=5, threads=1, hidden=(4,))
         trainer = make_training(cfg)
         metrics = trainer.step()
-        steps[method] = metrics["env_steps"]
+        steps[method] = metrics["env_steps"] / cfg.phases
         assert all(torch.tensor(v).isfinite() for v in metrics.values())
         assert metrics["faults"] == 0
         assert trainer.iteration == 1
         assert trainer.env_steps == metrics["env_steps"]
-        adapts = method in ("maml", "maml-plain", "rma", "sysid", "explore")
+        adapts = method in ("maml", "maml-plain", "rma", "sysid", "explore", *TRIALS)
         assert (make_trainer(cfg).learner.inner_steps > 0) == adapts
     cfg = make_config(family)
-    phases = cfg.learner.inner_steps + cfg.measure_rounds
-    horizon = FAMILIES[family].horizon  # pyright: ignore[reportFunctionMemberAccess]
-    assert steps == dict.fromkeys(METHODS, 2 * 5 * phases * horizon)
-    assert worlds == dict.fromkeys(METHODS, cfg.worlds)
+    assert cfg.phases == cfg.learner.inner_steps + cfg.measure_rounds
+    assert steps == dict.fromkeys(METHODS, 2 * 5 * horizon)
+    assert lived == dict.fromkeys(METHODS, cfg.worlds * cfg.phases)
 
 
 @pytest.mark.parametrize("family", sorted(FAMILIES))
 def test_every_family_has_configurations(family: str) -> None:
     every = [make_config(family, method) for method in METHODS]
-    assert len({(c.worlds, c.phases) for c in every}) == 1
+    assert len({c.worlds * c.phases for c in every}) == 1
+    assert len({(c.worlds, c.phases) for c in every if c.method not in TRIALS}) == 1
     maml, dr, oracle = (make_config(family, m) for m in ("maml", "dr", "oracle"))
     assert maml.learner.inner_steps > 0
     assert dr == replace(oracle, method="dr", iterations=dr.iterations)
