@@ -31,6 +31,7 @@ from robots.wheeled.figures import (
     MASS,
     REAR,
     TRACK,
+    WHEEL_INERTIA,
     WHEEL_MASS,
     WHEEL_RADIUS,
     WHEELBASE,
@@ -45,9 +46,7 @@ RIDE, RIDE_RATIO = 5.0, 0.5
 LAG = 0.02
 """Time constant of the steering's servo, unless a task says otherwise [s]; chosen."""
 _CHASSIS = MASS - 4 * WHEEL_MASS
-_SPIN = 0.65 * WHEEL_MASS * WHEEL_RADIUS**2
-"""A wheel's inertia about its axle [kg m^2], between that of a disc and of a hoop."""
-_ACROSS = 0.6 * _SPIN
+_ACROSS = 0.6 * WHEEL_INERTIA
 _STEERED = 0.02 * WHEEL_MASS * WHEEL_RADIUS**2
 """Reflected inertia of the steering's servo [kg m^2]; chosen."""
 _STEER_RATE = 2 * math.pi * 12
@@ -115,10 +114,11 @@ def _actuator(spec: mujoco.MjSpec, name: str, joint: str) -> mujoco.MjsActuator:
 
 def _weigh(chassis: mujoco.MjsBody) -> None:
     """Give the chassis what makes the mass properties of the whole car right."""
-    corners = [(at**2 + TRACK**2 / 4) for at in (FRONT, REAR)]
-    yaw = YAW_INERTIA - 2 * WHEEL_MASS * sum(corners)
+    squares = FRONT**2 + REAR**2 + TRACK**2 / 2
+    wheels = 2 * WHEEL_MASS * squares + 4 * _ACROSS
     ahead = 2 * WHEEL_MASS * (REAR - FRONT) / _CHASSIS
     height = (MASS * HEIGHT - 4 * WHEEL_MASS * WHEEL_RADIUS) / _CHASSIS
+    yaw = YAW_INERTIA - wheels - _CHASSIS * ahead**2
     chassis.explicitinertial = True
     chassis.mass = _CHASSIS
     chassis.ipos = np.array([ahead, 0, height - WHEEL_RADIUS])
@@ -135,7 +135,7 @@ def _add_corner(chassis: mujoco.MjsBody, wheel: str) -> None:
     load = MASS * (REAR if front else FRONT) / WHEELBASE / 2 - WHEEL_MASS
     body = chassis.add_body(name=wheel, pos=[ahead, TRACK / 2 * (1 if left else -1), 0])
     body.explicitinertial, body.mass = True, WHEEL_MASS
-    body.ipos, body.inertia = np.zeros(3), np.array([_ACROSS, _SPIN, _ACROSS])
+    body.ipos, body.inertia = np.zeros(3), np.array([_ACROSS, WHEEL_INERTIA, _ACROSS])
     body.add_joint(
         name=f"{wheel}_travel",
         type=mujoco.mjtJoint.mjJNT_SLIDE,

@@ -13,6 +13,7 @@ from robots.wheeled.figures import (
     BRAKE_TORQUE,
     CREEP,
     STEER,
+    TOP_RATE,
     TRACK,
     WHEELBASE,
     WHEELS,
@@ -85,7 +86,7 @@ class Driver:
         brakes = (-pedal).clamp(0, 1) * self._brakes / rate
         if command.shape[1] > 2:
             brakes = torch.maximum(brakes, command[:, 2:3])
-        motors = pedal.clamp(0, 1) * self._motors
+        motors = pedal.clamp(0, 1) * (1 - rate / TOP_RATE).clamp(min=0) * self._motors
         return torch.cat([ackermann(steer), motors, brakes.clamp(0, 1)], dim=-1)
 
 

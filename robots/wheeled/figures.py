@@ -21,12 +21,16 @@ TRACK = 0.24
 WHEEL_RADIUS, WHEEL_WIDTH = 0.0508, 0.045  # [m]
 WHEEL_MASS = 0.15
 """[kg]; chosen."""
+WHEEL_INERTIA = 0.65 * WHEEL_MASS * WHEEL_RADIUS**2
+"""About the axle [kg m^2]; chosen between that of a disc and of a hoop."""
 SINK = 0.00026
 """Depth to which the standing car's tyres sink into the road [m]."""
 WEIGHT = MASS * GRAVITY
 """[N]"""
 DRIVE_TORQUE = 0.8 * WEIGHT * WHEEL_RADIUS
-"""Greatest torque of all motors together [N m]: 0.8 g; chosen."""
+"""Torque of all motors together at a standstill [N m]: 0.8 g; chosen."""
+TOP_RATE = 20.0 / WHEEL_RADIUS
+"""Rate at which a motor has no torque left [rad/s]: 20 m/s."""
 BRAKE_TORQUE = 1.2 * WEIGHT * WHEEL_RADIUS / 4
 """Torque at one wheel of a pedal pushed down [N m]: 1.2 g of all four; chosen."""
 BRAKE_LIMIT = 2.5 * WEIGHT * WHEEL_RADIUS / 4

@@ -9,7 +9,7 @@ TIMESTEP = 0.004
 """[s]"""
 SOLREF = (0.01, 1.0)
 """Contact of a tyre: time constant [s] and damping ratio."""
-TARMAC = (0.40, 0.41, 0.43, 1.0)
+TARMAC = (0.34, 0.35, 0.37, 1.0)
 
 
 def make_scene(
@@ -88,25 +88,25 @@ def add_camera(
 
 def _add_ground(spec: mujoco.MjSpec) -> None:
     texture = spec.add_texture(
-        name="tarmac",
+        name="ground",
         type=mujoco.mjtTexture.mjTEXTURE_2D,
         builtin=mujoco.mjtBuiltin.mjBUILTIN_FLAT,
-        rgb1=list(TARMAC[:3]),
+        rgb1=[0.60, 0.63, 0.56],
         mark=mujoco.mjtMark.mjMARK_RANDOM,
-        markrgb=[0.47, 0.48, 0.50],
+        markrgb=[0.65, 0.68, 0.60],
         random=0.03,
         width=512,
         height=512,
     )
     material = spec.add_material(
-        name="tarmac", texrepeat=[1, 1], texuniform=True, specular=0.05, shininess=0.05
+        name="ground", texrepeat=[1, 1], texuniform=True, specular=0.05, shininess=0.05
     )
     material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = texture.name
     spec.worldbody.add_geom(
         name="road",
         type=mujoco.mjtGeom.mjGEOM_PLANE,
         size=[0, 0, 0.05],
-        material="tarmac",
+        material="ground",
     )
 
 

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from robots.sim.coordinates import Coordinates
-from robots.wheeled.road import add_camera, make_scene
+from robots.wheeled.road import TARMAC, add_camera, make_scene
 from tasks.contract import Values
 from tasks.driving.drive_family import DriveFamily
 from tasks.driving.scenery import add_bay, add_line
@@ -74,12 +74,13 @@ class DriveSlide(DriveFamily):
     def compile(self) -> mujoco.MjModel:
         """A lane with the car, a bay across it, and a clock that the pull starts."""
         spec = make_scene(centre=(2.0, 0.0))
-        for side in (-0.5, 0.5):
-            add_line(spec, (2.2, side), (3.2, 0.015))
+        add_line(spec, (1.9, 0.0), (2.5, 0.5), TARMAC)
+        for side in (-0.46, 0.46):
+            add_line(spec, (1.9, side), (2.5, 0.012))
         self.car.attach(spec)
         add_bay(spec, axes=("x",), half=HALF)
         _add_clock(spec)
-        add_camera(spec, "overview", pos=(2.4, -4.0, 2.1), towards=(2.1, 0.1, 0.0))
+        add_camera(spec, "overview", pos=(2.6, -3.7, 1.9), towards=(1.95, 0.2, 0.0))
         return spec.compile()
 
     def model_fields(self, values: Values) -> Mapping[str, Float[Tensor, "world ..."]]:

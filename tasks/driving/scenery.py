@@ -37,20 +37,28 @@ def add_bay(
 
 
 def add_line(
-    spec: mujoco.MjSpec, pos: tuple[float, float], half: tuple[float, float]
+    spec: mujoco.MjSpec,
+    pos: tuple[float, float],
+    half: tuple[float, float],
+    rgba: tuple[float, float, float, float] = WHITE,
 ) -> None:
     """Paint a rectangle on the ground, which nothing touches [m]."""
-    _add_paint(spec.worldbody, pos, half)
+    # paint lies on tarmac
+    _add_paint(spec.worldbody, pos, half, rgba, thick=0.001 if rgba == WHITE else 5e-4)
 
 
 def _add_paint(
-    body: mujoco.MjsBody, pos: tuple[float, float], half: tuple[float, float]
+    body: mujoco.MjsBody,
+    pos: tuple[float, float],
+    half: tuple[float, float],
+    rgba: tuple[float, float, float, float] = WHITE,
+    thick: float = 0.001,
 ) -> None:
     body.add_geom(
         type=mujoco.mjtGeom.mjGEOM_BOX,
         pos=[*pos, 0.0],
-        size=[*half, 0.001],
+        size=[*half, thick],
         contype=0,
         conaffinity=0,
-        rgba=list(WHITE),
+        rgba=list(rgba),
     )
