@@ -215,7 +215,7 @@ def launch(driven: str, grip: float = 0.4) -> Figure:
     The load that moves backwards is lost to driven front wheels and won by rear ones.
     """
     track = Track((grip,) * 4, 0.3, driven)
-    before, after = 0.4, 0.9
+    before, after = 0.4, 1.4
     speeds = [
         track.velocity[0]
         for time in track.drive(after, lambda _: (0.0, 0.35))
