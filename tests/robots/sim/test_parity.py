@@ -135,7 +135,7 @@ STEP = {  # median and greatest deviation, [m], [rad], [m/s] or [rad/s]
     "open": (1e-5, 0.2),
     "insert": (1e-6, 1e-5),
     "intercept": (1e-6, 1e-4),
-    "drive-slide": (1e-4, 1e-1),
+    "drive-slide": (1e-5, 1e-4),
 }
 PERIOD = {  # median and 95th percentile
     # strike's first period holds the blow, in which MuJoCo's own answer to a change of
@@ -148,7 +148,7 @@ PERIOD = {  # median and 95th percentile
     "open": (5e-4, 1e-2),
     "insert": (1e-6, 1e-5),
     "intercept": (1e-6, 1e-4),
-    "drive-slide": (1e-4, 1e-1),
+    "drive-slide": (1e-5, 1e-4),
 }
 
 
