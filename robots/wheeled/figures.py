@@ -6,14 +6,14 @@ GRAVITY = 9.81
 WHEELS = ("front_left", "front_right", "rear_left", "rear_right")
 """Names of the wheels, in the order of friction coefficients, motors and brakes."""
 MASS = 3.74
-"""Of the whole car [kg]."""
+"""Mass of the whole car [kg]."""
 FRONT, REAR = 0.15875, 0.17145
 """Distances of the axles from the centre of mass [m]."""
 WHEELBASE = FRONT + REAR
 HEIGHT = 0.074
-"""Of the centre of mass above the road [m]."""
+"""Height of the centre of mass above the road [m]."""
 YAW_INERTIA = 0.04712
-"""Of the whole car about the vertical through its centre of mass [kg m^2]."""
+"""Inertia of the whole car about the vertical through its centre of mass [kg m^2]."""
 STEER = 0.4189
 """Greatest steering angle of a wheel in the middle of the front axle [rad]."""
 TRACK = 0.24

@@ -1,4 +1,4 @@
-"""What stands and moves on the roads of the families: bays and things like them."""
+"""Scenery on the roads of the families: bays, and lines of paint."""
 
 import mujoco
 
