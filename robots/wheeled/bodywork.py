@@ -82,7 +82,7 @@ def add_bodywork(spec: mujoco.MjSpec, chassis: mujoco.MjsBody, touch: int) -> No
     )
     for name, sections, rgba in (("shell", _SHELL, PAINT), ("cabin", _CABIN, _GLASS)):
         points = [(x, s * half, z) for x, z, half in sections for s in (-1, 1)]
-        spec.add_mesh(name=name, uservert=np.array(points, np.float64).ravel())
+        spec.add_mesh(name=name, uservert=[x for point in points for x in point])
         _add_visual(chassis, name, rgba)
     # few geoms, because each costs time in every physics step
     for name, boxes, rgba in (
@@ -148,7 +148,7 @@ def _add_boxes(
         vertices.append(_CORNERS * half @ about.T + place)
     spec.add_mesh(
         name=name,
-        uservert=np.concatenate(vertices).ravel(),
-        userface=np.concatenate(faces).ravel(),
+        uservert=np.concatenate(vertices).ravel().tolist(),
+        userface=np.concatenate(faces).ravel().tolist(),
         inertia=mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL,
     )

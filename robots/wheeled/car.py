@@ -102,8 +102,8 @@ class Car(Robot):
             brake = _actuator(spec, f"{wheel}_brake", f"{wheel}_spin")
             # a damper and no torque: held on, a brake never turns a wheel backwards
             brake.set_to_damper(kv=BRAKE_GAIN)
-            brake.ctrlrange = [0, 1]
-            brake.forcerange = [-BRAKE_LIMIT, BRAKE_LIMIT]
+            brake.ctrlrange = np.array([0.0, 1.0])
+            brake.forcerange = np.array([-BRAKE_LIMIT, BRAKE_LIMIT])
             brake.forcelimited = 1
         return spec
 

@@ -55,8 +55,9 @@ class CarFields:
         ipos = ipos.repeat(len(share), 1)
         ipos[:, 0] += ahead
         inertia = torch.from_numpy(self._model.body_inertia[self._chassis])
+        mass = share * float(self._model.body_mass[self._chassis])
         return {
-            "body_mass": (self._chassis, share * self._model.body_mass[self._chassis]),
+            "body_mass": (self._chassis, mass),
             "body_inertia": (self._chassis, share[:, None] * inertia),
             "body_ipos": (self._chassis, ipos),
         }

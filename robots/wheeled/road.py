@@ -83,7 +83,7 @@ def add_camera(
     axes = np.stack([right, np.cross(back, right), back], axis=1)
     quat = np.empty(4)
     mujoco.mju_mat2Quat(quat, axes.ravel())
-    spec.worldbody.add_camera(name=name, pos=list(pos), quat=quat, fovy=fovy)
+    spec.worldbody.add_camera(name=name, pos=list(pos), quat=quat.tolist(), fovy=fovy)
 
 
 def _add_ground(spec: mujoco.MjSpec) -> None:
@@ -111,13 +111,13 @@ def _add_ground(spec: mujoco.MjSpec) -> None:
 
 
 def _light(spec: mujoco.MjSpec, centre: tuple[float, float]) -> None:
-    spec.visual.headlight.ambient = [0.35, 0.35, 0.37]
-    spec.visual.headlight.diffuse = [0.25, 0.25, 0.25]
-    spec.visual.headlight.specular = [0, 0, 0]
+    spec.visual.headlight.ambient = np.array([0.35, 0.35, 0.37])
+    spec.visual.headlight.diffuse = np.full(3, 0.25)
+    spec.visual.headlight.specular = np.zeros(3)
     spec.visual.map.znear, spec.visual.map.zfar = 0.02, 40
     spec.visual.quality.shadowsize, spec.visual.quality.offsamples = 4096, 8
-    spec.visual.rgba.haze = [0.86, 0.89, 0.93, 1]
-    spec.stat.center, spec.stat.extent = [*centre, 0.1], 2.5
+    spec.visual.rgba.haze = np.array([0.86, 0.89, 0.93, 1], np.float32)
+    spec.stat.center, spec.stat.extent = np.array([*centre, 0.1]), 2.5
     spec.add_texture(
         name="sky",
         type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,

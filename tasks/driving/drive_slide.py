@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import mujoco
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -95,9 +96,9 @@ class DriveSlide(DriveFamily):
         worlds = len(values["friction"])
         u = torch.rand(worlds, 2, generator=rng, device=self.device)
         zero = torch.zeros(worlds, device=self.device)
-        speed = torch.lerp(*map(zero.new_tensor, SPEED), u[:, 0])
+        speed = _between(SPEED, u[:, 0])
         qpos, qvel = self.begin(zero, zero, zero, speed)
-        qpos[:, self._bay.qpos] = torch.lerp(*map(zero.new_tensor, PLACE), u[:, 1:])
+        qpos[:, self._bay.qpos] = _between(PLACE, u[:, 1:])
         return qpos, qvel
 
     def control(
@@ -147,6 +148,13 @@ class DriveSlide(DriveFamily):
         return bay - self.motion(now.readings).x
 
 
+def _between(
+    ends: tuple[float, float], share: Float[Tensor, "*shape"]
+) -> Float[Tensor, "*shape"]:
+    """Return what lies between two numbers, the first where the share is 0."""
+    return ends[0] + (ends[1] - ends[0]) * share
+
+
 def _add_clock(spec: mujoco.MjSpec) -> None:
     """Add a joint that moves at 1 m/s once the handbrake is pulled.
 
@@ -154,7 +162,7 @@ def _add_clock(spec: mujoco.MjSpec) -> None:
     """
     body = spec.worldbody.add_body(name="clock", pos=[0, 0, -1], gravcomp=1)
     body.explicitinertial, body.mass = True, 1.0
-    body.ipos, body.inertia = [0, 0, 0], [1.0, 1.0, 1.0]
+    body.ipos, body.inertia = np.zeros(3), np.ones(3)
     body.add_joint(name="pulled", type=mujoco.mjtJoint.mjJNT_SLIDE, axis=[1, 0, 0])
     clock = spec.add_actuator(
         name="pulled", target="pulled", trntype=mujoco.mjtTrn.mjTRN_JOINT

@@ -1,6 +1,7 @@
 """Scenery on the roads of the families: bays, and lines of paint."""
 
 import mujoco
+import numpy as np
 
 WHITE = (0.94, 0.94, 0.91, 1.0)
 _KINDS = {"x": mujoco.mjtJoint.mjJNT_SLIDE, "y": mujoco.mjtJoint.mjJNT_SLIDE,
@@ -23,7 +24,7 @@ def add_bay(
     """
     body = spec.worldbody.add_body(name="bay", gravcomp=1)
     body.explicitinertial, body.mass = True, 1.0
-    body.ipos, body.inertia = [0, 0, 0], [1.0, 1.0, 1.0]
+    body.ipos, body.inertia = np.zeros(3), np.ones(3)
     for axis in axes:
         body.add_joint(name=f"bay_{axis}", type=_KINDS[axis], axis=_AXES[axis])
     length, width = half

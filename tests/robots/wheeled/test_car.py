@@ -7,6 +7,7 @@ import torch
 
 from benchmarks.car import CARD, TOLERANCE, Track
 from robots.sim.cpu import CpuSimulator
+from robots.sim.simulator import Readings
 from robots.wheeled import figures
 from robots.wheeled.car import Car
 from robots.wheeled.driver import Driver, ackermann
@@ -40,6 +41,11 @@ def rolling(model: mujoco.MjModel, worlds: int, **of: float) -> CpuSimulator:
             qvel[:, spin] = speed / figures.WHEEL_RADIUS
     sim.reset(qpos, qvel)
     return sim
+
+
+def stepped(sim: CpuSimulator, ctrl: torch.Tensor, steps: int) -> Readings:
+    """Readings after some steps under a held control."""
+    return [sim.step(ctrl) for _ in range(steps)][-1]
 
 
 def rows(entries: dict, model: mujoco.MjModel, worlds: int) -> dict[str, torch.Tensor]:
@@ -82,8 +88,7 @@ def test_mass_centre_and_yaw_inertia_are_the_published_ones() -> None:
 
 def test_it_stands_still_at_its_rest(model: mujoco.MjModel) -> None:
     sim = rolling(model, 1)
-    for _ in range(50):
-        readings = sim.step(torch.zeros(1, model.nu))
+    readings = stepped(sim, torch.zeros(1, model.nu), 50)
     moved = readings.qpos[0] - torch.from_numpy(model.qpos0).float()
     assert moved[2].item() == pytest.approx(-figures.SINK, abs=2e-5)
     moved[[2, model.jnt_qposadr[model.joint("b/root").id] + 2]] = 0
@@ -172,8 +177,7 @@ def test_each_cars_fields_are_its_own(model: mujoco.MjModel) -> None:
     for name in "ab":
         columns = torch.arange(model.nu)[Car(f"{name}/").controls(model)]
         ctrl[:, columns[6:]] = 1.0
-    for _ in range(20):
-        readings = sim.step(ctrl)
+    readings = stepped(sim, ctrl, 20)
     speed = {
         n: readings.qvel[:, Car(f"{n}/").coordinates(model).qvel][:, 0] for n in "ab"
     }
@@ -215,13 +219,11 @@ def test_weaker_motors_and_a_lazier_steering(model: mujoco.MjModel) -> None:
     ctrl = torch.zeros(2, model.nu)
     columns = torch.arange(model.nu)[Car("a/").controls(model)]
     ctrl[:, columns[2:6]] = 0.05
-    for _ in range(20):
-        readings = sim.step(ctrl)
+    readings = stepped(sim, ctrl, 20)
     quick, slow = readings.qvel[:, 0].tolist()
     assert slow == pytest.approx(quick / 2, rel=0.03)
     ctrl[:, columns[:2]] = 0.3
-    for _ in range(5):
-        readings = sim.step(ctrl)
+    readings = stepped(sim, ctrl, 5)
     angle = readings.qpos[:, model.joint("a/front_left_steer").qposadr[0]]
     assert angle[0].item() == pytest.approx(0.3, abs=0.01)
     assert angle[1].item() == pytest.approx(0.3 * (1 - np.exp(-0.1 / 0.3)), abs=0.01)
@@ -258,8 +260,7 @@ def test_cars_touch_each_other_and_their_wheels_do_not() -> None:
     Car("b/").attach(scene, pos=(0.7, 0.05, 0.0))
     model = scene.compile()
     sim = rolling(model, 1, a=2.0)
-    for _ in range(40):
-        readings = sim.step(torch.zeros(1, model.nu))
+    readings = stepped(sim, torch.zeros(1, model.nu), 40)
     pushed = readings.qvel[0, Car("b/").coordinates(model).qvel][0].item()
     assert pushed > 0.5
     total = readings.qvel[0, 0].item() + pushed

@@ -11,7 +11,8 @@ from torch import Tensor
 from robots.wheeled.figures import WHEELS
 from tasks.driving import drive_slide
 from tasks.driving.drive_slide import REACH, DriveSlide
-from tasks.registry import make_env
+from tasks.env import Env
+from tasks.parameters import Scalar
 from tasks.task import Task
 
 FAMILY = DriveSlide()
@@ -34,7 +35,7 @@ def speed_of(obs: Tensor) -> Tensor:
 
 def played(tasks: list[Task], friction: Tensor | float, slack: Tensor | float) -> tuple:
     """Return and success of pulling as if friction and slack were these."""
-    env = make_env(FAMILY, worlds=len(tasks), threads=1)
+    env = Env(FAMILY, worlds=len(tasks), threads=1)
     env.assign(tasks)
     obs = env.reset(torch.Generator().manual_seed(0))
     total, success = torch.zeros(len(tasks)), None
@@ -58,7 +59,7 @@ def test_the_car_stops_where_the_closed_form_says(
     model = copy.copy(FAMILY.model)
     for name, rows in FAMILY.model_fields(values).items():
         getattr(model, name)[:] = rows[0].numpy()
-    env = make_env(FAMILY, worlds=1, threads=1)
+    env = Env(FAMILY, worlds=1, threads=1)
     env.assign([task(friction=friction, slack=slack)])
     obs = env.reset(torch.Generator().manual_seed(1))
     data = mujoco.MjData(model)
@@ -83,7 +84,7 @@ def test_the_car_stops_where_the_closed_form_says(
 
 
 def test_once_pulled_it_stays_pulled() -> None:
-    env = make_env(FAMILY, worlds=1, threads=1)
+    env = Env(FAMILY, worlds=1, threads=1)
     env.assign([task(friction=0.3, slack=0.2)])
     env.reset(torch.Generator().manual_seed(1))
     pulled = [env.step(torch.tensor([[1.0]])).obs[0, 3].item()]
@@ -96,7 +97,7 @@ def test_once_pulled_it_stays_pulled() -> None:
 
 def test_nothing_of_grip_and_slack_is_felt_before_the_brakes_bite() -> None:
     tasks = [task(friction=f, slack=s) for f in (0.2, 0.9) for s in (0.0, 0.3)]
-    env = make_env(FAMILY, worlds=4, threads=1)
+    env = Env(FAMILY, worlds=4, threads=1)
     env.assign([tasks[0]] * 4)
     first = env.reset(torch.Generator().manual_seed(0))
     env.assign(tasks)
@@ -130,7 +131,10 @@ def test_the_slipperiest_road_leaves_room_to_stop() -> None:
     """And the quickest brake time to get there."""
     slow, fast = drive_slide.SPEED
     near, far = drive_slide.PLACE
-    slippery, lively = FAMILY.parameters[0].low, FAMILY.parameters[1].high
+    friction, slack = FAMILY.parameters
+    assert isinstance(friction, Scalar)
+    assert isinstance(slack, Scalar)
+    slippery, lively = friction.low, slack.high
     longest = way(torch.tensor(fast), slippery, lively)
     assert longest < min(near, REACH)
     slide = way(torch.tensor(slow), slippery, 0.0)
