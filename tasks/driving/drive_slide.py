@@ -29,6 +29,7 @@ PLACE = (2.8, 3.4)  # [m], where the middle of the bay is
 REACH = 3.2  # [m], the greatest distance from the bay at which to pull
 HALF = (0.33, 0.22)  # [m], half the bay
 STILL = 0.1  # [m/s], slower is at rest
+PULLED = 0.001  # [s], what the clock shows at least once it is pulled
 
 
 class DriveSlide(DriveFamily):
@@ -107,7 +108,7 @@ class DriveSlide(DriveFamily):
         """A distance from the bay: the car pulls the handbrake when it is nearer."""
         since = self._pulled.positions(now.readings)
         near = self._left(now)[:, None] < REACH * (1 + action) / 2
-        pull = near | (since > 0)
+        pull = near | (since > PULLED)
         # half a period early as often as half a period late
         tight = pull & (since + self._period / 2 >= now.values["slack"][:, None])
         zero = torch.zeros_like(action)
@@ -117,7 +118,7 @@ class DriveSlide(DriveFamily):
     def observe(self, now: Instant) -> Float[Tensor, "world obs"]:
         """The way that is left, the speed, whether the handbrake is pulled, time."""
         left = self._left(now)
-        pulled = self._pulled.positions(now.readings)[:, 0] > 0
+        pulled = self._pulled.positions(now.readings)[:, 0] > PULLED
         return torch.stack(
             [
                 left / 2 - 0.8,
