@@ -61,6 +61,7 @@ def rows(entries: dict, model: mujoco.MjModel, worlds: int) -> dict[str, torch.T
 # -- the tyre card -------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("manoeuvre", CARD)
 def test_the_car_does_what_the_closed_form_says(manoeuvre: str) -> None:
     assert abs(CARD[manoeuvre]().error) < TOLERANCE

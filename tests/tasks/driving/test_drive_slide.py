@@ -110,6 +110,7 @@ def test_nothing_of_grip_and_slack_is_felt_before_the_brakes_bite() -> None:
         assert (obs - obs[0]).abs().max() < 2e-3
 
 
+@pytest.mark.slow
 def test_knowing_the_task_is_worth_more_than_a_third_of_the_range() -> None:
     tasks = FAMILY.sample("held-out", 1, 100)
     numbers = FAMILY.values(tasks)
