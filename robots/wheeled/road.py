@@ -113,7 +113,7 @@ def _add_ground(spec: mujoco.MjSpec) -> None:
 def _light(spec: mujoco.MjSpec, centre: tuple[float, float]) -> None:
     spec.visual.headlight.ambient = np.array([0.35, 0.35, 0.37])
     spec.visual.headlight.diffuse = np.full(3, 0.25)
-    spec.visual.headlight.specular = np.zeros(3)
+    spec.visual.headlight.specular = np.full(3, 0.0)
     spec.visual.map.znear, spec.visual.map.zfar = 0.02, 40
     spec.visual.quality.shadowsize, spec.visual.quality.offsamples = 4096, 8
     spec.visual.rgba.haze = np.array([0.86, 0.89, 0.93, 1], np.float32)
