@@ -4,9 +4,10 @@ from robots.arms.gripper import PandaGripper
 from robots.arms.panda import Panda
 from robots.legged.half_cheetah import HalfCheetah
 from robots.robot import Robot
+from robots.wheeled.car import Car
 
 ROBOTS: dict[str, type[Robot]] = {
-    robot.name: robot for robot in (Panda, PandaGripper, HalfCheetah)
+    robot.name: robot for robot in (Panda, PandaGripper, HalfCheetah, Car)
 }
 
 

@@ -22,5 +22,9 @@ def test_a_method_has_a_row(name: str) -> None:
 
 
 def test_no_other_method_has_a_row() -> None:
-    rows = [r for r in PAGE.read_text().splitlines() if r.startswith("| `") and "`--" not in r]
+    rows = [
+        r
+        for r in PAGE.read_text().splitlines()
+        if r.startswith("| `") and "`--" not in r
+    ]
     assert len(rows) == len(METHODS)

@@ -3,14 +3,18 @@
 from collections.abc import Mapping
 
 from meta.learner import sequential
-from meta.recipes import locomotion, manipulation
+from meta.recipes import driving, locomotion, manipulation
 from meta.recipes.recipe import Recipe
 from meta.registry import DEFAULT, find_method
 from meta.training.config import TrainCfg
 from meta.training.format import check_storable
 from tasks.named import imported
 
-RECIPES: Mapping[str, Recipe] = {**manipulation.RECIPES, **locomotion.RECIPES}
+RECIPES: Mapping[str, Recipe] = {
+    **manipulation.RECIPES,
+    **locomotion.RECIPES,
+    **driving.RECIPES,
+}
 FALLBACK = manipulation.REACH_ROTATED
 """The recipe of a family that has none of its own."""
 

@@ -17,6 +17,8 @@ from robots.sim.cpu import CpuSimulator
 from robots.sim.simulator import Readings
 
 PLACES = {"left/": (0.0, 0.0, 0.0), "right/": (0.0, 3.0, 0.0)}
+WIDTHS = {"cartesian-velocity": 3, "driver": 2}
+"""Components of a command, where they are not one."""
 TOY = """
 <mujoco>
   <worldbody>
@@ -136,7 +138,7 @@ def test_every_controller_drives_the_robot_that_it_was_built_for(name: str) -> N
     for robot in robots:
         for known in robot.controllers:
             control = robot.controller(known, model)
-            command = torch.ones(2, 3 if known == "cartesian-velocity" else 1)
+            command = torch.ones(2, WIDTHS.get(known, 1))
             ctrl = torch.zeros(2, model.nu)
             found = control(readings, command)
             columns = torch.arange(model.nu)[robot.controls(model)]
@@ -202,7 +204,7 @@ def test_what_a_scene_does_not_hold_is_refused_with_what_it_holds() -> None:
 def test_unknown_names_are_refused_with_the_known_ones() -> None:
     with pytest.raises(
         ValueError,
-        match="unknown robot 'pand'; robots: half-cheetah, panda, panda-gripper",
+        match="unknown robot 'pand'; robots: car, half-cheetah, panda, panda-gripper",
     ):
         make_robot("pand")
     model, (cheetah, _) = pair("half-cheetah")

@@ -444,14 +444,16 @@ def tiny(kind: str, **changes: object) -> Trainer:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_learning_sees_the_policy_that_acted(kind: str) -> None:
+def test_learning_sees_the_policy_that_acted(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each world lives its own trial, and several measured episodes branch off."""
     trainer = tiny(kind, episodes=3, measure_rounds=2)
     learner, kept = trainer.learner, []
     assert isinstance(learner, Rl2)
     for _ in range(2):
         trainer.step()
-    learner.update = lambda *given: kept.append(given[-1]) or {}
+    monkeypatch.setattr(learner, "update", lambda *given: kept.append(given[-1]) or {})
     trainer.step()
     [experiences] = kept
     assert [e.valid.shape[:2] for e in experiences] == [(6, 1), (6, 1), (6, 2)]

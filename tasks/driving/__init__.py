@@ -1,0 +1,1 @@
+"""Families in which a car is driven."""
