@@ -1,9 +1,10 @@
 """MAML-PPO with the published settings of ProMP, for reproducing its figures.
 
 Rothfuss et al. 2019, "ProMP: Proximal Meta-Policy Search", arXiv 1810.06784, and its
-public code: observations as they are, one inner step of 0.1 on all episodes, five steps
-of Adam at a constant 1e-3, and actions in a box of +-10 in which 10 is full effort, so
-that a standard deviation of 1 is a tenth of it.
+public code: observations that are not scaled, one inner step of 0.1 on all episodes,
+five steps of Adam at a constant 1e-3, and actions in a box of +-10 in which 10 is full
+effort, so that a standard deviation of 1 is a tenth of it. Observations are clipped to
++-10 for the policy, too, which ProMP does for its baseline alone.
 """
 
 import math

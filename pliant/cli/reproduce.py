@@ -18,8 +18,9 @@ _OVER = 10
 _AT = (50, 100, 150, 200, 250)
 """Iterations that are shown, and the last."""
 PUBLISHED = """\
-Published for the same protocol: ProMP by RLlib (its own plots), about 230 after 45
-million env steps, 254 to 268 after 211 million; about -14 before adapting."""
+Published for the same protocol: RLlib's MAML, which has ProMP's objective (plots in
+ray-project/rl-experiments), about 230 after 45 million env steps, 254 to 268 after 211
+million; about -14 before adapting."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +29,8 @@ class Reproduce:
 
     cheetah-direction: ProMP with the settings of its paper and code: 40 tasks of 20
     episodes of 100 steps in each phase, one inner step of 0.1, five steps of Adam,
-    clipped at 0.3. 45 million env steps: three minutes on an H200, one to two hours on
-    two cores. Ctrl-C stops it; the same command goes on.
+    clipped at 0.3. 45 million env steps: three minutes on an H200, about 20 on two idle
+    cores. Ctrl-C stops it; the same command goes on.
 
     Example: pliant reproduce cheetah-direction --seed 1
     """

@@ -12,7 +12,7 @@ from robots.wheeled.figures import FRONT, REAR, WHEEL_RADIUS, WHEEL_WIDTH
 from robots.wheeled.road import SOLREF
 
 LENGTH, WIDTH = 0.50, 0.29
-"""Outline of the whole car [m]."""
+"""Outline of the bodywork between the axles and the wings [m]; chosen."""
 TOUCHING = 3
 """Group of geoms that touch and are not drawn."""
 PAINT = (0.80, 0.18, 0.13, 1.0)

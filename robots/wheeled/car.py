@@ -1,6 +1,6 @@
 """A car at one tenth of full size, on spherical tyres, with suspension and brakes.
 
-Lengths, mass, centre of mass, yaw inertia and steering range are those that F1TENTH
+Wheelbase, mass, centre of mass, yaw inertia and steering range are those that F1TENTH
 publishes for its car (O'Kelly et al. 2020, "F1TENTH: An Open-source Evaluation
 Environment for Continuous Control and Reinforcement Learning"); the wheels are of the
 size of its chassis, and what is marked as chosen is published nowhere.
@@ -50,7 +50,8 @@ _ACROSS = 0.6 * WHEEL_INERTIA
 _STEERED = 0.02 * WHEEL_MASS * WHEEL_RADIUS**2
 """Reflected inertia of the steering's servo [kg m^2]; chosen."""
 _STEER_RATE = 2 * math.pi * 12
-"""Natural frequency of a steered wheel under its servo [rad/s]; chosen."""
+"""Sets the servo's stiffness: a wheel's natural frequency is 40**0.5 times this [rad/s];
+chosen."""
 
 
 class Car(Robot):

@@ -75,6 +75,8 @@ class Driver:
     ) -> Float[Tensor, "world 10"]:
         """Compute the controls to hold for one control period.
 
+        Near standstill a hard brake locks its wheels, whatever the balance.
+
         Args:
             readings: of a simulator of the model.
             command: steering angle [rad], to the left if positive; pedal, 1 all

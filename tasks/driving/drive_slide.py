@@ -3,7 +3,9 @@
 The car rolls towards a bay. Once the handbrake is pulled it stays pulled; its cable has
 some slack, then all four wheels are locked, and where the car comes to rest is decided.
 Grip and slack are hidden and cannot be felt before: a robust policy pulls it where a
-middling road asks it to, and one that has seen where it stopped knows better.
+middling road asks it to, and one that has seen where it stopped knows better. Within
+the training ranges the bay is always far enough away; beyond them a fast car may not
+stop in time, whatever it does.
 """
 
 from collections.abc import Mapping
