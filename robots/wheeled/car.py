@@ -50,8 +50,8 @@ _ACROSS = 0.6 * WHEEL_INERTIA
 _STEERED = 0.02 * WHEEL_MASS * WHEEL_RADIUS**2
 """Reflected inertia of the steering's servo [kg m^2]; chosen."""
 _STEER_RATE = 2 * math.pi * 12
-"""Sets the servo's stiffness: a wheel's natural frequency is 40**0.5 times this [rad/s];
-chosen."""
+"""Sets the servo's stiffness; a wheel's natural frequency is 40**0.5 times this
+[rad/s]. Chosen."""
 
 
 class Car(Robot):
