@@ -129,8 +129,8 @@ def exploring(learner: Learner, theta: Theta, adaptation: Params) -> Act:
     return learner.act(theta, adaptation)
 
 
-def sequential(learner: Learner | type[Learner]) -> bool:
-    """Tell whether a learner plays each episode in the knowledge of those before.
+def sequential(learner: object) -> bool:
+    """Tell whether a learner, or its class, plays each episode knowing those before.
 
     It says so itself, by an attribute `sequential`. Each of the episodes that it adapts
     on is then collected after it has adapted to the one before, and it adapts to one
