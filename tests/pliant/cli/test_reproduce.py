@@ -42,5 +42,5 @@ def test_the_same_command_goes_on(
         )
     said = capsys.readouterr().out
     assert said.count("return of sampled actions") == 2
-    assert "254 to 268 after 211 million" in said
+    assert "254 to 268 after 211" in said
     assert len((tmp_path / "run/metrics.jsonl").read_text().splitlines()) == 2
