@@ -15,18 +15,18 @@ _FEW = MamlCfg(
     inner_baseline="pooled",
     adapt_episodes=(1, 2, 3, 5),
 )
-_ARM = Recipe(
+ARM = Recipe(
     maml=_FEW, iterations=300, tasks=20, episodes=5, measure_rounds=2, min_std=0.15
 )
-REACH_ROTATED = replace(_ARM, iterations=200)
+REACH_ROTATED = replace(ARM, iterations=200)
 RECIPES = {
     # longer, the oracle is no better on shapes like those it knows, and worse on unseen
-    "strike": replace(_ARM, iterations=400, iterations_of={"oracle": 200}),
+    "strike": replace(ARM, iterations=400, iterations_of={"oracle": 200}),
     # unasked, the unadapted policy of push ends up near chance, and adapts to less
-    "push": replace(_ARM, iterations=200, maml=replace(_FEW, unadapted=0.3)),
-    "grasp": _ARM,
-    "open": _ARM,
-    "insert": _ARM,
-    "intercept": replace(_ARM, iterations=200),
+    "push": replace(ARM, iterations=200, maml=replace(_FEW, unadapted=0.3)),
+    "grasp": ARM,
+    "open": ARM,
+    "insert": ARM,
+    "intercept": replace(ARM, iterations=200),
     "reach-rotated": REACH_ROTATED,
 }

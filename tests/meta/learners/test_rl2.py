@@ -352,7 +352,7 @@ PULLS = 10
 
 @cache
 def best(left: int, won: tuple[int, int] = (0, 0), lost: tuple[int, int] = (0, 0)):
-    """What is won by the best play of two arms, by dynamic programming (Bellman)."""
+    """Return the value of the best play of two arms, by dynamic programming."""
     if not left:
         return 0.0
     values: list[float] = []
@@ -396,7 +396,7 @@ def trained_on_bandits(kind: str, iterations: int, trials: int) -> Trainer:
 
 
 def earned(trainer: Trainer, *, forgets: bool = False) -> float:
-    """What a trial pays on average, acting by the mode; perhaps without a memory."""
+    """Return a trial's mean pay, acting by the mode; perhaps without a memory."""
     learner, theta, env = trainer.learner, trainer.theta, Bandit(4000)
     env.assign(env.sample("test", 99, env.worlds))
     adaptation, total, rng = learner.begin(theta, env.worlds), 0.0, seeded(5)
