@@ -126,7 +126,7 @@ def _draw_profiles(axes: Axes, e: Evaluation) -> None:
         axes.plot(THRESHOLDS, shares, color=colour, lw=2.0 if own else 1.0)
     most = max(p.episodes for p in e.curve)
     _, floor, ceiling = map(name_of, levels(e.baselines))
-    axes.set_xlabel(f"share of the gap from {floor} (0) to {ceiling} (1)")
+    axes.set_xlabel(f"share of the gap\nfrom {floor} (0) to {ceiling} (1)")
     axes.set_ylabel(f"tasks above it, after {count(most, 'episode')}")
     axes.set_ylim(0, 1)
     axes.spines[["top", "right"]].set_visible(False)
