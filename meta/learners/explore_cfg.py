@@ -32,6 +32,8 @@ class ExploreCfg:
                 "need 0 <= explore_after < 1, explorer_rate >= 0 and tuning_rate >= 0, "
                 f"got {self.explore_after}, {self.explorer_rate}, {self.tuning_rate}"
             )
+        if self.adapter.forgets:
+            raise ValueError("what an explorer finds out is not to be forgotten")
         if not 1e-6 <= self.explorer_std <= 1e6:
             raise ValueError(
                 f"explorer_std must be between 1e-6 and 1e6, got {self.explorer_std}"

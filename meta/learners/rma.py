@@ -8,7 +8,8 @@ explicit system identification that feeds the oracle.
 
 The history is summarised by a mean over steps of learned features (Zaheer et al. 2017,
 arXiv 1703.06114) and not by RMA's window: any number of whole episodes fits, and the
-episode that is under way is always part of it.
+episode that is under way is always part of it. With `forgets` it is all that counts, as
+it is in RMA.
 
 The adapter scales what it reads by moments of its own experience of adapting, which go
 on for as long as it trains. The teacher's would not do: where only those who know the
@@ -145,7 +146,9 @@ class Rma:
         return RecurrentPolicy(memory=memory, policy=policy, watch=watch)
 
     def adapt(self, theta: Theta, adaptation: Params, experience: Experience) -> Params:
-        """Remember the experience."""
+        """Remember the experience, unless each episode is on its own."""
+        if self.cfg.forgets:
+            return adaptation
         with torch.no_grad():
             steps = self.summarise(theta, transitions(experience))
         return {"memory": adaptation["memory"] + steps.sum((1, 2))}
@@ -203,7 +206,8 @@ class Rma:
             before = memory[:, None, None] + steps.cumsum(2) - steps
             error = self.infer(theta, before) - wanted[:, None, None]
             losses.append(mean_valid(error.square().mean(-1), e.whole.valid))
-            memory = memory + (steps * e.valid[..., None]).sum((1, 2))
+            if not self.cfg.forgets:
+                memory = memory + (steps * e.valid[..., None]).sum((1, 2))
         return torch.stack(losses).mean()
 
     def decide(

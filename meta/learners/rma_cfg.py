@@ -25,6 +25,9 @@ class RmaCfg:
     averaging: float = 0.0
     """Share that an iteration keeps of the average of the adapter's weights by which it
     infers; 0: it infers by the weights as the last few tasks left them."""
+    forgets: bool = False
+    """Infer within the episode under way alone, as RMA was published, so that earlier
+    ones are of no use."""
     regression_epochs: int = 40
     """Steps of Adam on the experience of an iteration of the adapter."""
 

@@ -199,6 +199,22 @@ def test_all_episodes_are_regressed_and_some_are_remembered() -> None:
     assert not both[0].equal(both[1])
 
 
+def test_earlier_episodes_are_of_no_use_where_they_are_forgotten() -> None:
+    trainer = trainer_of("rma", iterations=2)
+    learner, theta = rma(trainer), trainer.theta
+    trainer.step()
+    start = learner.begin(theta, 4)
+    e = by_task(collect(trainer.env, learner.act(theta, start), rng()), 4)
+    wanted = torch.zeros(4, learner.policy.latent_dim)
+    alone, both = (learner.objective(theta, x, wanted) for x in ([e], [e, e]))
+    assert not alone.equal(both)
+    assert not learner.adapt(theta, start, e)["memory"].equal(start["memory"])
+    learner.cfg = replace(learner.cfg, forgets=True)
+    alone, both = (learner.objective(theta, x, wanted) for x in ([e], [e, e]))
+    torch.testing.assert_close(alone, both)
+    assert learner.adapt(theta, start, e)["memory"].equal(start["memory"])
+
+
 def test_latents_are_the_parameters_themselves_for_identification() -> None:
     trainer = trainer_of("sysid")
     assert rma(trainer).policy.latent_dim == trainer.env.obs_dim - 5
