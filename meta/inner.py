@@ -10,19 +10,33 @@ direction is.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
-from torch.func import grad
+from torch.func import grad_and_value
 
 from meta.theta import Params
 
 State = tuple[Params, ...]
 """Running sums of a rule, each as large as the parameters."""
 Batch = TypeVar("Batch")
+
+
+class Seen(NamedTuple):
+    """All that a rule may read at a step: most read the gradients alone."""
+
+    params: Params
+    """Parameters before the step, by name."""
+    gradients: Params
+    """Derivatives of the loss, by the parameters' names."""
+    loss: Tensor
+    """Loss before the step, a scalar."""
+    step: int
+    """Number of this step, from 1."""
 
 
 @runtime_checkable
@@ -38,15 +52,12 @@ class Rule(Protocol):
         """Return the state before the first step."""
         ...
 
-    def direction(
-        self, gradients: Params, state: State, step: int
-    ) -> tuple[Params, State]:
+    def direction(self, seen: Seen, state: State) -> tuple[Params, State]:
         """Return what the step size multiplies, and the new state.
 
         Args:
-            gradients: of the loss, by the parameters' names.
+            seen: parameters, gradients, loss and number of the step.
             state: as the step before left it.
-            step: number of this step, from 1.
         """
         ...
 
@@ -76,14 +87,12 @@ class Sgd:
         """Return no velocity."""
         return (_zeros(params),) if self.momentum else ()
 
-    def direction(
-        self, gradients: Params, state: State, step: int
-    ) -> tuple[Params, State]:
+    def direction(self, seen: Seen, state: State) -> tuple[Params, State]:
         """Return the gradients plus what is kept of the last direction."""
         if not self.momentum:
-            return gradients, state
+            return seen.gradients, state
         (last,) = state
-        kept = {k: self.momentum * last[k] + g for k, g in gradients.items()}
+        kept = {k: self.momentum * last[k] + g for k, g in seen.gradients.items()}
         return kept, (kept,)
 
 
@@ -122,18 +131,16 @@ class Adam:
         """Return no mean and no squares."""
         return _zeros(params), _zeros(params)
 
-    def direction(
-        self, gradients: Params, state: State, step: int
-    ) -> tuple[Params, State]:
+    def direction(self, seen: Seen, state: State) -> tuple[Params, State]:
         """Return the mean gradients over the roots of the mean squares."""
-        (decay, slow), (mean, square) = self.betas, state
+        (decay, slow), (mean, square), gradients = self.betas, state, seen.gradients
         mean = {k: decay * mean[k] + (1 - decay) * g for k, g in gradients.items()}
         square = {
             k: slow * square[k] + (1 - slow) * g * g for k, g in gradients.items()
         }
-        whole, root = 1 - decay**step, math.sqrt(1 - slow**step)
+        whole, root = 1 - decay**seen.step, math.sqrt(1 - slow**seen.step)
         directions = {
-            k: m / whole / (_safe_sqrt(square[k]) / root + self.eps)
+            k: m / whole / (safe_sqrt(square[k]) / root + self.eps)
             for k, m in mean.items()
         }
         return directions, (mean, square)
@@ -167,24 +174,43 @@ def inner_loop(
         RuntimeError: torch's own, if the loss is no scalar, or writes into a tensor
             that is not one of `params`, such as a module's buffer.
     """
+    steps = inner_steps(
+        loss, params, batches, rule, rates=rates, first_order=first_order
+    )
+    last = deque(steps, maxlen=1)
+    return last[0] if last else params
+
+
+def inner_steps(
+    loss: Callable[[Params, Batch], Tensor],
+    params: Params,
+    batches: Sequence[Batch],
+    rule: Rule,
+    *,
+    rates: Mapping[str, Tensor] | None = None,
+    first_order: bool = False,
+) -> Iterator[Params]:
+    """Yield the parameters of one task after each step of `inner_loop`."""
     state = rule.begin(params)
     for step, batch in enumerate(batches, start=1):
-        gradients = grad(loss)(params, batch)
+        gradients, value = grad_and_value(loss)(params, batch)
         if first_order:
             gradients = {k: g.detach() for k, g in gradients.items()}
-        directions, state = rule.direction(gradients, state, step)
+            value = value.detach()
+        seen = Seen(params, gradients, value, step)
+        directions, state = rule.direction(seen, state)
         params = {
             k: v - (rule.rate if rates is None else rates[k]) * directions[k]
             for k, v in params.items()
         }
-    return params
+        yield params
 
 
 def _zeros(params: Params) -> Params:
     return {k: torch.zeros_like(v) for k, v in params.items()}
 
 
-def _safe_sqrt(x: Tensor) -> Tensor:
+def safe_sqrt(x: Tensor) -> Tensor:
     """Return the root, with derivative 0 instead of infinity at 0.
 
     A unit that is switched off has a gradient of exactly 0, at every step.

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from meta.learners.few_shot import Maml as Maml
     from meta.learners.few_shot import Reptile as Reptile
     from meta.learners.prototypical import Prototypical as Prototypical
+    from meta.learners.update_rule import LearnedRule as LearnedRule
+    from meta.learners.update_rule import RuleLearner as RuleLearner
     from meta.recording.footage import Footage as Footage
     from meta.recording.recorded import load_recording as load_recording
     from meta.recording.trajectory import Recording as Recording
@@ -63,6 +65,7 @@ _NAMES = {
     "meta.learner": ("Learner", "Sizes"),
     "meta.learners.few_shot": ("Maml", "Reptile"),
     "meta.learners.prototypical": ("Prototypical",),
+    "meta.learners.update_rule": ("LearnedRule", "RuleLearner"),
     "meta.recording.footage": ("Footage",),
     "meta.recording.recorded": ("load_recording",),
     "meta.recording.trajectory": ("Recording",),

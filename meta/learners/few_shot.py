@@ -77,7 +77,7 @@ class Maml(nn.Module):
         self.module = module
         self.loss = loss
         self.rule = rule
-        self.steps = _checked_steps(steps)
+        self.steps = checked_steps(steps)
         self.first_order = first_order
         self._adapted = _names(module, (adapts,) if isinstance(adapts, str) else adapts)
         self.log_rates = nn.ParameterDict(self._fresh_rates() if learn_rates else {})
@@ -107,7 +107,7 @@ class Maml(nn.Module):
             Tensors by the module's names, of shape `task *parameter`.
         """
         self._check_buffers()
-        count = self.steps if steps is None else _checked_steps(steps)
+        count = self.steps if steps is None else checked_steps(steps)
 
         def adapted(params: Params, rates: Params, s: Examples) -> Params:
             return self._adapt(params, rates, [s] * count)
@@ -250,7 +250,8 @@ def _names(module: nn.Module, adapts: Sequence[str]) -> list[str]:
     return [k for k in known if any(k in inside for inside in found.values())]
 
 
-def _checked_steps(steps: int) -> int:
+def checked_steps(steps: int) -> int:
+    """Return the count of steps, or raise ValueError if it is negative."""
     if steps < 0:
         raise ValueError(f"need steps >= 0, got {steps}")
     return steps

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy, mse_loss
 
-from meta.inner import Adam, Rule, Sgd
+from meta.inner import Adam, Rule, Seen, Sgd
 from meta.learners.few_shot import Maml, Reptile
 from meta.theta import Params
 from tasks.supervised.contract import Examples, Shots
@@ -47,7 +47,7 @@ def by_hand(
             loss, list(params.values()), create_graph=not first_order
         )
         named = dict(zip(params, gradients, strict=True))
-        directions, state = rule.direction(named, state, step)
+        directions, state = rule.direction(Seen(params, named, loss, step), state)
         params = {k: v - rule.rate * directions[k] for k, v in params.items()}
     return params, mse_loss(functional_call(module, params, (query.x,)), query.y)
 
