@@ -1,0 +1,1 @@
+"""A library of earlier tasks: what an agent keeps of them, and finds again."""
