@@ -34,7 +34,7 @@ TUNING_TASKS, TEST_TASKS, BATCH = 100, 300, 100
 TUNING_SEED, TEST_SEED = 2**31, 2**32
 ADAM_RATES = (0.005, 0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.12)
 SGD_RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1)
-BETAS = ((0.9, 0.999), (0.8, 0.95), (0.6, 0.9))
+BETAS = ((0.9, 0.999), (0.8, 0.95), (0.6, 0.9), (0.3, 0.8))
 MOMENTA = (0.5, 0.9)
 STUDENT = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}
 """97.5 % quantiles of Student's t, by the number of seeds."""
