@@ -7,6 +7,7 @@ import torch
 
 from robots.sim.simulator import check_device
 from tasks.contract import TaskFamily, Worlds
+from tasks.driving.drive_slide import DriveSlide
 from tasks.env import Env
 from tasks.external import ExternalEnv, ExternalFamily
 from tasks.family import Family
@@ -32,6 +33,7 @@ FAMILIES: dict[str, type[Family]] = {
     Intercept.name: Intercept,
     ReachRotated.name: ReachRotated,
     CheetahDirection.name: CheetahDirection,
+    DriveSlide.name: DriveSlide,
 }
 
 
