@@ -33,7 +33,9 @@ class ExploreCfg:
                 f"got {self.explore_after}, {self.explorer_rate}, {self.tuning_rate}"
             )
         if self.adapter.forgets:
-            raise ValueError("what an explorer finds out is not to be forgotten")
+            raise ValueError(
+                "an explorer needs an adapter that remembers: forgets must be False"
+            )
         if not 1e-6 <= self.explorer_std <= 1e6:
             raise ValueError(
                 f"explorer_std must be between 1e-6 and 1e6, got {self.explorer_std}"

@@ -26,8 +26,8 @@ class RmaCfg:
     """Share that an iteration keeps of the average of the adapter's weights by which it
     infers; 0: it infers by the weights as the last few tasks left them."""
     forgets: bool = False
-    """Infer within the episode under way alone, as RMA was published, so that earlier
-    ones are of no use."""
+    """Ignore the adapting episodes: infer within the episode under way alone, as RMA
+    was published."""
     regression_epochs: int = 40
     """Steps of Adam on the experience of an iteration of the adapter."""
 

@@ -78,6 +78,14 @@ class LearnedRule(nn.Module):
         """Step size of the Adam that it starts as."""
         return self._rate
 
+    def get_extra_state(self) -> Tensor:
+        """Return the step size, which a state dict keeps with what is learned."""
+        return torch.tensor(self._rate, dtype=torch.float64)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Take the step size of a state dict."""
+        self._rate = float(state)
+
     def begin(self, params: Params) -> State:
         """Return running means of nothing yet: of gradients, and of their squares."""
         zero = torch.zeros_like(_flat(params))
@@ -87,8 +95,8 @@ class LearnedRule(nn.Module):
         """Return what the network makes of each coordinate, by the parameters' names.
 
         Args:
-            seen: parameters, gradients, loss and number of the step. A loss has to be
-                positive to be told from zero.
+            seen: parameters, gradients, loss and number of the step. Of the loss, its
+                size is read and not its sign.
             state: as the step before left it.
         """
         g, (means, squares) = _flat(seen.gradients), state
@@ -250,7 +258,7 @@ def _context(seen: Seen, g: Float[Tensor, "coordinate"]) -> list[Tensor]:
         _flat(seen.params) * (-size).exp(),
         steepness,
         size,
-        (seen.loss + _TINY).log().expand(g.shape),
+        (seen.loss.abs() + _TINY).log().expand(g.shape),
         torch.full_like(g, math.log(seen.step)),
     ]
 

@@ -21,7 +21,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from meta.experience.rollout import Experience, by_task, collect, some_episodes
+from meta.experience.rollout import (
+    Experience,
+    by_task,
+    collect,
+    some_episodes,
+    task_groups,
+)
 from meta.learner import sequential
 from meta.learners.explore import Explore
 from meta.learners.rma import Rma
@@ -87,6 +93,11 @@ def check_embeddable(policy: Trained) -> None:
             f"{policy.source} ({policy.cfg.method}) {reason}; a library needs a policy "
             "that adapts to several episodes at once, such as one of maml, rma, explore"
         )
+    if getattr(policy.cfg.learner, "forgets", False):
+        raise ValueError(
+            f"{policy.source} was trained with forgets: it keeps nothing of a task "
+            "between episodes, and so has nothing for a library"
+        )
 
 
 def live(policy: Trained, env: Worlds, rng: torch.Generator) -> Experience:
@@ -97,7 +108,7 @@ def live(policy: Trained, env: Worlds, rng: torch.Generator) -> Experience:
         env: worlds that have their tasks, grouped.
         rng: draws the initial states and the actions.
     """
-    tasks = len(dict.fromkeys(task.hash for task in env.tasks))
+    tasks = len(task_groups(env))
     return by_task(collect(env, policy.begin(tasks).explore, rng), tasks)
 
 
@@ -184,7 +195,7 @@ def fit_embedding(
 
     Args:
         policy: a policy that adapts.
-        tasks: number of training tasks.
+        tasks: number of training tasks, of which equal ones count as one.
         episodes: episodes of each of the two lives with a task.
         dim: components of a point, at most.
         seed: decides the tasks and the episodes.
@@ -192,7 +203,8 @@ def fit_embedding(
 
     Raises:
         ValueError: for a policy that does not adapt, or to one episode at a time, or
-            fewer than three tasks.
+            fewer than three tasks, or if no two of them differ in what the policy makes
+            of them.
     """
     check_embeddable(policy)
     if tasks < 3 or min(episodes, dim) < 1:
@@ -201,7 +213,12 @@ def fit_embedding(
             f"got {tasks}, {episodes} and {dim}"
         )
     family = find_family(policy.cfg.family, policy.device)
-    drawn = family.sample("train", seed, tasks)
+    drawn = list({t.hash: t for t in family.sample("train", seed, tasks)}.values())
+    if len(drawn) < 3:
+        raise ValueError(
+            f"{tasks} training tasks of {family.name} are {len(drawn)} different ones; "
+            "an embedding is fitted to at least 3"
+        )
     lived = live_with(policy, family, drawn, 2 * episodes, seed, threads)
     first, second = (
         features_after(policy, lived, keep)
@@ -213,6 +230,8 @@ def fit_embedding(
     mean, projection = relevant_components(
         torch.stack([first, second]), torch.stack(single), dim
     )
+    if not projection.shape[1]:
+        raise ValueError(f"{policy.source} makes the same of every training task")
     fitted = Embedding(mean=mean, projection=projection, nearest=torch.zeros(0, 0))
     entries = fitted(second)
     queries = [

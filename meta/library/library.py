@@ -57,15 +57,17 @@ class Library:
     checksum: str
     """Checksum of the policy, without which an adaptation means nothing."""
     most: int = MOST
-    entries: list[Entry] = field(default_factory=list[Entry])
+    entries: list[Entry] = field(default_factory=list[Entry], repr=False)
     _points: Tensor = field(init=False, repr=False)
     _near: Tensor = field(init=False, repr=False)
     _who: Tensor = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Index the entries, and refuse a budget of none."""
-        if self.most < 1:
-            raise ValueError(f"a library keeps at least 1 entry, got most={self.most}")
+        if type(self.most) is not int or self.most < 1:
+            raise ValueError(
+                f"most is a whole number of entries, at least 1, got most={self.most}"
+            )
         self._points = torch.zeros(0, self.embedding.dim)
         self._near, self._who = torch.zeros(0), torch.zeros(0, dtype=torch.long)
         given, self.entries = self.entries, []

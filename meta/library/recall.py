@@ -78,6 +78,8 @@ def recall(
             cannot act in.
     """
     library.check(policy)
+    if not len(library):
+        raise ValueError("nothing to recall: keep some tasks in the library first")
     policy.check_worlds(env)
     met = task_groups(env)
     lived = live(policy, env, torch.Generator(env.device).manual_seed(seed))

@@ -33,14 +33,18 @@ _PLAIN = ("obs", "next_obs", "action", "reward", "valid")
 _EMBEDDING = ("mean", "projection", "nearest")
 
 
-def save_library(library: Library, folder: Path) -> None:
+def save_library(library: Library, folder: str | Path) -> None:
     """Write a library into a folder, in the place of one that is there.
 
     Raises:
-        ValueError: for a place that is no regular file or folder.
+        ValueError: for a place that is no regular file or folder, or a `library.json`
+            there that is no library's.
         OSError: if it cannot be written; a library that is there is then untouched.
     """
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    path = folder / INDEX
+    old = _checked_index(path, read_json(path))["tensors"] if path.exists() else None
     content = save_tensors(_tensors(library))
     checksum = hashlib.sha256(content).hexdigest()
     name = f"entries-{checksum[:16]}.safetensors"
@@ -55,13 +59,12 @@ def save_library(library: Library, folder: Path) -> None:
         "tensors": name,
         "sha256": checksum,
     }
-    write_json(folder / INDEX, index)
-    for old in folder.glob("entries-*.safetensors"):
-        if old.name != name:
-            old.unlink()
+    write_json(path, index)
+    if old not in (None, name):
+        (folder / old).unlink(missing_ok=True)
 
 
-def load_library(folder: Path) -> Library:
+def load_library(folder: str | Path) -> Library:
     """Read a library from its folder.
 
     Raises:
@@ -69,6 +72,7 @@ def load_library(folder: Path) -> Library:
             wrong with it.
         OSError: if a file cannot be opened.
     """
+    folder = Path(folder)
     path = folder / INDEX
     index = _checked_index(path, read_json(path))
     file = folder / index["tensors"]
@@ -109,7 +113,7 @@ def _checked_index(path: Path, raw: Any) -> dict[str, Any]:  # noqa: ANN401
     for name, kind in kinds.items():
         if not isinstance(raw.get(name), kind):
             raise ValueError(
-                f"{path}: {name!r} is a {kind.__name__}, got {raw.get(name)!r}"
+                f"{path}: {name!r} is to be {kind.__name__}, got {raw.get(name)!r}"
             )
     # a name of ours and not a path to somewhere else
     if not re.fullmatch(r"entries-[0-9a-f]{16}\.safetensors", raw["tensors"]):

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -133,8 +134,9 @@ def test_what_cannot_be_kept_or_sought_is_refused() -> None:
         put(library, [[0, 0, 0]])
     with pytest.raises(ValueError, match="as many"):
         library.add(torch.zeros(2, 2), {"w": torch.zeros(1, 1)}, lived(2))
-    with pytest.raises(ValueError, match="most=0"):
-        plain(most=0)
+    for most in (0, True):
+        with pytest.raises(ValueError, match=f"at least 1, got most={most}"):
+            plain(most=most)
     assert len(library) == 0
 
 
@@ -160,6 +162,23 @@ def test_disk_gives_back_what_was_saved(tmp_path: Path) -> None:
     assert notes(library) == notes(read) == ["0", "2", "3"]
     save_library(read, tmp_path)
     assert len(list(tmp_path.iterdir())) == 2  # what is no longer named is gone
+
+
+def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
+    own, other = tmp_path / "library.json", tmp_path / "entries-mine.safetensors"
+    own.write_text('{"my": 1}')
+    other.write_text("mine")
+    with pytest.raises(ValueError, match=r"library.json has format None"):
+        save_library(plain(), tmp_path)
+    assert own.read_text() == '{"my": 1}'
+    own.unlink()
+    library = plain()
+    for count in (1, 2):
+        put(library, [[float(count), 0.0]])
+        save_library(library, str(tmp_path))
+        assert len(load_library(str(tmp_path))) == count
+        assert len(list(tmp_path.iterdir())) == 3
+    assert other.read_text() == "mine"
 
 
 def test_empty_library_on_disk(tmp_path: Path) -> None:
@@ -363,6 +382,32 @@ def test_embedding_is_the_same_again(policy: Trained, embedding: Embedding) -> N
     again = fit_embedding(policy, tasks=24, episodes=2, dim=4, threads=1)
     assert torch.equal(again.projection, embedding.projection)
     assert torch.equal(again.nearest, embedding.nearest)
+
+
+def test_tasks_drawn_twice_are_told_apart_by_their_place(
+    policy: Trained, embedding: Embedding
+) -> None:
+    """Equal tasks side by side are one, and elsewhere are others."""
+    first, second = find_family("insert").sample("held-out", 0, 2)
+    env = make_env(find_family("insert"), worlds=4, threads=1)
+    env.assign([first, second, first, second])
+    library = Library.of(policy, embedding)
+    with pytest.raises(ValueError, match="nothing to recall"):
+        recall(library, policy, env)
+    keep(library, policy, env)
+    assert len(library) == 4
+    assert recall(library, policy, env).entry.shape == (4,)
+
+
+def test_embedding_needs_tasks_that_differ_and_a_policy_that_remembers() -> None:
+    two = load_trained("shipped:cheetah-direction")
+    with pytest.raises(ValueError, match="are 2 different ones"):
+        fit_embedding(two, tasks=10, episodes=1)
+    forgetful = load_trained("shipped:push-rma")
+    learner = replace(forgetful.cfg.learner, forgets=True)
+    forgetful = replace(forgetful, cfg=replace(forgetful.cfg, learner=learner))
+    with pytest.raises(ValueError, match="trained with forgets"):
+        fit_embedding(forgetful)
 
 
 def test_other_policies_are_refused(policy: Trained, embedding: Embedding) -> None:

@@ -298,7 +298,7 @@ def test_a_resumed_run_is_the_run_that_was_never_interrupted(tmp_path: Path) -> 
         ({"explore_after": 1.0}, "need 0 <= explore_after < 1"),
         ({"explorer_rate": -0.1}, "explorer_rate >= 0"),
         ({"explorer_std": 0.0}, "explorer_std must be between"),
-        ({"adapter": RmaCfg(forgets=True)}, "is not to be forgotten"),
+        ({"adapter": RmaCfg(forgets=True)}, "an adapter that remembers"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(changes: dict, said: str) -> None:

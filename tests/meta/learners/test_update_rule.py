@@ -229,6 +229,23 @@ def test_gradients_of_zero_are_no_trouble() -> None:
         assert value.grad.isfinite().all()
 
 
+def test_losses_of_either_sign_are_no_trouble() -> None:
+    made = RuleLearner(
+        network(), lambda p, y: mse_loss(p, y) - 100, any_rule(), steps=STEPS
+    )
+    made(*waves()).mean().backward()
+    for value in rule_of(made).parameters():
+        assert value.grad is not None
+        assert value.grad.isfinite().all()
+
+
+def test_a_state_dict_keeps_the_step_size() -> None:
+    saved, other = learner(LearnedRule(0.1).double()), learner(LearnedRule().double())
+    other.load_state_dict(saved.state_dict())
+    assert rule_of(other).rate == 0.1
+    torch.testing.assert_close(other(*waves()), saved(*waves()))
+
+
 def test_training_lowers_the_loss() -> None:
     torch.manual_seed(0)
     rule = LearnedRule(0.02, hidden=8).double()
