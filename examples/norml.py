@@ -219,7 +219,7 @@ class Cheetahs(Batched):
 
 
 class _Norml(ExternalFamily):
-    """What the four have in common: one hidden parameter."""
+    """A family with one hidden parameter."""
 
     def set_tasks(
         self,

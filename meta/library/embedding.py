@@ -213,12 +213,7 @@ def fit_embedding(
             f"got {tasks}, {episodes} and {dim}"
         )
     family = find_family(policy.cfg.family, policy.device)
-    drawn = list({t.hash: t for t in family.sample("train", seed, tasks)}.values())
-    if len(drawn) < 3:
-        raise ValueError(
-            f"{tasks} training tasks of {family.name} are {len(drawn)} different ones; "
-            "an embedding is fitted to at least 3"
-        )
+    drawn = _different(family, seed, tasks)
     lived = live_with(policy, family, drawn, 2 * episodes, seed, threads)
     first, second = (
         features_after(policy, lived, keep)
@@ -239,6 +234,17 @@ def fit_embedding(
     ]
     nearest = torch.stack([_leave_one_out(q, entries) for q in queries])
     return Embedding(mean=mean, projection=projection, nearest=nearest)
+
+
+def _different(family: TaskFamily, seed: int, count: int) -> list[Task]:
+    """Return the different ones of some training tasks, at least three."""
+    drawn = list({t.hash: t for t in family.sample("train", seed, count)}.values())
+    if len(drawn) < 3:
+        raise ValueError(
+            f"{count} training tasks of {family.name} are {len(drawn)} different ones; "
+            "an embedding is fitted to at least 3"
+        )
+    return drawn
 
 
 def relevant_components(
