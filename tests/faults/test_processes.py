@@ -34,10 +34,13 @@ def started(*arguments: str, cwd: Path) -> subprocess.Popen[bytes]:
 def training(process: subprocess.Popen[bytes], log: Path) -> psutil.Process:
     """Wait until a child of a process trains, and return it."""
     deadline = time.monotonic() + 60
-    while not log.exists() or not psutil.Process(process.pid).children():
+    while True:
+        # asked once a turn: one that is there may be gone when asked again
+        children = psutil.Process(process.pid).children()
+        if log.exists() and children:
+            return children[0]
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    return psutil.Process(process.pid).children()[0]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux can")
