@@ -128,6 +128,11 @@ def study(
             for name, way in ways.items()
         },
         "threshold": {str(k): embedding.threshold(k) for k in QUERIES},
+        "objects": [family.object_of(task) for task in tasks],
+        "outside": {
+            split: [family.object_of(task) for task in drawn]
+            for split, drawn in novel_tasks(family, seed).items()
+        },
         "novel": novelty(
             policy,
             embedding,
@@ -160,12 +165,7 @@ def novelty(
     """
     family = find_family(policy.cfg.family, "cpu")
     found: dict[str, Any] = {}
-    inside = family.sample("held-out", 5000 + seed, NOVEL)
-    for split, drawn in {
-        "held-out": inside,
-        "extrapolation": family.sample("extrapolation", seed, NOVEL),
-        "far": far_tasks(family, inside, seed),
-    }.items():
+    for split, drawn in novel_tasks(family, seed).items():
         lived = live_with(policy, family, drawn, max(QUERIES), 200 + seed, threads)
         for k in QUERIES:
             query = embedding(features_after(policy, lived, slice(k)))
@@ -177,6 +177,16 @@ def novelty(
                 near = np.min(away, axis=1).tolist()
                 found.setdefault(f"{name} {size}", {})[split] = near
     return found
+
+
+def novel_tasks(family: TaskFamily, seed: int) -> dict[str, list[Task]]:
+    """Return tasks inside and outside the training range, by their split."""
+    inside = family.sample("held-out", 5000 + seed, NOVEL)
+    return {
+        "held-out": inside,
+        "extrapolation": family.sample("extrapolation", seed, NOVEL),
+        "far": far_tasks(family, inside, seed),
+    }
 
 
 def far_tasks(family: TaskFamily, tasks: list[Task], seed: int) -> list[Task]:

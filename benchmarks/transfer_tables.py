@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meta.evaluation import transfer as t
+from meta.evaluation.statistics import estimate, mean
 
 Array = NDArray[np.float64]
 _CHOICES = ("random", "most recent", "best single, in hindsight")
@@ -30,6 +31,8 @@ class Study:
         self.ways = {k: np.array(v).mean(-1) for k, v in raw["returns"].items()}
         self.threshold: dict[str, float] = raw["threshold"]
         self.novel = raw["novel"]
+        self.objects: list[str] = raw["objects"]
+        self.outside: dict[str, list[str]] = raw["outside"]
 
     def order(self, how: str) -> NDArray[np.int64]:
         """Entries of each task, the nearest first, without its own."""
@@ -90,7 +93,10 @@ def _foretelling(studies: list[Study]) -> None:
             float(t.foretold(s.distance[how], s.transfer, s.same).mean())
             for s in studies
         ]
-        draws = [t.foretold_interval(s.distance[how], s.transfer, rng) for s in studies]
+        draws = [
+            t.foretold_draws(s.distance[how], s.transfer, s.objects, rng)
+            for s in studies
+        ]
         low, high = np.nanquantile(np.mean(draws, axis=0), [0.025, 0.975])
         shown = ", ".join(f"{x:.2f}" for x in each)
         print(f"| {how} | {np.mean(each):.2f} [{low:.2f}, {high:.2f}] | {shown} |")
@@ -115,7 +121,7 @@ def _choices(studies: list[Study]) -> None:
     best = _pooled(studies, lambda s: s.earned("best, in hindsight"))
     for how in (*studies[0].distance, *_CHOICES, "best, in hindsight"):
         got = _pooled(studies, lambda s, how=how: s.earned(how))
-        cells = [_shown(got), _shown(best - got)]
+        cells = [_shown(got, studies), _shown(best - got, studies)]
         if how in studies[0].distance or how == "random":
             for noise in (False, True):
                 for k in (1, 3):
@@ -158,12 +164,12 @@ def _worth(studies: list[Study]) -> None:
     )
     for name, way in ways.items():
         got = _pooled(studies, way)
-        harm = _shown((got < plain).astype(float))
+        harm = _shown((got < plain).astype(float), studies)
         if name == "an entry at random":
             harm = f"{np.mean([_random_harm(s) for s in studies]):.2f}"
         print(
-            f"| {name} | {_shown(got)} | {_shown(got - plain)} | "
-            f"{_shown(got - own)} | {harm} |"
+            f"| {name} | {_shown(got, studies)} | {_shown(got - plain, studies)} | "
+            f"{_shown(got - own, studies)} | {harm} |"
         )
     used = np.mean([(_nearest(s) <= s.threshold["1"]).mean() for s in studies])
     print(f"\nSomething is near in {100 * used:.0f} % of the tasks.\n")
@@ -199,9 +205,10 @@ def _abstention(studies: list[Study]) -> None:
         cells: list[str] = []
         for split in ("extrapolation", "far"):
             rng = np.random.default_rng(0)
-            draws = np.mean([_aurocs(s.novel[setting], split, rng) for s in studies], 0)
-            low, high = np.quantile(draws[1:], [0.025, 0.975])
-            cells.append(f"{draws[0]:.2f} [{low:.2f}, {high:.2f}]")
+            each = [_auroc(s, setting, split, rng) for s in studies]
+            value, draws = (np.mean(x, axis=0) for x in zip(*each, strict=True))
+            low, high = np.quantile(draws, [0.025, 0.975]).clip(0, 1)
+            cells.append(f"{value:.2f} [{low:.2f}, {high:.2f}]")
         for split in ("held-out", "extrapolation", "far"):
             if k in _QUERIES:
                 far = [
@@ -214,19 +221,21 @@ def _abstention(studies: list[Study]) -> None:
         print(f"| {name} | {size} | {' | '.join(cells)} |")
 
 
-def _aurocs(
-    near: dict[str, list[float]], split: str, rng: np.random.Generator
-) -> Array:
-    """Area under the curve, and of resampled tasks."""
-    a, b = np.array(near["held-out"]), np.array(near[split])
-    drawn = [t.auroc(rng.choice(a, len(a)), rng.choice(b, len(b))) for _ in range(500)]
-    return np.array([t.auroc(a, b), *drawn])
+def _auroc(
+    s: Study, setting: str, split: str, rng: np.random.Generator
+) -> tuple[float, Array]:
+    """Area under the curve, and draws of it."""
+    a, b = (np.array(s.novel[setting][name]) for name in ("held-out", split))
+    labels = (s.outside["held-out"], s.outside[split])
+    return t.auroc(a, b), t.auroc_draws(a, b, labels, rng)
 
 
 def _pooled(studies: list[Study], way: Callable[[Study], Array]) -> Array:
     return np.concatenate([way(s) for s in studies])
 
 
-def _shown(x: Array) -> str:
-    value, low, high = t.interval(x, np.random.default_rng(0))
-    return f"{value:.2f} [{low:.2f}, {high:.2f}]"
+def _shown(x: Array, studies: list[Study]) -> str:
+    """Return a mean with its interval over tasks, or over objects with their tasks."""
+    labels = [name for s in studies for name in s.objects]
+    e = estimate([x[None]], mean, np.random.default_rng(0), clusters=labels)
+    return f"{e.value:.2f} [{e.low:.2f}, {e.high:.2f}]"

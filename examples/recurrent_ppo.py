@@ -3,14 +3,17 @@
     pip install --no-deps sb3-contrib==2.9.2
     python -m examples.recurrent_ppo insert --seed 0
 
-It takes as many env steps as Pliant's own methods, a task an episode, and is measured
-on the tasks of `pliant evaluate`, acting by its mean: first with a fresh state in each
+It reads the last action and reward beside the observation, as `dr-memory` does, and
+takes as many env steps as Pliant's own methods, a task an episode. It is measured on
+the tasks of `pliant evaluate`, acting by its mean: first with a fresh state in each
 episode, as it was trained, then with the state that its earlier episodes left.
 """
 
 import argparse
 import warnings
+from typing import Any
 
+import gymnasium
 import numpy as np
 import torch
 
@@ -20,11 +23,40 @@ from tasks.registry import make_env, make_family
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     from sb3_contrib import RecurrentPPO
-    from stable_baselines3.common.vec_env import VecNormalize
+    from stable_baselines3.common.vec_env import VecEnvWrapper, VecNormalize
 
     from tasks.adapters.sb3 import TaskVecEnv
 
 TASKS, EPISODES, WORLDS = 100, 6, 100
+
+
+class LastStep(VecEnvWrapper):
+    """Observations that end with the last action and reward, 0 as an episode begins."""
+
+    def __init__(self, worlds: TaskVecEnv) -> None:
+        self.extra = worlds.action_space.shape[0] + 1
+        size = worlds.observation_space.shape[0] + self.extra
+        box = gymnasium.spaces.Box(-np.inf, np.inf, (size,), np.float32)
+        super().__init__(worlds, observation_space=box)
+
+    def reset(self) -> np.ndarray:
+        """Start all episodes."""
+        return np.pad(self.venv.reset(), ((0, 0), (0, self.extra)))
+
+    def step_async(self, actions: np.ndarray) -> None:
+        """Send actions, and remember them."""
+        self.actions = actions
+        self.venv.step_async(actions)
+
+    def step_wait(self) -> tuple[Any, ...]:
+        """Return what came of them."""
+        obs, reward, done, infos = self.venv.step_wait()
+        last = np.concatenate([self.actions, reward[:, None]], axis=1)
+        for world in done.nonzero()[0]:
+            ended = [infos[world]["terminal_observation"], last[world]]
+            infos[world]["terminal_observation"] = np.concatenate(ended)
+        last[done] = 0.0  # another episode has begun
+        return np.concatenate([obs, last], axis=1), reward, done, infos
 
 
 def main() -> None:
@@ -39,7 +71,9 @@ def main() -> None:
     iterations = args.iterations or cfg.iterations
     family = make_family(args.family)
     worlds = VecNormalize(
-        TaskVecEnv(make_env(family, worlds=WORLDS), seed=args.seed, finite=True),
+        LastStep(
+            TaskVecEnv(make_env(family, worlds=WORLDS), seed=args.seed, finite=True)
+        ),
         norm_reward=False,
         gamma=cfg.learner.discount,
     )
@@ -92,13 +126,16 @@ def measure(
         if not keep:
             state, starts = None, np.ones(TASKS, np.bool_)
         going, total = torch.ones(TASKS), torch.zeros(TASKS)
+        last = torch.zeros(TASKS, env.action_dim + 1)
         for _ in range(family.horizon):
-            seen = normal.normalize_obs(obs.numpy())
+            seen = normal.normalize_obs(torch.cat([obs, last], 1).numpy())
             action, state = model.predict(
                 seen, state=state, episode_start=starts, deterministic=True
             )
             starts = np.zeros(TASKS, np.bool_)
-            step = env.step(torch.from_numpy(action))
+            taken = torch.from_numpy(action)
+            step = env.step(taken)
+            last = torch.cat([taken, step.reward[:, None]], 1)
             total += step.reward * going
             going *= (~(step.terminated | step.truncated)).float()
             obs = step.obs

@@ -5,17 +5,18 @@ adaptation in the place of a trained policy: entry (i, j) is what acting on task
 the adaptation to task i earns.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
+from meta.evaluation.statistics import Clusters, resampled
 from meta.experience.rollout import collect
 from meta.machine.seeds import derived_generator
 from meta.theta import Params
 from meta.training.trained import Trained
+from tasks.contract import Worlds
 from tasks.registry import find_family, make_env
 from tasks.task import Task
 
@@ -47,20 +48,15 @@ def transfer_matrix(
     Returns:
         The returns.
     """
-    family = find_family(policy.cfg.family, policy.device)
-    env = make_env(family, worlds=len(tasks) * episodes, threads=threads)
-    env.assign([task for task in tasks for _ in range(episodes)])
+    env = _worlds(policy, tasks, episodes, threads)
     rows: list[Array] = []
     for i in range(len(next(iter(adaptation.values())))):
         everywhere = {
             k: v[i : i + 1].expand(len(tasks), *v.shape[1:]).contiguous()
             for k, v in adaptation.items()
         }
-        act = policy.learner.act(policy.theta, everywhere)
-        rng = derived_generator(seed, device=env.device)
-        returns = collect(env, act, rng, explore=False).returns
-        rows.append(returns.reshape(len(tasks), episodes).double().cpu().numpy())
-    return np.stack(rows)
+        rows.append(_returns(policy, env, everywhere, seed))
+    return np.stack(rows).reshape(len(rows), len(tasks), episodes)
 
 
 def measured_returns(
@@ -73,14 +69,24 @@ def measured_returns(
     threads: int = 0,
 ) -> Float[np.ndarray, "task episode"]:
     """Measure the adaptation to each task on that task; see `transfer_matrix`."""
+    env = _worlds(policy, tasks, episodes, threads)
+    found = _returns(policy, env, adaptation, seed)
+    return found.reshape(len(tasks), episodes)
+
+
+def _worlds(
+    policy: Trained, tasks: Sequence[Task], episodes: int, threads: int
+) -> Worlds:
     family = find_family(policy.cfg.family, policy.device)
     env = make_env(family, worlds=len(tasks) * episodes, threads=threads)
     env.assign([task for task in tasks for _ in range(episodes)])
+    return env
+
+
+def _returns(policy: Trained, env: Worlds, adaptation: Params, seed: int) -> Array:
     act = policy.learner.act(policy.theta, adaptation)
     rng = derived_generator(seed, device=env.device)
-    with torch.no_grad():
-        returns = collect(env, act, rng, explore=False).returns
-    return returns.reshape(len(tasks), episodes).double().cpu().numpy()
+    return collect(env, act, rng, explore=False).returns.double().cpu().numpy()
 
 
 def ranks(x: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
@@ -116,9 +122,10 @@ def foretold(
     return np.array([rank_correlation(-d[use], t[use]) for d, t, use in rows])
 
 
-def foretold_interval(
+def foretold_draws(
     distance: Float[np.ndarray, "task task"],
     transfer: Float[np.ndarray, "task task"],
+    clusters: Clusters,
     rng: np.random.Generator,
     resamples: int = 200,
 ) -> Array:
@@ -127,16 +134,24 @@ def foretold_interval(
     Args:
         distance: of each task's query to each task's entry.
         transfer: of each task's entry on each task.
+        clusters: labels of the tasks; those of one label are drawn together, as in
+            `meta.evaluation.statistics.estimate`.
         rng: draws the tasks.
         resamples: number of draws.
+
+    Returns:
+        The draws; NaN where no query of one has entries that differ.
     """
-    drawn: list[float] = []
-    for _ in range(resamples):
-        s = rng.integers(len(distance), size=len(distance))
-        pairs = np.ix_(s, s)
-        rho = foretold(distance[pairs], transfer[pairs], s[:, None] == s[None])
-        drawn.append(float(np.nanmean(rho)))
-    return np.array(drawn)
+    value = foretold(distance, transfer, np.eye(len(distance), dtype=bool)).mean()
+    chosen, stretch = resampled(len(distance), clusters, rng, resamples)
+    found = np.empty(resamples)
+    for rows, picked in chosen:
+        for row, s in zip(rows, picked, strict=True):
+            pairs, same = np.ix_(s, s), s[:, None] == s[None]
+            rho = foretold(distance[pairs], transfer[pairs], same)
+            known = rho[~np.isnan(rho)]
+            found[row] = known.mean() if len(known) else np.nan
+    return value + stretch * (found - value)
 
 
 def auroc(inside: Float[np.ndarray, "n"], outside: Float[np.ndarray, "m"]) -> float:
@@ -179,13 +194,33 @@ def recall_at(
     return np.asarray(np.take_along_axis(good, order[:, :k], axis=1).any(1))
 
 
-def interval(
-    x: Float[np.ndarray, "task"],
+def auroc_draws(
+    inside: Float[np.ndarray, "n"],
+    outside: Float[np.ndarray, "m"],
+    clusters: tuple[Clusters, Clusters],
     rng: np.random.Generator,
-    statistic: Callable[..., Array] = np.mean,
-    resamples: int = 2000,
-) -> tuple[float, float, float]:
-    """Return a statistic of tasks, and its 95 % bootstrap interval over them."""
-    drawn = statistic(x[rng.integers(len(x), size=(resamples, len(x)))], axis=1)
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return float(statistic(x, axis=0)), float(low), float(high)
+    resamples: int = 500,
+) -> Array:
+    """Draw `auroc` from resampled numbers, of the two sides each by itself.
+
+    Args:
+        inside: numbers of one side.
+        outside: numbers of the other.
+        clusters: labels of each side's; those of one label are drawn together.
+        rng: draws them.
+        resamples: number of draws.
+    """
+    sides: list[list[Array]] = []
+    widest = np.ones(resamples)
+    for x, labels in zip((inside, outside), clusters, strict=True):
+        chosen, stretch = resampled(len(x), labels, rng, resamples)
+        drawn = {
+            int(row): x[p]
+            for rows, picked in chosen
+            for row, p in zip(rows, picked, strict=True)
+        }
+        sides.append([drawn[row] for row in range(resamples)])
+        widest = np.maximum(widest, stretch)
+    found = np.array([auroc(a, b) for a, b in zip(*sides, strict=True)])
+    value = auroc(inside, outside)
+    return value + widest * (found - value)

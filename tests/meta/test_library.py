@@ -310,6 +310,28 @@ def test_area_under_the_curve_by_hand() -> None:
     assert transfer.auroc(b, a) == pytest.approx(1.5 / 6)
 
 
+def test_draws_take_tasks_of_one_object_together() -> None:
+    """Tasks of one object that are all alike tell as much as one of them."""
+    objects, rng = [i // 10 for i in range(40)], np.random.default_rng(0)
+    alone = list(range(40))
+    inside = rng.normal(size=4).repeat(10)
+    outside = 1 + rng.normal(size=4).repeat(10)
+    spreads = [
+        transfer.auroc_draws(inside, outside, (x, x), np.random.default_rng(1)).std()
+        for x in (objects, alone)
+    ]
+    assert spreads[0] > 2 * spreads[1]
+    points = rng.normal(size=(4, 2)).repeat(10, axis=0)
+    away = np.linalg.norm(points[:, None] - points[None], axis=-1)
+    # one object's tasks transfer by nearness, the others' against it
+    earned = np.where(np.array(objects) == 0, -away, away)
+    spreads = [
+        np.nanstd(transfer.foretold_draws(away, earned, x, np.random.default_rng(1)))
+        for x in (objects, alone)
+    ]
+    assert spreads[0] > 2 * spreads[1]
+
+
 def test_ties_and_recall() -> None:
     returns = np.array([[1.0, 2.0, 3.0], [1.1, 1.8, 3.0], [0.0, 1.0, 2.0]])
     # the second is 0.03 behind, give or take; the third 1, always
