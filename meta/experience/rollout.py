@@ -82,7 +82,7 @@ def collect(
     act: Act,
     rng: torch.Generator,
     *,
-    explore: bool = True,
+    explore: bool | Bool[Tensor, "world"] = True,
     change: Change | None = None,
 ) -> Rollout:
     """Run one episode in every world.
@@ -91,7 +91,8 @@ def collect(
         env: worlds that have their tasks.
         act: observations to distributions.
         rng: draws the initial states and the actions.
-        explore: sample actions; otherwise take the most probable.
+        explore: sample actions, in all worlds or in some; otherwise take the most
+            probable.
         change: what the tasks become in mid-episode, if they do.
     """
     rows: dict[str, list[Tensor]] = {}
@@ -106,7 +107,7 @@ def collect(
             if change is not None and time == change.step:
                 env.assign(change.tasks)
             policy = acting.policy(obs, memory)
-            action = policy.sample(rng) if explore else policy.mode
+            action = _drawn(policy, rng, explore)
             step = env.step(action)
             _append(rows, obs, action, policy, step, running)
             taken = Transition(obs, action, step.reward, step.obs, running.float())
@@ -118,6 +119,14 @@ def collect(
     stacked: dict[str, Any] = {"log_std": None}
     stacked |= {name: torch.stack(values) for name, values in rows.items()}
     return Rollout(**stacked, success=success, fault=fault)
+
+
+def _drawn(
+    policy: Distribution, rng: torch.Generator, explore: bool | Bool[Tensor, "world"]
+) -> Float[Tensor, "world action"]:
+    if isinstance(explore, Tensor):
+        return torch.where(explore[:, None], policy.sample(rng), policy.mode)
+    return policy.sample(rng) if explore else policy.mode
 
 
 def _append(

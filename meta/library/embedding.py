@@ -213,7 +213,7 @@ def fit_embedding(
             f"got {tasks}, {episodes} and {dim}"
         )
     family = find_family(policy.cfg.family, policy.device)
-    drawn = _different(family, seed, tasks)
+    drawn = training_tasks(family, seed, tasks)
     lived = live_with(policy, family, drawn, 2 * episodes, seed, threads)
     first, second = (
         features_after(policy, lived, keep)
@@ -236,7 +236,7 @@ def fit_embedding(
     return Embedding(mean=mean, projection=projection, nearest=nearest)
 
 
-def _different(family: TaskFamily, seed: int, count: int) -> list[Task]:
+def training_tasks(family: TaskFamily, seed: int, count: int) -> list[Task]:
     """Return the different ones of some training tasks, at least three."""
     drawn = list({t.hash: t for t in family.sample("train", seed, count)}.values())
     if len(drawn) < 3:

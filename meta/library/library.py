@@ -178,6 +178,18 @@ class Library:
         longest = max(e.valid.shape[1] for e in chosen)
         return joined([_padded(e, longest) for e in chosen], axis=0)
 
+    def forget(self, entry: Entry) -> None:
+        """Remove an entry.
+
+        Raises:
+            ValueError: if it is not there.
+        """
+        for i, other in enumerate(self.entries):
+            if other is entry:
+                self._drop(i)
+                return
+        raise ValueError(f"the library has no such entry as {entry.note!r}")
+
     def _insert(self, entry: Entry) -> None:
         """Append an entry, and drop the most redundant one if there are too many."""
         count = len(self)

@@ -137,12 +137,12 @@ def _tensors(library: Library) -> dict[str, Tensor]:
         return named
     for k in entries[0].adaptation:
         named[f"adaptation/{k}"] = torch.cat([e.adaptation[k] for e in entries])
-    lived = [_flat(entry.experience) for entry in entries]
+    lived = [flat_experience(entry.experience) for entry in entries]
     joined = {k: torch.cat([x[k] for x in lived]) for k in lived[0]}
     return named | prefixed("experience", joined)
 
 
-def _flat(e: Experience) -> dict[str, Tensor]:
+def flat_experience(e: Experience) -> dict[str, Tensor]:
     """Return one task's experience by name, led by its episodes."""
     mean, log_std = parts(e.old.whole())
     named = {k: getattr(e, k)[0] for k in _PLAIN} | {"mean": mean[0]}
@@ -176,13 +176,14 @@ def _entries(
         Entry(
             point=points[i],
             adaptation={k: v[i : i + 1] for k, v in adaptation.items()},
-            experience=_experience({k: v[i][None] for k, v in cut.items()}),
+            experience=parse_experience({k: v[i][None] for k, v in cut.items()}),
             note=note,
         )
         for i, note in enumerate(notes)
     ]
 
 
-def _experience(named: Mapping[str, Tensor]) -> Experience:
+def parse_experience(named: Mapping[str, Tensor]) -> Experience:
+    """Return the experience whose tensors have the names of `flat_experience`."""
     plain = {k: named[k] for k in _PLAIN}
     return Experience(**plain, old=distribution(named["mean"], named.get("log_std")))

@@ -16,6 +16,7 @@ from pliant.cli.evaluate import Evaluate
 from pliant.cli.export import Export
 from pliant.cli.lie import Lie
 from pliant.cli.listing import List
+from pliant.cli.live import Live
 from pliant.cli.names import check_known
 from pliant.cli.objects import Objects
 from pliant.cli.options import import_mujoco
@@ -40,6 +41,7 @@ commands:
   train       meta-train a policy, or one of the baselines to compare it with
   evaluate    measure how well a policy adapts, beside the baselines
   lie         measure which hidden parameters of a family matter
+  live        let an agent live a stream of tasks, of whose changes it is not told
   record      run a policy before and after adapting, and keep what happened
   replay      watch a recording, or turn it into a video or a picture
   reproduce   train by a published protocol, beside its figures
@@ -72,6 +74,7 @@ COMMANDS: dict[str, type[Command]] = {
     "list": List,
     "evaluate": Evaluate,
     "lie": Lie,
+    "live": Live,
     "record": Record,
     "replay": Replay,
     "reproduce": Reproduce,

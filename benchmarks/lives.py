@@ -1,0 +1,257 @@
+"""Measure lives in streams of unlabelled tasks, with a library of earlier ones or not.
+
+    python -m benchmarks.lives strike --policy shipped:strike-rma --out strike.json
+
+Every agent lives the same streams from the same initial states. How much an agent
+explores is tuned on streams of training tasks, for the agent with a memory and for the
+one without by equally many tries. `--again FILE ...` prints what was written.
+"""
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import tyro
+from tyro.conf import Positional
+
+from meta.continual.agent import Agent, Guide, Habits
+from meta.continual.life import Lived, live, live_steadily
+from meta.continual.measures import MEASURES, by_age, measures
+from meta.continual.senses import Senses, fit_senses
+from meta.continual.stream import Stream, make_stream
+from meta.evaluation.statistics import Estimate, estimate, mean
+from meta.training.trained import Trained, load_trained
+from tasks.contract import TaskFamily
+from tasks.registry import find_family, make_env
+
+NONE = ({"explore": 1}, {"explore": 2}, {"explore": 3})
+SIMILAR = (
+    {"look": 0, "explore": 1},
+    {"look": 1, "explore": 1},
+    {"look": 1, "explore": 3},
+)
+"""Habits that are tried for each of the two agents."""
+AGES = 5
+_TUNED = 1000
+"""First seed of the streams that habits are tuned on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of the study."""
+
+    family: Positional[str]
+    """Task family."""
+    policy: str = ""
+    """Policy that adapts; shipped:FAMILY-explore by default."""
+    visits: int = 20
+    """Visits of a stream."""
+    streams: int = 10
+    """Number of streams; their seeds are 0, 1 ..."""
+    tuning: tuple[int, int] = (4, 12)
+    """Streams, and visits of each, that habits are tuned on."""
+    agents: tuple[str, ...] = ()
+    """Some of the agents alone."""
+    threads: int = 1
+    """Simulator threads."""
+    out: Path | None = None
+    """Write the raw numbers here."""
+    again: tuple[Path, ...] = ()
+    """Print the raw numbers in these files; measure nothing."""
+
+
+def main() -> None:
+    """Measure, and print the table."""
+    o = tyro.cli(Options)
+    torch.set_num_threads(1)
+    for path in o.again:
+        print_study(json.loads(path.read_text()))
+    if o.again:
+        return
+    raw = study(o)
+    if o.out:
+        o.out.write_text(json.dumps(raw))
+    print_study(raw)
+
+
+def study(o: Options) -> dict[str, Any]:
+    """Tune the two agents, and let all of them live the streams."""
+    policy = load_trained(o.policy or f"shipped:{o.family}-explore")
+    family = find_family(o.family, "cpu")
+    senses = fit_senses(policy, threads=o.threads)
+    runs = _Runs(policy, family, senses, o.threads)
+    count, visits = o.tuning
+    training = _streams(family, "train", visits, range(_TUNED, _TUNED + count))
+    none = _best(runs, training, [Habits(recall="none", look=0, **k) for k in NONE])
+    similar = _best(runs, training, [Habits(**k) for k in SIMILAR])
+    others = replace(similar, look=0, explore=none.explore)
+    window = Habits(recall="none", alert=False, look=0, explore=0, acted=True, kept=5)
+    agents = {
+        "library": similar,
+        "no library": none,
+        "most recent": replace(others, recall="recent"),
+        "at random": replace(others, recall="random"),
+        "true parameters": replace(others, recall="truth"),
+        "no library, told of changes": replace(none, notice="change"),
+        "library, told of changes": replace(similar, notice="change"),
+        "library, told the task": replace(similar, notice="task"),
+        "last five episodes": window,
+    }
+    chosen = {k: v for k, v in agents.items() if not o.agents or k in o.agents}
+    streams = _streams(family, "held-out", o.visits, range(o.streams))
+    oracle = runs.steady(load_trained(f"shipped:{o.family}-oracle"), streams)
+    raw: dict[str, Any] = {
+        "family": o.family,
+        "policy": policy.source,
+        "visits": o.visits,
+        "episodes": [len(s) for s in streams],
+        "oracle": float(np.mean([r.returns for life in oracle for r in life])),
+        "never adapts": _report(runs.steady(policy, streams), streams, oracle),
+        "agents": {},
+    }
+    for name, habits in chosen.items():
+        began = time.perf_counter()
+        lives = runs.lives(habits, streams)
+        spent = time.perf_counter() - began
+        told = {"habits": asdict(habits), "seconds": spent}
+        raw["agents"][name] = _report(lives, streams, oracle) | told
+        print(name, raw["agents"][name]["measures"]["return"], flush=True)
+    return raw
+
+
+@dataclass(frozen=True, kw_only=False)
+class _Runs:
+    """Lives of one policy's agents."""
+
+    policy: Trained
+    family: TaskFamily
+    senses: Senses
+    threads: int
+
+    def lives(self, habits: Habits, streams: Sequence[Stream]) -> list[list[Lived]]:
+        """Let agents of some habits live streams."""
+        agents = [
+            Agent(
+                self.policy,
+                self.senses,
+                habits,
+                seed=i,
+                guide=self._guide(stream) if habits.recall == "truth" else None,
+            )
+            for i, stream in enumerate(streams)
+        ]
+        env = make_env(self.family, worlds=len(streams), threads=self.threads)
+        return _by_life(live(agents, streams, env, 0), streams)
+
+    def steady(self, policy: Trained, streams: Sequence[Stream]) -> list[list[Lived]]:
+        """Let a policy live streams that does not adapt."""
+        env = make_env(
+            self.family,
+            worlds=len(streams),
+            oracle=policy.cfg.told,
+            threads=self.threads,
+        )
+        return _by_life(live_steadily(policy, streams, env, 0), streams)
+
+    def _guide(self, stream: Stream) -> Guide:
+        """Return a guide that goes by the hidden parameters that matter."""
+        free = [p for p in self.family.hidden if p.name not in self.family.scenery]
+        values = self.family.values(stream.tasks)
+        where = torch.cat([p.encode(values[p.name]) for p in free], dim=-1)
+        place = {task.hash: i for i, task in enumerate(stream.tasks)}
+
+        def nearest(names: Sequence[str], name: str) -> int:
+            known = where[[place[n] for n in names]]
+            return int((known - where[place[name]]).norm(dim=1).argmin())
+
+        return nearest
+
+
+def _streams(
+    family: TaskFamily, split: str, visits: int, seeds: Sequence[int]
+) -> list[Stream]:
+    return [make_stream(family, visits=visits, split=split, seed=s) for s in seeds]
+
+
+def _by_life(
+    rows: Iterator[list[Lived]], streams: Sequence[Stream]
+) -> list[list[Lived]]:
+    found: list[list[Lived]] = [[] for _ in streams]
+    for episode, lived in enumerate(rows):
+        left = iter(lived)
+        for life, stream in zip(found, streams, strict=True):
+            if episode < len(stream):
+                life.append(next(left))
+    return found
+
+
+def _best(runs: _Runs, streams: Sequence[Stream], tried: Sequence[Habits]) -> Habits:
+    """Return the habits that earn most in streams of training tasks."""
+    earned = [
+        np.mean([r.returns for life in runs.lives(h, streams) for r in life])
+        for h in tried
+    ]
+    for habits, mean_return in zip(tried, earned, strict=True):
+        print(
+            f"tuning: {habits.recall} {habits.look} {habits.explore} {mean_return:.3f}"
+        )
+    return tried[int(np.argmax(earned))]
+
+
+def _report(
+    lives: Sequence[Sequence[Lived]],
+    streams: Sequence[Stream],
+    oracle: Sequence[Sequence[Lived]],
+) -> dict[str, Any]:
+    found = [
+        measures(life, stream, best)
+        for life, stream, best in zip(lives, streams, oracle, strict=True)
+    ]
+    ages = by_age(lives, streams, AGES)
+    return {
+        "measures": {k: [m[k] for m in found] for k in MEASURES},
+        "ages": {"new": ages[False].tolist(), "again": ages[True].tolist()},
+    }
+
+
+def print_study(raw: dict[str, Any]) -> None:
+    """Print a study as Markdown: measures, and returns by the age of a visit."""
+    rows = {"never adapts": raw["never adapts"]} | raw["agents"]
+    print(f"\n{raw['policy']}, {raw['visits']} visits, oracle {raw['oracle']:.3f}\n")
+    print("| agent | " + " | ".join(MEASURES) + " |")
+    print("| --- |" + " ---: |" * len(MEASURES))
+    for name, row in rows.items():
+        cells = [_cell(row["measures"][k]) for k in MEASURES]
+        print(f"| {name} | " + " | ".join(cells) + " |")
+    base = raw["agents"].get("no library")
+    for name, row in rows.items():
+        if base and row is not base:
+            apart = np.subtract(base["measures"]["regret"], row["measures"]["regret"])
+            print(f"regret less than without a library: {name} {_cell(apart)}")
+    for name, row in rows.items():
+        for kind, found in row["ages"].items():
+            print(name, kind, " ".join(f"{x:.2f}" for x in found))
+    for name, row in raw["agents"].items():
+        h = row["habits"]
+        spent = 1000 * row["seconds"] / sum(raw["episodes"])
+        print(
+            f"{name}: look {h['look']}, explore {h['explore']}, {spent:.0f} ms/episode"
+        )
+
+
+def _cell(numbers: Sequence[float]) -> str:
+    found = np.array(numbers, float)
+    found = found[np.isfinite(found)]
+    if not len(found):
+        return ""
+    e: Estimate = estimate([found[None]], mean, np.random.default_rng(0))
+    return f"{e.value:.3f} [{e.low:.3f}, {e.high:.3f}]"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Lifelong learning: streams of tasks, and the agents that live them."""

@@ -1,0 +1,331 @@
+"""An agent that lives a stream of tasks, notices changes, and remembers.
+
+It has a meta-trained policy, which stays as it is, and works one episode at a time. In
+an episode it explores, or acts by its *belief*: the policy's adaptation to the episodes
+of the *segment*, which began with the last change that it noticed, and to those of the
+earlier task that it recalled. After an episode that it acted in, its senses say whether
+the task is still the same. If not, the segment is kept in the library, and the next one
+begins with the episodes since the evidence arose. It then explores, and looks up after
+each exploring episode whether it has been here before; where nothing is near it goes on
+exploring for as long as its habits say, and acts by what it found out itself.
+
+A recalled task that turns out not to be this one is given up at the next alarm.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+
+from meta.continual.senses import Senses, remembers
+from meta.experience.rollout import Experience, some_episodes
+from meta.library.embedding import joined
+from meta.library.library import Entry, Library
+from meta.training.trained import Trained
+
+RECALLS = ("similar", "none", "recent", "random", "truth")
+"""Entries that an agent recalls: the nearest, if it is near; none; the one that it kept
+last; any one; or the one that a `Guide` names, who knows the hidden parameters."""
+NOTICES = ("none", "change", "task")
+"""Told of no change; told that there is one; and told its task by name, too."""
+
+Guide = Callable[[Sequence[str], str], int]
+"""Returns which of some earlier tasks, by name, is nearest to one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Habits:
+    """Settings of an agent."""
+
+    recall: str = "similar"
+    """One of `RECALLS`."""
+    notice: str = "none"
+    """One of `NOTICES`."""
+    look: int = 1
+    """Exploring episodes before it looks anything up."""
+    explore: int = 1
+    """Exploring episodes with a task that it does not know."""
+    acted: bool = False
+    alert: bool = True
+    """False: it never suspects a change, and its belief is of its last episodes."""
+    kept: int = 10
+    """Episodes that are kept of a task, and of a segment: the latest."""
+    most: int = 1000
+    """Tasks that are kept."""
+    sure: float = 0.5
+    """Probability from which on an earlier task counts as the one at hand."""
+    tries: int = 3
+    """Acted episodes in which an alarm counts against what was recalled."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no agent can do."""
+        if self.recall not in RECALLS or self.notice not in NOTICES:
+            raise ValueError(
+                f"recall is one of {', '.join(RECALLS)} and notice one of "
+                f"{', '.join(NOTICES)}, got {self.recall!r} and {self.notice!r}"
+            )
+        if min(self.kept, self.most) < 1 or not 0 <= self.look <= self.explore:
+            raise ValueError(
+                "need kept >= 1, most >= 1 and 0 <= look <= explore, got "
+                f"{self.kept}, {self.most}, {self.look} and {self.explore}"
+            )
+        if not self.alert and (self.recall != "none" or self.notice != "none"):
+            raise ValueError("an agent that expects no change recalls nothing")
+
+
+class Told(NamedTuple):
+    """Everything that the world says of an episode, beside the episode."""
+
+    name: str
+    """Name of the task, which notes in the library carry; an agent whose notice is not
+    `task` looks at no name before it has kept it."""
+    changed: bool
+    """True in the first episode of a visit."""
+
+
+class Noticed(NamedTuple):
+    """What an agent made of an episode."""
+
+    evidence: float
+    """Cumulative sum for a change; NaN after an exploring episode."""
+    alarm: bool
+    """True if it takes the task for another one than before."""
+    gave_up: bool
+    """True if it takes the task for another one than it recalled."""
+    recalled: str
+    """Name of the task that it has just recalled; empty: it did not."""
+    distance: float
+    """To the nearest entry when it looked; NaN where it did not."""
+    nearest: tuple[str, ...]
+    """Names of the nearest tasks, three at most, when it looked."""
+    entries: int
+    """Number of tasks in its library."""
+
+
+class Looked(NamedTuple):
+    """An agent's look into its library."""
+
+    entry: Entry | None = None
+    """The entry to recall; none to go on alone."""
+    distance: float = float("nan")
+    nearest: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Segment:
+    """The episodes since the last change that was noticed."""
+
+    episodes: list[Experience] = field(default_factory=list[Experience])
+    explored: list[bool] = field(default_factory=list[bool])
+    names: list[str] = field(default_factory=list[str])
+    recalled: Entry | None = None
+    tries: int = 0
+    """Episodes acted by what was recalled."""
+
+    def cut(self, last: int) -> Experience:
+        """Drop the last so many episodes, and return the very last."""
+        final, at = self.episodes[-1], max(0, len(self.episodes) - last)
+        self.episodes, self.explored = self.episodes[:at], self.explored[:at]
+        self.names = self.names[:at]
+        return final
+
+
+class Agent:
+    """One life.
+
+    Args:
+        policy: the policy.
+        senses: fitted to it.
+        habits: settings.
+        seed: decides what chance does, for `recall="random"` alone.
+        guide: names the entry for `recall="truth"`.
+    """
+
+    def __init__(
+        self,
+        policy: Trained,
+        senses: Senses,
+        habits: Habits,
+        *,
+        seed: int = 0,
+        guide: Guide | None = None,
+    ) -> None:
+        if (guide is None) == (habits.recall == "truth"):
+            raise ValueError("a guide is for recall='truth', which needs one")
+        self.policy = policy
+        self.senses = senses
+        self.habits = habits
+        self.library = Library.of(policy, senses.embedding, most=habits.most)
+        self.segment = Segment()
+        self.remembers = remembers(policy) and habits.acted
+        self.adaptation = policy.begin(1).adaptation
+        self.exploring = max(habits.explore, int(habits.alert))
+        """Exploring episodes that are left to it."""
+        self._guide = guide
+        self._rng = torch.Generator().manual_seed(seed)
+        self._sum, self._since = 0.0, 0
+        self._mistaken: Experience | None = None
+        """The episode in which the last change was noticed."""
+        self._looks = False
+        """True while it wants to know whether it has been here before."""
+
+    @property
+    def explores(self) -> bool:
+        """True if the next episode is an exploring one."""
+        return self.exploring > 0
+
+    def live(self, episode: Experience, told: Told) -> Noticed:
+        """Take in an episode that it has just lived.
+
+        Args:
+            episode: experience of one task and one episode.
+            told: what else is known of it.
+        """
+        explored = self.explores
+        alarm = self._suspects(episode, told, explored=explored)
+        new = self._since + 1
+        self._append(episode, told.name, explored=explored)
+        evidence = float("nan") if explored else self._sum
+        if explored:
+            self.exploring -= 1
+        gives_up = alarm and self._doubts
+        if gives_up:
+            self._sum, self._since = 0.0, 0
+            self.segment.recalled = None
+        elif alarm:
+            self._turn(new)
+        looked = self._look(told, explored=explored or alarm)
+        self._believe()
+        return Noticed(
+            evidence=evidence,
+            alarm=alarm and not gives_up,
+            gave_up=gives_up,
+            recalled=looked.entry.note if looked.entry else "",
+            distance=looked.distance,
+            nearest=looked.nearest,
+            entries=len(self.library),
+        )
+
+    @property
+    def _doubts(self) -> bool:
+        """True if an alarm counts against what was recalled."""
+        tried = self.segment.recalled is not None
+        soon = self.segment.tries <= self.habits.tries
+        return tried and soon and self.habits.notice == "none"
+
+    def _suspects(self, episode: Experience, told: Told, *, explored: bool) -> bool:
+        """Tell whether the task has changed, and since how many episodes."""
+        if self.habits.notice != "none":
+            self._since = 0
+            return told.changed and bool(self.segment.episodes)
+        if explored or not self.habits.alert:
+            self._since = 0
+            return False
+        found = float(self.senses.read(self.policy, self.adaptation, episode))
+        self._since = self._since + 1 if self._sum > 0 else 0
+        self._sum = max(0.0, self._sum + found)
+        return self._sum > self.senses.alarm
+
+    def _append(self, episode: Experience, name: str, *, explored: bool) -> None:
+        segment, kept = self.segment, self.habits.kept
+        segment.episodes = [*segment.episodes, episode][-kept:]
+        segment.explored = [*segment.explored, explored][-kept:]
+        segment.names = [*segment.names, name][-kept:]
+        segment.tries += segment.recalled is not None and not explored
+
+    def _turn(self, new: int) -> None:
+        """Keep the segment without its last episodes, and begin a new one."""
+        self._sum, self._since = 0.0, 0
+        segment = self.segment
+        self._mistaken = segment.cut(new)
+        self.segment = Segment()
+        self.keep(segment)
+        self.exploring = self.habits.explore
+        self._looks = self.habits.recall != "none"
+
+    def _look(self, told: Told, *, explored: bool) -> Looked:
+        """Recall an earlier task, once there is enough to know it by."""
+        named = self.habits.notice == "task"
+        waits = self.habits.explore - self.exploring < self.habits.look
+        ready = explored and self._looks and (named or not waits)
+        if not (ready and len(self.library)):
+            return Looked()
+        looked = self._choose(told)
+        self._looks = self.exploring > 0
+        if looked.entry:
+            self.segment.recalled, self.segment.tries = looked.entry, 0
+            self.exploring, self._looks = 0, False
+        return looked
+
+    def _choose(self, told: Told) -> Looked:
+        """Return the entry that its habits recall."""
+        entries = self.library.entries
+        notes = [entry.note for entry in entries]
+        if self.habits.notice == "task":
+            known = told.name in notes
+            return Looked(entries[notes.index(told.name)] if known else None)
+        if self.habits.recall == "recent":
+            return Looked(entries[-1])
+        if self.habits.recall == "random":
+            drawn = torch.randint(len(entries), (), generator=self._rng)
+            return Looked(entries[int(drawn)])
+        if self._guide:
+            return Looked(entries[self._guide(notes, told.name)])
+        own = self._evidence()
+        if own is not None:
+            return self._recognise(own, "explored")
+        if self._mistaken is None:
+            return Looked()
+        return self._recognise(self._mistaken, "mistaken")
+
+    def _recognise(self, own: Experience, query: str) -> Looked:
+        """Look for the entry that some episodes are probably about."""
+        adapted = self.policy.begin(1).after(own).adaptation
+        place = self.senses.place(self.policy, adapted)
+        found = self.library.nearest(place, len(self.library))
+        probable = self.senses.recognise(found.distance[0], query)
+        near = [self.library.entries[int(i)] for i in found.entry[0, :3]]
+        known = float(probable[0]) >= self.habits.sure
+        names = tuple(entry.note for entry in near)
+        return Looked(near[0] if known else None, float(found.distance[0, 0]), names)
+
+    def _evidence(self) -> Experience | None:
+        """Return the segment's episodes that its policy adapts to."""
+        pairs = zip(self.segment.episodes, self.segment.explored, strict=True)
+        used = [e for e, explored in pairs if explored or self.remembers]
+        return joined(used, axis=1) if used else None
+
+    def _believe(self) -> None:
+        """Adapt to the segment, and to what was recalled."""
+        own, recalled = self._evidence(), self.segment.recalled
+        parts = [] if recalled is None else [recalled.experience]
+        parts += [] if own is None else [own]
+        start = self.policy.begin(1)
+        self.adaptation = (
+            start.after(joined(parts, axis=1)) if parts else start
+        ).adaptation
+
+    def keep(self, segment: Segment) -> None:
+        """Put a segment into the library, in the place of what it is the same as."""
+        used = [
+            e
+            for e, explored in zip(segment.episodes, segment.explored, strict=True)
+            if explored or self.remembers
+        ]
+        told = any(segment.explored) or len(used) > 1
+        if not self.habits.alert or not used or not (told or segment.recalled):
+            return
+        own = joined(used, axis=1)
+        same = segment.recalled
+        if same is None and self.habits.recall == "similar" and len(self.library):
+            same = self._recognise(own, "whole").entry
+        if same is not None and any(same is e for e in self.library.entries):
+            own = joined([same.experience, own], axis=1)
+            self.library.forget(same)
+        own = some_episodes(own, slice(-self.habits.kept, None))
+        adapted = self.policy.begin(1).after(own).adaptation
+        place = self.senses.place(self.policy, adapted)
+        # a name for those who look on: that of most episodes
+        name = max(segment.names, key=segment.names.count)
+        self.library.add(place, adapted, own, [name])

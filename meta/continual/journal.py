@@ -1,0 +1,282 @@
+"""A life on disk: what it is lived by, and two files of every episode.
+
+`life.json` has the policy, the stream, the agent's habits and the seed, and
+`senses.safetensors` what its senses were fitted to. `episodes/` has each episode's
+experience, which is written last, and before it a recording of the episode that
+`pliant replay` shows beside the first one of its visit.
+
+Nothing else of the agent is kept: it is what its episodes have made of it. A life that
+was killed goes on by telling a fresh agent all of them, in order, and is then the life
+that it would have been.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from meta.continual.agent import Agent, Habits
+from meta.continual.life import Lived, live_episode, tell
+from meta.continual.senses import Senses, fit_senses
+from meta.continual.stream import Moment, Stream, parse_stream
+from meta.experience.rollout import Rollout, by_task
+from meta.library.embedding import Embedding
+from meta.library.library import one_task
+from meta.library.shelf import flat_experience, parse_experience
+from meta.machine.devices import simulator_threads
+from meta.machine.files import read_bytes, read_json, write_atomically, write_json
+from meta.machine.seeds import derived_seed
+from meta.machine.versions import versions
+from meta.recording.trajectory import Recording, Trajectory, world_hash
+from meta.training.trained import Trained
+from robots.sim.tape import Tape
+from tasks.contract import Worlds
+from tasks.env import Env
+from tasks.registry import find_family, make_env, make_family
+from tasks.simulators import make_simulator
+from tasks.strict_json import BROKEN
+
+FORMAT = "pliant-life-1"
+ABOUT, SENSES, EPISODES = "life.json", "senses.safetensors", "episodes"
+_LARGEST = 2**28
+"""Bytes of an episode that are read at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Life:
+    """Everything that decides a life."""
+
+    stream: Stream
+    habits: Habits
+    seed: int
+    policy: str
+    """Place that the policy was loaded from."""
+    checksum: str
+    """Checksum of the policy."""
+
+    def save(self, folder: Path) -> None:
+        """Write `life.json`."""
+        about = {
+            "format": FORMAT,
+            "policy": self.policy,
+            "checksum": self.checksum,
+            "seed": self.seed,
+            "habits": asdict(self.habits),
+            "stream": self.stream.to_json(),
+            "versions": versions(),
+        }
+        write_json(folder / ABOUT, about)
+
+
+def load_life(folder: str | Path) -> Life:
+    """Read what a life is lived by.
+
+    Raises:
+        ValueError: if it is no life's folder, saying what is wrong.
+        OSError: if `life.json` cannot be opened.
+    """
+    path = Path(folder) / ABOUT
+    raw: Any = read_json(path)
+    said = raw.get("format") if isinstance(raw, dict) else type(raw).__name__
+    if said != FORMAT:
+        raise ValueError(f"{path} has format {said!r}, expected {FORMAT}")
+    try:
+        return Life(
+            stream=parse_stream(raw["stream"]),
+            habits=Habits(**raw["habits"]),
+            seed=int(raw["seed"]),
+            policy=str(raw["policy"]),
+            checksum=str(raw["checksum"]),
+        )
+    except BROKEN as error:
+        raise ValueError(f"{path} is no life: {error}") from error
+
+
+def begin_life(
+    folder: Path,
+    policy: Trained,
+    stream: Stream,
+    habits: Habits,
+    *,
+    seed: int = 0,
+    threads: int = 0,
+) -> Life:
+    """Make the folder of a life, of which no episode has been lived.
+
+    Raises:
+        ValueError: for a stream of another family than the policy's, a policy that no
+            agent can live by, or a folder that holds a life already.
+    """
+    if stream.family != policy.cfg.family:
+        raise ValueError(
+            f"{policy.source} is a policy for {policy.cfg.family}, and the stream is "
+            f"of {stream.family}"
+        )
+    if (folder / ABOUT).exists():
+        raise ValueError(
+            f"{folder} holds a life already: go on with it, or name another"
+        )
+    with simulator_threads():
+        senses = fit_senses(policy, seed=seed, threads=threads)
+    (folder / EPISODES).mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / SENSES, save_tensors(_tensors(senses)))
+    life = Life(
+        stream=stream,
+        habits=habits,
+        seed=seed,
+        policy=policy.source,
+        checksum=policy.checksum,
+    )
+    life.save(folder)
+    return life
+
+
+def live_on(folder: Path, policy: Trained, *, threads: int = 0) -> Iterator[Lived]:
+    """Yield the episodes that a life has had, and then go on with it to its end.
+
+    Raises:
+        ValueError: for another policy than the life's, or an episode that cannot be
+            read, naming the file.
+    """
+    life = load_life(folder)
+    if policy.checksum != life.checksum:
+        raise ValueError(
+            f"{folder} is lived by {life.policy} (checksum {life.checksum[:12]}), and "
+            f"{policy.source} has {policy.checksum[:12]}"
+        )
+    agent = Agent(policy, _load_senses(folder / SENSES), life.habits, seed=life.seed)
+    episodes = folder / EPISODES
+    start = 0
+    for moment in life.stream.moments():
+        if not _experience_file(episodes, start).exists():
+            break
+        yield _again(agent, life.stream, episodes, moment)
+        start += 1
+    film = _Film(policy, life, folder, threads)
+    with simulator_threads():
+        for moment in life.stream.moments()[start:]:
+            behind = len(agent.segment.episodes)
+            streams = [life.stream]
+            rollout, _ = live_episode(
+                [agent], streams, film.env, life.seed, moment.episode
+            )
+            film.keep(rollout, moment, behind)
+            own = by_task(rollout, 1)._replace(lived=None)
+            success = bool(rollout.success)
+            named = flat_experience(own) | {"success": torch.tensor([float(success)])}
+            path = _experience_file(episodes, moment.episode)
+            write_atomically(path, save_tensors(named))
+            yield tell(agent, life.stream, moment, one_task(own, 0), success)
+
+
+def _again(agent: Agent, stream: Stream, folder: Path, moment: Moment) -> Lived:
+    """Tell the agent of an episode that it has lived before."""
+    path = _experience_file(folder, moment.episode)
+    content = read_bytes(path, _LARGEST)
+    try:
+        tensors = load_tensors(content)
+        success = bool(tensors.pop("success"))
+        whole = parse_experience({k: v[None] for k, v in tensors.items()})
+        return tell(agent, stream, moment, one_task(whole, 0), success)
+    except (*BROKEN, SafetensorError, RuntimeError) as error:
+        raise ValueError(f"{path} is no episode: {error}") from error
+
+
+class _Film:
+    """The world of a life, and recordings of what happens in it.
+
+    Worlds that are simulated elsewhere are not recorded, nor are episodes in which the
+    task changes.
+    """
+
+    def __init__(self, policy: Trained, life: Life, folder: Path, threads: int) -> None:
+        self.life = life
+        self.folder = folder / EPISODES
+        self.tape: Tape | None = None
+        self._first: tuple[int, Trajectory] | None = None
+        self._hashes: dict[int, str] = {}
+        if ":" in policy.cfg.family:
+            self.env: Worlds = make_env(
+                find_family(policy.cfg.family, "cpu"), worlds=1, threads=threads
+            )
+            return
+        family = make_family(policy.cfg.family)
+        self.tape = Tape(make_simulator(family, 1, threads=1))
+        self.env = Env(family, worlds=1, simulator=self.tape)
+
+    def keep(self, rollout: Rollout, moment: Moment, behind: int) -> None:
+        """Write the recording of an episode, beside the first one of its visit."""
+        if self.tape is None or moment.before != moment.task:
+            return
+        run = self._trajectory(self.tape, rollout, moment, behind)
+        if self._first is None or self._first[0] != moment.visit:
+            self._first = moment.visit, run
+        task = moment.task
+        if task not in self._hashes:
+            self._hashes[task] = world_hash(self.tape.sim)
+        recording = Recording(
+            task=self.life.stream.tasks[task],
+            model_hash=self._hashes[task],
+            policy=self.life.policy,
+            before=self._first[1],
+            after=run,
+        )
+        recording.save(recording_file(self.folder, moment.episode))
+
+    def _trajectory(
+        self, tape: Tape, rollout: Rollout, moment: Moment, behind: int
+    ) -> Trajectory:
+        steps = int(rollout.valid.sum())
+        return Trajectory(
+            states=np.concatenate(tape.states[: steps + 1]),
+            controls=np.concatenate(tape.controls[:steps]),
+            actions=rollout.action[:steps, 0].double().numpy(),
+            rewards=rollout.reward[:steps, 0].double().numpy(),
+            success=bool(rollout.success),
+            adapt_episodes=behind,
+            seed=derived_seed(self.life.seed, moment.episode),
+        )
+
+
+def recording_file(folder: Path, episode: int) -> Path:
+    """Return where an episode's recording is, in the folder of a life's episodes."""
+    return folder / f"{episode:06}.npz"
+
+
+def _experience_file(folder: Path, episode: int) -> Path:
+    return folder / f"{episode:06}.safetensors"
+
+
+def _tensors(senses: Senses) -> dict[str, Tensor]:
+    return {
+        "mean": senses.embedding.mean,
+        "projection": senses.embedding.projection.contiguous(),
+        "likeness": senses.likeness,
+        "weights": senses.weights,
+        "alarm": torch.tensor(senses.alarm, dtype=torch.float64),
+    }
+
+
+def _load_senses(path: Path) -> Senses:
+    content = read_bytes(path, _LARGEST)
+    try:
+        named = load_tensors(content)
+        return Senses(
+            embedding=Embedding(
+                mean=named["mean"],
+                projection=named["projection"],
+                nearest=torch.zeros(0, 0),
+            ),
+            likeness=named["likeness"],
+            weights=named["weights"],
+            alarm=float(named["alarm"]),
+        )
+    except (*BROKEN, SafetensorError, RuntimeError) as error:
+        raise ValueError(f"{path} holds no senses: {error}") from error

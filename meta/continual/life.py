@@ -1,0 +1,192 @@
+"""Lives: agents in their streams, side by side, episode by episode."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from meta.continual.agent import Agent, Noticed, Told
+from meta.continual.senses import returns_of
+from meta.continual.stream import Moment, Stream
+from meta.experience.rollout import Change, Experience, Rollout, by_task, collect
+from meta.library.library import one_task
+from meta.machine.seeds import derived_generator
+from meta.training.trained import Trained
+from policies.acting import RecurrentPolicy, with_memory
+from policies.distribution import Distribution, distribution, parts
+from tasks.contract import Worlds
+from tasks.task import Task
+
+
+class Lived(NamedTuple):
+    """One episode of one life."""
+
+    moment: Moment
+    task: str
+    """Hash of the task in which it ended."""
+    returns: float
+    success: bool
+    explored: bool
+    noticed: Noticed | None
+    """None for a policy that never adapts."""
+
+
+def live(
+    agents: Sequence[Agent], streams: Sequence[Stream], env: Worlds, seed: int
+) -> Iterator[list[Lived]]:
+    """Let each agent live a stream, and yield every episode of all of them.
+
+    Episode i of a life begins in the state that the seed and i decide, whatever the
+    agents do, and however many episodes are lived at once: lives with the same seed and
+    streams are compared in pairs.
+
+    Args:
+        agents: one a world; all of one policy.
+        streams: each agent's; a life that is over is not in the list any more.
+        env: as many worlds.
+        seed: decides the initial states and the actions.
+    """
+    for episode in range(max(map(len, streams))):
+        rollout, moments = live_episode(agents, streams, env, seed, episode)
+        yield take_in(agents, streams, rollout, moments, episode)
+
+
+def live_episode(
+    agents: Sequence[Agent],
+    streams: Sequence[Stream],
+    env: Worlds,
+    seed: int,
+    episode: int,
+) -> tuple[Rollout, list[Moment]]:
+    """Run one episode of every life, of which the agents have yet to be told."""
+    moments = moments_at(streams, episode)
+    change = set_tasks(env, streams, moments)
+    explores = torch.tensor([agent.explores for agent in agents])
+    explores = explores.to(env.device)
+    act = mixed(agents[0].policy, agents, explores)
+    rng = derived_generator(seed, episode, device=env.device)
+    return collect(env, act, rng, explore=explores, change=change), moments
+
+
+def take_in(
+    agents: Sequence[Agent],
+    streams: Sequence[Stream],
+    rollout: Rollout,
+    moments: Sequence[Moment],
+    episode: int,
+) -> list[Lived]:
+    """Tell the agents of an episode, and return it of each life that is not over."""
+    lived = by_task(rollout, len(agents))._replace(lived=None)
+    everyone = enumerate(zip(agents, streams, moments, strict=True))
+    return [
+        tell(agent, stream, moment, one_task(lived, i), bool(rollout.success[i]))
+        for i, (agent, stream, moment) in everyone
+        if episode < len(stream)
+    ]
+
+
+def tell(
+    agent: Agent, stream: Stream, moment: Moment, own: Experience, success: bool
+) -> Lived:
+    """Tell one agent of one episode, and return it.
+
+    Args:
+        agent: the agent.
+        stream: what it lives.
+        moment: where the episode is in the stream.
+        own: the episode; of one task.
+        success: at its end.
+    """
+    explored, name = agent.explores, stream.tasks[moment.task].hash
+    noticed = agent.live(own, Told(name, moment.age == 0))
+    return Lived(moment, name, float(returns_of(own)), success, explored, noticed)
+
+
+def live_steadily(
+    policy: Trained, streams: Sequence[Stream], env: Worlds, seed: int
+) -> Iterator[list[Lived]]:
+    """Let a policy that never adapts live streams, by mean actions; see `live`."""
+    act = policy.begin(len(streams)).act
+    for episode in range(max(map(len, streams))):
+        moments = moments_at(streams, episode)
+        change = set_tasks(env, streams, moments)
+        rng = derived_generator(seed, episode, device=env.device)
+        rollout = collect(env, act, rng, explore=False, change=change)
+        yield [
+            Lived(
+                moment,
+                stream.tasks[moment.task].hash,
+                float(rollout.returns[i]),
+                bool(rollout.success[i]),
+                False,
+                None,
+            )
+            for i, (stream, moment) in enumerate(zip(streams, moments, strict=True))
+            if episode < len(stream)
+        ]
+
+
+def moments_at(streams: Sequence[Stream], episode: int) -> list[Moment]:
+    """Return the moment of each stream, or its last one if it is over."""
+    return [s.moments()[min(episode, len(s) - 1)] for s in streams]
+
+
+def set_tasks(
+    env: Worlds, streams: Sequence[Stream], moments: Sequence[Moment]
+) -> Change | None:
+    """Give worlds the tasks that their episodes begin in.
+
+    Returns:
+        The change on the way, if there is one.
+
+    Raises:
+        ValueError: for streams whose changes are at other steps than the others'.
+    """
+    steps = {stream.step for stream in streams}
+    if len(steps) > 1 or len(streams) != env.worlds:
+        raise ValueError(
+            f"{env.worlds} worlds take as many streams, which change at one step; got "
+            f"{len(streams)}, and changes at steps {sorted(steps)}"
+        )
+    pairs = list(zip(streams, moments, strict=True))
+    first = [stream.tasks[moment.before] for stream, moment in pairs]
+    last = [stream.tasks[moment.task] for stream, moment in pairs]
+    _assign(env, first)
+    return None if first == last else Change(streams[0].step, last)
+
+
+def mixed(
+    policy: Trained, agents: Sequence[Agent], explores: Bool[Tensor, "agent"]
+) -> RecurrentPolicy:
+    """Return the policy of all agents at once: some explore, and the others act."""
+    beliefs = [agent.adaptation for agent in agents]
+    stacked = {k: torch.cat([b[k] for b in beliefs]) for k in beliefs[0]}
+    acting = with_memory(policy.learner.act(policy.theta, stacked))
+    exploring = with_memory(policy.begin(len(agents)).explore)
+    chosen = explores[:, None]
+
+    def decide(obs: Tensor, memory: Tensor) -> Distribution:
+        act, explore = (
+            parts(p.policy(obs, memory).whole()) for p in (acting, exploring)
+        )
+        mean = torch.where(chosen, explore[0], act[0])
+        if act[1] is None or explore[1] is None:
+            return distribution(mean, None)
+        return distribution(mean, torch.where(chosen, explore[1], act[1]))
+
+    memory = torch.where(
+        chosen, exploring.start(len(agents)), acting.start(len(agents))
+    )
+    return RecurrentPolicy(memory=memory, policy=decide, watch=acting.watch)
+
+
+def _assign(env: Worlds, tasks: Sequence[Task]) -> None:
+    """Give worlds their tasks; those that have them already are left alone."""
+    if not env.tasks:
+        env.assign(tasks)
+        return
+    other = [i for i, (a, b) in enumerate(zip(env.tasks, tasks, strict=True)) if a != b]
+    if other:
+        env.assign([tasks[i] for i in other], torch.tensor(other))

@@ -1,0 +1,263 @@
+"""Senses of an agent: where a task lies, and whether it is still the same.
+
+A place is the embedding of `meta.library.embedding`, fitted here to more than exploring
+episodes: also to those of a policy adapted to the task at hand, and of one adapted to
+another task, which is what the first episode after a change is. What differs between
+such episodes of one task is noise to it.
+
+Whether the task is still the same is read off one episode that was acted by a belief:
+how far its embedding is from the belief's, and what it earned. A logistic regression on
+training tasks, as often with a belief about the same task as about another, turns both
+into the logarithm of a likelihood ratio; an alarm is Page's (1954, "Continuous
+inspection schemes", Biometrika 41) cumulative sum of it. No hidden parameter is read,
+and no task but those of training.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from meta.experience.rollout import Experience, by_task, collect, some_episodes
+from meta.learners.explore import Explore
+from meta.learners.rma import Rma
+from meta.library.embedding import (
+    Embedding,
+    check_embeddable,
+    features_after,
+    joined,
+    live_with,
+    relevant_components,
+    task_features,
+    training_tasks,
+)
+from meta.machine.seeds import derived_generator
+from meta.theta import Params
+from meta.training.trained import Adapted, Trained
+from tasks.contract import TaskFamily
+from tasks.registry import find_family, make_env
+from tasks.task import Task
+
+QUERIES = ("mistaken", "explored", "whole")
+"""Queries about where a task lies: an episode that was acted by a belief about another
+task, an exploring episode, or several."""
+BELIEFS = (1, 3)
+"""Numbers of exploring episodes behind the beliefs that alarms are fitted to."""
+_CALM = 0.97
+"""Share of training tasks that raise no alarm."""
+_RIDGE = 1e-3
+
+
+class Reading(NamedTuple):
+    """Evidence of some episodes about a change."""
+
+    distance: Float[Tensor, "task"]
+    """From the belief's embedding to that of the episode."""
+    returns: Float[Tensor, "task"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Senses:
+    """An embedding, and when it is near and when it has changed."""
+
+    embedding: Embedding
+    likeness: Float[Tensor, "query 2"]
+    """Of each kind of query in `QUERIES`, the weights of the logarithm of its distance
+    from an earlier task, and of 1: the logarithm of the likelihood ratio that it is the
+    same task and not another."""
+    weights: Float[Tensor, "3"]
+    """Of the logarithm of the distance, of the return, and of 1."""
+    alarm: float
+    """Cumulative sum of evidence beyond which the task has changed."""
+
+    def evidence(self, reading: Reading) -> Float[Tensor, "task"]:
+        """Return the logarithm of a change's likelihood ratio."""
+        return _inputs(reading) @ self.weights
+
+    def recognise(
+        self, distances: Float[Tensor, "entry"], query: str
+    ) -> Float[Tensor, "entry"]:
+        """Return how probably each of some earlier tasks is the one that was queried.
+
+        Before it is queried a task is as probably new as not, and each earlier one as
+        probable as the others.
+
+        Args:
+            distances: from the query to each.
+            query: one of `QUERIES`.
+        """
+        slope, start = self.likeness[QUERIES.index(query)].double()
+        ratio = (slope * _log(distances).double() + start).exp()
+        return (ratio / (ratio.sum() + len(ratio))).float()
+
+    def place(self, policy: Trained, adaptation: Params) -> Float[Tensor, "task dim"]:
+        """Return where a policy's adaptations lie."""
+        return self.embedding(task_features(policy, adaptation))
+
+    def read(
+        self, policy: Trained, belief: Params, episode: Experience
+    ) -> Float[Tensor, "task"]:
+        """Return the evidence of one episode against the belief that acted in it."""
+        alone = self.embedding(features_after(policy, episode, slice(None)))
+        distance = (alone - self.place(policy, belief)).norm(dim=1)
+        return self.evidence(Reading(distance, returns_of(episode)))
+
+
+def remembers(policy: Trained) -> bool:
+    """Tell whether a policy adapts to whatever episodes it has, however they were run.
+
+    RMA and the explorer do. One that takes gradient steps adapts to what its own
+    unadapted policy sampled.
+    """
+    return isinstance(policy.learner, Explore | Rma)
+
+
+def returns_of(e: Experience) -> Float[Tensor, "task"]:
+    """Return the mean return of each task's episodes."""
+    return (e.reward * e.valid).sum(-1).mean(-1)
+
+
+def fit_senses(
+    policy: Trained, *, tasks: int = 150, dim: int = 8, seed: int = 0, threads: int = 0
+) -> Senses:
+    """Fit the senses of a policy's agents to training tasks of its family.
+
+    Args:
+        policy: a policy that adapts to several episodes at once.
+        tasks: number of training tasks.
+        dim: components of a place, at most.
+        seed: decides the tasks and the episodes.
+        threads: simulator threads; 0 means one per CPU.
+
+    Raises:
+        ValueError: as `meta.library.embedding.fit_embedding`.
+    """
+    check_embeddable(policy)
+    family = find_family(policy.cfg.family, policy.device)
+    drawn = training_tasks(family, seed, tasks)
+    most = max(BELIEFS)
+    lived = live_with(policy, family, drawn, 2 * most, seed, threads)
+    halves = [some_episodes(lived, slice(i * most, (i + 1) * most)) for i in (0, 1)]
+    trials = _Trials(policy, family, drawn, derived_generator(seed, 1), threads)
+    beliefs = [policy.begin(len(drawn)).after(_first(halves[0], k)) for k in BELIEFS]
+    same = [trials.acted(belief, 0) for belief in beliefs]
+    other = [trials.acted(belief, i + 1) for i, belief in enumerate(beliefs)]
+    wholes = [features_after(policy, half, slice(None)) for half in halves]
+    singles = [
+        features_after(policy, some_episodes(lived, slice(i, i + 1)), slice(None))
+        for i in range(2 * most)
+    ]
+    singles += [features_after(policy, e, slice(None)) for e in (*same, *other)]
+    mean, projection = relevant_components(
+        torch.stack(wholes), torch.stack(singles), dim
+    )
+    if not projection.shape[1]:
+        raise ValueError(f"{policy.source} makes the same of every training task")
+    embedding = Embedding(mean=mean, projection=projection, nearest=torch.zeros(0, 0))
+    places = [embedding(task_features(policy, b.adaptation)) for b in beliefs]
+    calm = _read(policy, embedding, same, places)
+    turned = [p.roll(i + 1, 0) for i, p in enumerate(places)]
+    changed = _read(policy, embedding, other, turned)
+    weights = fit_evidence(calm, changed)
+    entries = embedding(wholes[1])
+    queries = [other[0], _first(halves[0], 1), halves[0]]
+    asked = [embedding(features_after(policy, q, slice(None))) for q in queries]
+    return Senses(
+        embedding=embedding,
+        likeness=torch.stack([_likeness(q, entries) for q in asked]),
+        weights=weights,
+        alarm=max(0.0, float((_inputs(calm) @ weights).quantile(_CALM))),
+    )
+
+
+class _Trials(NamedTuple):
+    """Episodes of training tasks acted by beliefs, right ones and wrong ones."""
+
+    policy: Trained
+    family: TaskFamily
+    tasks: Sequence[Task]
+    rng: torch.Generator
+    threads: int
+
+    def acted(self, belief: Adapted, turn: int) -> Experience:
+        """Run an episode of each task by the belief about the one so many before."""
+        learner, theta = self.policy.learner, self.policy.theta
+        turned = {k: v.roll(turn, 0) for k, v in belief.adaptation.items()}
+        parts: list[Experience] = []
+        for i in range(0, len(self.tasks), self.family.max_worlds):
+            part = self.tasks[i : i + self.family.max_worlds]
+            own = {k: v[i : i + len(part)] for k, v in turned.items()}
+            env = make_env(self.family, worlds=len(part), threads=self.threads)
+            env.assign(part)
+            act = learner.act(theta, own)
+            parts.append(by_task(collect(env, act, self.rng, explore=False), len(part)))
+        return joined(parts, axis=0)
+
+
+def fit_evidence(calm: Reading, changed: Reading) -> Float[Tensor, "3"]:
+    """Fit the logarithm of a change's likelihood ratio to as many readings of each."""
+    return log_ratio(_inputs(changed), _inputs(calm))
+
+
+def log_ratio(
+    these: Float[Tensor, "n input"], others: Float[Tensor, "m input"]
+) -> Float[Tensor, "input"]:
+    """Fit the logarithm of the likelihood ratio of two kinds, by logistic regression.
+
+    Both kinds weigh the same, so that the logit is the ratio.
+
+    Args:
+        these: inputs of one kind; the last is 1.
+        others: inputs of the other.
+    """
+    x = torch.cat([these, others]).double()
+    y = torch.cat([torch.ones(len(these)), torch.zeros(len(others))]).double()
+    each = torch.where(y > 0, 0.5 / len(these), 0.5 / len(others))
+    scale = torch.cat([x[:, :-1].std(0).clamp(min=1e-6), torch.ones(1).double()])
+    x = x / scale
+    weights = torch.zeros(x.shape[1], dtype=torch.float64)
+    ridge = _RIDGE * torch.eye(x.shape[1], dtype=torch.float64)
+    for _ in range(50):  # Newton's steps
+        p = torch.sigmoid(x @ weights)
+        gradient = x.T @ (each * (p - y)) + ridge @ weights
+        curvature = (x * (each * p * (1 - p))[:, None]).T @ x + ridge
+        weights = weights - torch.linalg.solve(curvature, gradient)
+    return (weights / scale).float()
+
+
+def _likeness(
+    queries: Float[Tensor, "task dim"], entries: Float[Tensor, "task dim"]
+) -> Float[Tensor, "2"]:
+    """Fit a query's log likelihood ratio to its own task's entry, and all others."""
+    distances = torch.cdist(queries, entries)
+    same = torch.eye(len(queries), dtype=torch.bool)
+    x = torch.stack([_log(distances), torch.ones_like(distances)], dim=-1)
+    return log_ratio(x[same], x[~same])
+
+
+def _read(
+    policy: Trained,
+    embedding: Embedding,
+    episodes: Sequence[Experience],
+    places: Sequence[Float[Tensor, "task dim"]],
+) -> Reading:
+    """Read some sets of episodes, each by its own beliefs."""
+    alone = [embedding(features_after(policy, e, slice(None))) for e in episodes]
+    away = [(a - p).norm(dim=1) for a, p in zip(alone, places, strict=True)]
+    return Reading(torch.cat(away), torch.cat([returns_of(e) for e in episodes]))
+
+
+def _first(e: Experience, episodes: int) -> Experience:
+    return some_episodes(e, slice(episodes))
+
+
+def _inputs(reading: Reading) -> Float[Tensor, "task 3"]:
+    away = _log(reading.distance)
+    return torch.stack([away, reading.returns, torch.ones_like(away)], dim=-1)
+
+
+def _log(distance: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+    return distance.clamp(min=1e-3).log()

@@ -1,0 +1,137 @@
+"""The command `pliant live`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pliant.cli.names import check_policy, check_split
+from pliant.cli.options import Named
+from pliant.cli.parsing import Folder, Name, Policy
+
+if TYPE_CHECKING:
+    from meta.continual.journal import Life
+    from meta.continual.stream import Stream
+    from meta.training.trained import Trained
+
+
+@dataclass(frozen=True, kw_only=True)
+class Live(Named):
+    """Let an agent live a stream of tasks, of whose changes it is not told.
+
+    The policy stays as it is. The agent notices that the task has changed, explores,
+    recalls the earlier task that this probably is, or adapts by itself. Every episode
+    is kept in the folder; `pliant replay FOLDER/episodes/000012.npz` shows one beside
+    the first of its visit.
+
+    A life that was stopped, however it was, goes on with the same command and
+    --resume, and is then the life that it would have been.
+
+    Example: pliant live shipped:drive-slide-explore --visits 10 --out runs/life
+    """
+
+    policy: Policy
+    """A run folder, a .safetensors file or shipped:NAME, of a policy that adapts."""
+    stream: Name = "recurring"
+    """Kind of stream: recurring, fresh, periodic or ramp; or the file of one."""
+    visits: int = 20
+    """Number of visits to tasks."""
+    episodes: str = "4,8"
+    """Least and greatest number of episodes in a visit."""
+    split: str = "held-out"
+    """Split that the tasks are drawn from; `pliant list` shows a family's splits."""
+    inside: bool = False
+    """Let tasks change half way through an episode, and not between episodes."""
+    recall: Literal["similar", "none", "recent", "random"] = "similar"
+    """Earlier task that the agent recalls: one that this one probably is, or none; or,
+    to compare, the most recent one or any."""
+    notice: Literal["none", "change", "task"] = "none"
+    """Tell the agent nothing; when the task changes; or which task it is, too."""
+    explore: int = 1
+    """Exploring episodes with a task that the agent does not know."""
+    look: int = 0
+    """Exploring episodes before the agent looks for an earlier task."""
+    most: int = 1000
+    """Tasks that the agent keeps."""
+    seed: int = 0
+    """Decides the stream and the episodes."""
+    threads: int = 0
+    """Simulator threads; 0 means one per CPU. Does not change the numbers."""
+    out: Folder = None
+    """Folder of the life; runs/FAMILY-life-seedSEED by default."""
+    resume: bool = False
+    """Go on with the life in the folder, by what it was begun with."""
+
+    def run(self) -> int:
+        """Live, and say what happens."""
+        from meta.continual.journal import live_on
+        from meta.training.trained import load_trained
+        from pliant.views.life import draw_life, say, summary
+
+        check_policy(self.policy)
+        policy = load_trained(self.policy, named=self.named)
+        self.check_named(policy)
+        name = policy.cfg.family.replace(":", "-")
+        folder = self.out or Path("runs") / f"{name}-life-seed{self.seed}"
+        life = self._life(folder, policy)
+        lived = []
+        for row in live_on(folder, policy, threads=self.threads):
+            lived.append(row)
+            print(say(row, life.stream, [r.task for r in lived]), flush=True)
+        print(summary(lived, life.stream))
+        picture = folder / "life.png"
+        draw_life(lived, life.stream, picture)
+        print(f"drawn in {picture}")
+        return 0
+
+    def _life(self, folder: Path, policy: "Trained") -> "Life":
+        """Begin the life, or find it in its folder."""
+        from meta.continual.agent import Habits
+        from meta.continual.journal import begin_life, load_life
+
+        if self.resume:
+            return load_life(folder)
+        habits = Habits(
+            recall=self.recall,
+            notice=self.notice,
+            explore=self.explore,
+            look=min(self.look, self.explore),
+            most=self.most,
+        )
+        return begin_life(
+            folder,
+            policy,
+            self._stream(policy),
+            habits,
+            seed=self.seed,
+            threads=self.threads,
+        )
+
+    def _stream(self, policy: "Trained") -> "Stream":
+        from meta.continual.stream import KINDS, load_stream, make_stream
+        from pliant.cli.options import numbers
+        from tasks.registry import find_family
+
+        family = find_family(policy.cfg.family, "cpu")
+        if self.stream not in KINDS:
+            if not Path(self.stream or "").is_file():
+                raise ValueError(
+                    f"no stream {self.stream!r}: give one of {', '.join(KINDS)}, or a "
+                    "file"
+                )
+            return load_stream(self.stream or "", family)
+        check_split(policy.cfg.family, self.split)
+        lengths = numbers(self.episodes, "--episodes")
+        if len(lengths) != 2:
+            raise ValueError(
+                "--episodes takes the least and greatest number in a visit, "
+                f"such as 4,8, got {self.episodes!r}"
+            )
+        return make_stream(
+            family,
+            self.stream,
+            visits=self.visits,
+            episodes=(lengths[0], lengths[1]),
+            split=self.split,
+            seed=self.seed,
+            inside=self.inside,
+        )
