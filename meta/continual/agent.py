@@ -22,6 +22,7 @@ from meta.continual.senses import Senses, remembers
 from meta.experience.rollout import Experience, some_episodes
 from meta.library.embedding import joined
 from meta.library.library import Entry, Library
+from meta.machine.seeds import derived_generator
 from meta.training.trained import Trained
 
 RECALLS = ("similar", "none", "recent", "random", "truth")
@@ -163,7 +164,7 @@ class Agent:
         self.exploring = max(habits.explore, int(habits.alert))
         """Exploring episodes that are left to it."""
         self._guide = guide
-        self._rng = torch.Generator().manual_seed(seed)
+        self._rng = derived_generator(seed)
         self._sum, self._since = 0.0, 0
         self._mistaken: Experience | None = None
         """The episode in which the last change was noticed."""
@@ -317,8 +318,9 @@ class Agent:
         if not self.habits.alert or not used or not (told or segment.recalled):
             return
         own = joined(used, axis=1)
-        same = segment.recalled
-        if same is None and self.habits.recall == "similar" and len(self.library):
+        trusted = self.habits.recall == "similar" or self.habits.notice == "task"
+        same = segment.recalled if trusted else None
+        if same is None and self.habits.recall != "none" and len(self.library):
             same = self._recognise(own, "whole").entry
         if same is not None and any(same is e for e in self.library.entries):
             own = joined([same.experience, own], axis=1)

@@ -174,7 +174,7 @@ def make_stream(
             raise ValueError("the tasks of a ramp change between episodes")
         return _ramp(family, visits, episodes, split, seed)
     new = {"recurring": visits - visits // 2, "fresh": visits}
-    wanted = new.get(kind, max(2, visits // _ROUNDS))
+    wanted = max(2, new.get(kind, visits // _ROUNDS))
     tasks = _different(family, split, seed, wanted, inside=inside)
     if len(tasks) < (wanted if kind == "fresh" else 2):
         raise ValueError(
