@@ -19,11 +19,13 @@ import torch
 import tyro
 from tyro.conf import Positional
 
-from meta.continual.agent import Agent, Guide, Habits
+from meta.continual.agent import Agent, Guide
+from meta.continual.draw import make_stream
+from meta.continual.habits import Habits
 from meta.continual.life import Lived, live, live_steadily
 from meta.continual.measures import MEASURES, by_age, measures
 from meta.continual.senses import Senses, fit_senses
-from meta.continual.stream import Stream, make_stream
+from meta.continual.stream import Stream
 from meta.evaluation.statistics import Estimate, estimate, mean
 from meta.training.trained import Trained, load_trained
 from tasks.contract import TaskFamily

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import torch
 
+from meta.continual.habits import Habits, Noticed, Told
 from meta.continual.senses import Senses, remembers
 from meta.experience.rollout import Experience, some_episodes
 from meta.library.embedding import joined
@@ -25,83 +26,8 @@ from meta.library.library import Entry, Library
 from meta.machine.seeds import derived_generator
 from meta.training.trained import Trained
 
-RECALLS = ("similar", "none", "recent", "random", "truth")
-"""Entries that an agent recalls: the nearest, if it is near; none; the one that it kept
-last; any one; or the one that a `Guide` names, who knows the hidden parameters."""
-NOTICES = ("none", "change", "task")
-"""Told of no change; told that there is one; and told its task by name, too."""
-
 Guide = Callable[[Sequence[str], str], int]
 """Returns which of some earlier tasks, by name, is nearest to one."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Habits:
-    """Settings of an agent."""
-
-    recall: str = "similar"
-    """One of `RECALLS`."""
-    notice: str = "none"
-    """One of `NOTICES`."""
-    look: int = 1
-    """Exploring episodes before it looks anything up."""
-    explore: int = 1
-    """Exploring episodes with a task that it does not know."""
-    acted: bool = False
-    alert: bool = True
-    """False: it never suspects a change, and its belief is of its last episodes."""
-    kept: int = 10
-    """Episodes that are kept of a task, and of a segment: the latest."""
-    most: int = 1000
-    """Tasks that are kept."""
-    sure: float = 0.5
-    """Probability from which on an earlier task counts as the one at hand."""
-    tries: int = 3
-    """Acted episodes in which an alarm counts against what was recalled."""
-
-    def __post_init__(self) -> None:
-        """Refuse what no agent can do."""
-        if self.recall not in RECALLS or self.notice not in NOTICES:
-            raise ValueError(
-                f"recall is one of {', '.join(RECALLS)} and notice one of "
-                f"{', '.join(NOTICES)}, got {self.recall!r} and {self.notice!r}"
-            )
-        if min(self.kept, self.most) < 1 or not 0 <= self.look <= self.explore:
-            raise ValueError(
-                "need kept >= 1, most >= 1 and 0 <= look <= explore, got "
-                f"{self.kept}, {self.most}, {self.look} and {self.explore}"
-            )
-        if not self.alert and (self.recall != "none" or self.notice != "none"):
-            raise ValueError("an agent that expects no change recalls nothing")
-
-
-class Told(NamedTuple):
-    """Everything that the world says of an episode, beside the episode."""
-
-    name: str
-    """Name of the task, which notes in the library carry; an agent whose notice is not
-    `task` looks at no name before it has kept it."""
-    changed: bool
-    """True in the first episode of a visit."""
-
-
-class Noticed(NamedTuple):
-    """What an agent made of an episode."""
-
-    evidence: float
-    """Cumulative sum for a change; NaN after an exploring episode."""
-    alarm: bool
-    """True if it takes the task for another one than before."""
-    gave_up: bool
-    """True if it takes the task for another one than it recalled."""
-    recalled: str
-    """Name of the task that it has just recalled; empty: it did not."""
-    distance: float
-    """To the nearest entry when it looked; NaN where it did not."""
-    nearest: tuple[str, ...]
-    """Names of the nearest tasks, three at most, when it looked."""
-    entries: int
-    """Number of tasks in its library."""
 
 
 class Looked(NamedTuple):

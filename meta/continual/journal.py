@@ -22,7 +22,8 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from meta.continual.agent import Agent, Habits
+from meta.continual.agent import Agent
+from meta.continual.habits import Habits
 from meta.continual.life import Lived, live_episode, tell
 from meta.continual.senses import Senses, fit_senses
 from meta.continual.stream import Moment, Stream, parse_stream

@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from meta.continual.agent import Agent, Noticed, Told
+from meta.continual.agent import Agent
+from meta.continual.habits import Noticed, Told
 from meta.continual.senses import returns_of
 from meta.continual.stream import Moment, Stream
 from meta.experience.rollout import Change, Experience, Rollout, by_task, collect

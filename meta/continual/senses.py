@@ -65,11 +65,11 @@ class Senses:
 
     embedding: Embedding
     likeness: Float[Tensor, "query 2"]
-    """Of each kind of query in `QUERIES`, the weights of the logarithm of its distance
-    from an earlier task, and of 1: the logarithm of the likelihood ratio that it is the
-    same task and not another."""
+    """Weights of the logarithm of a query's distance from an earlier task, and of 1, by
+    kind of query in `QUERIES`: their sum is the logarithm of the likelihood ratio that
+    it is the same task and not another."""
     weights: Float[Tensor, "3"]
-    """Of the logarithm of the distance, of the return, and of 1."""
+    """Weights of the logarithm of the distance, of the return, and of 1."""
     alarm: float
     """Cumulative sum of evidence beyond which the task has changed."""
 

@@ -6,30 +6,18 @@ is made, and its JSON holds every task of it.
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from meta.evaluation.changes import mattering
 from meta.machine.files import read_json, write_json
 from tasks.contract import TaskFamily
-from tasks.family import Family
-from tasks.parameters import Scalar, Value, current_split
 from tasks.registry import find_family
 from tasks.strict_json import BROKEN
 from tasks.task import Task
 
 FORMAT = "pliant-stream-1"
-KINDS = ("recurring", "fresh", "periodic", "ramp")
-"""Half of the visits are to earlier tasks (more, of a family of few tasks), or none is;
-or the same few tasks come in turn; or each task moves towards another in steps of one
-episode."""
-_ROUNDS = 5
-"""Times that a periodic stream goes round."""
 MOST_EPISODES = 1_000_000
 
 
@@ -59,7 +47,7 @@ class Stream:
     """A schedule of tasks of one family."""
 
     kind: str
-    """One of `KINDS`, or any name for a schedule of one's own."""
+    """One of `meta.continual.draw.KINDS`, or any name of a schedule of one's own."""
     seed: int
     tasks: tuple[Task, ...]
     """All different."""
@@ -133,65 +121,6 @@ class Stream:
         write_json(path, self.to_json())
 
 
-def make_stream(
-    family: TaskFamily,
-    kind: str = "recurring",
-    *,
-    visits: int = 20,
-    episodes: tuple[int, int] = (4, 8),
-    split: str = "held-out",
-    seed: int = 0,
-    inside: bool = False,
-) -> Stream:
-    """Draw a stream.
-
-    Args:
-        family: where its tasks come from.
-        kind: one of `KINDS`.
-        visits: number of visits; of a ramp, number of ramps.
-        episodes: least and greatest number in a visit, drawn uniformly; of a ramp, the
-            number of steps that it takes.
-        split: split of the tasks.
-        seed: decides all of it.
-        inside: the task changes half way through the first episode of each visit,
-            except the first. What cannot change within an episode is then the same in
-            all tasks.
-
-    Raises:
-        ValueError: for an unknown kind, fewer than two visits, numbers of episodes that
-            are no range, or a family of too few different tasks or without anything
-            that matters and may change inside an episode.
-    """
-    low, high = episodes
-    if kind not in KINDS or visits < 2 or not 1 <= low <= high:
-        raise ValueError(
-            f"a stream is one of {', '.join(KINDS)}, of at least 2 visits of 1 or more "
-            f"episodes; got {kind!r}, {visits} and {low} to {high}"
-        )
-    rng = np.random.default_rng([seed, KINDS.index(kind)])
-    if kind == "ramp":
-        if inside:
-            raise ValueError("the tasks of a ramp change between episodes")
-        return _ramp(family, visits, episodes, split, seed)
-    new = {"recurring": visits - visits // 2, "fresh": visits}
-    wanted = max(2, new.get(kind, visits // _ROUNDS))
-    tasks = _different(family, split, seed, wanted, inside=inside)
-    if len(tasks) < (wanted if kind == "fresh" else 2):
-        raise ValueError(
-            f"{split} tasks of {family.name} are {len(tasks)} different ones, and a "
-            f"{kind} stream of {visits} visits needs {wanted}"
-        )
-    order = _order(kind, visits, len(tasks), rng)
-    lengths = rng.integers(low, high + 1, size=visits).tolist()
-    return Stream(
-        kind=kind,
-        seed=seed,
-        tasks=tuple(tasks),
-        visits=tuple(map(Visit, order, lengths)),
-        step=family.horizon // 2 if inside else 0,
-    )
-
-
 def load_stream(path: str | Path, family: TaskFamily | None = None) -> Stream:
     """Read a stream from its JSON.
 
@@ -229,88 +158,3 @@ def parse_stream(raw: Any, family: TaskFamily | None = None) -> Stream:  # noqa:
         visits=tuple(Visit(*visit) for visit in raw["visits"]),
         step=raw["step"],
     )
-
-
-def _order(kind: str, visits: int, tasks: int, rng: np.random.Generator) -> list[int]:
-    """Return the place of each visit's task, numbered by first visit."""
-    if kind != "recurring":
-        return [i % tasks for i in range(visits)]
-    # the first two are new: only then is there one to come back to
-    again = np.ones(visits, bool)
-    again[:2] = False
-    again[2 + rng.permutation(visits - 2)[: tasks - 2]] = False
-    order: list[int] = []
-    for back in again:
-        known = max(order, default=-1) + 1
-        earlier = [i for i in range(known) if i != order[-1]] if back else [known]
-        order.append(int(rng.choice(earlier)))
-    return order
-
-
-def _different(
-    family: TaskFamily, split: str, seed: int, count: int, *, inside: bool
-) -> list[Task]:
-    """Draw so many tasks, or all there are, no two of them equal in what matters."""
-    drawn = family.sample(split, seed, 4 * count + 64)
-    scenery = {*family.scenery}
-    if inside:
-        if not (isinstance(family, Family) and mattering(family)):
-            raise ValueError(
-                f"nothing that matters on {family.name} can change inside an episode"
-            )
-        fixed = {k: drawn[0].parameters[k] for k in family.fixed_within_episode}
-        drawn = [replace(t, parameters=dict(t.parameters) | fixed) for t in drawn]
-    told = [p.name for p in family.hidden if p.name not in scenery]
-    found: dict[tuple[Value, ...], Task] = {}
-    for task in drawn:
-        found.setdefault(tuple(task.parameters[name] for name in told), task)
-    return list(found.values())[:count]
-
-
-def _ramp(
-    family: TaskFamily, ramps: int, steps: tuple[int, int], split: str, seed: int
-) -> Stream:
-    """Move each task's numbers towards the next one's, and keep its other values."""
-    rng = np.random.default_rng([seed, KINDS.index("ramp")])
-    anchors = _different(family, split, seed, ramps + 1, inside=False)
-    if len(anchors) <= ramps:
-        raise ValueError(
-            f"{split} tasks of {family.name} are {len(anchors)} different ones, and "
-            f"{ramps} ramps need {ramps + 1}"
-        )
-    tasks: dict[str, Task] = {}
-    order: list[int] = []
-    kept = anchors[0].parameters
-    for a, b in pairwise(anchors):
-        count = int(rng.integers(steps[0], steps[1] + 1))
-        for i in range(count):
-            values = {
-                p.name: _between(p, a.parameters, b.parameters, i / count)
-                if isinstance(p, Scalar)
-                else kept[p.name]
-                for p in family.parameters
-            }
-            task = Task(
-                family=family.name,
-                split=current_split(split),
-                seed=a.seed,
-                parameters=values,
-            )
-            tasks.setdefault(task.hash, task)
-            order.append(list(tasks).index(task.hash))
-    return Stream(
-        kind="ramp",
-        seed=seed,
-        tasks=tuple(tasks.values()),
-        visits=tuple(Visit(place, 1) for place in order),
-    )
-
-
-def _between(
-    p: Scalar, a: Mapping[str, Value], b: Mapping[str, Value], share: float
-) -> float:
-    """Return a number between two, on a logarithmic scale if it is drawn on one."""
-    x, y = float(a[p.name]), float(b[p.name])
-    if p.log:
-        return float(np.exp((1 - share) * np.log(x) + share * np.log(y)))
-    return (1 - share) * x + share * y

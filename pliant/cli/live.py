@@ -85,7 +85,7 @@ class Live(Named):
 
     def _life(self, folder: Path, policy: "Trained") -> "Life":
         """Begin the life, or find it in its folder."""
-        from meta.continual.agent import Habits
+        from meta.continual.habits import Habits
         from meta.continual.journal import begin_life, load_life
 
         if self.resume:
@@ -107,7 +107,8 @@ class Live(Named):
         )
 
     def _stream(self, policy: "Trained") -> "Stream":
-        from meta.continual.stream import KINDS, load_stream, make_stream
+        from meta.continual.draw import KINDS, make_stream
+        from meta.continual.stream import load_stream
         from pliant.cli.options import numbers
         from tasks.registry import find_family
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import torch
 
-from meta.continual.agent import Agent, Habits, Noticed, Told
+from meta.continual.agent import Agent
+from meta.continual.habits import Habits, Noticed, Told
 from meta.continual.senses import Senses
 from meta.experience.rollout import Experience
 from meta.library.embedding import Embedding

@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from meta.continual.agent import Agent, Habits
+from meta.continual.agent import Agent
+from meta.continual.draw import make_stream
+from meta.continual.habits import Habits
 from meta.continual.journal import begin_life, live_on, load_life, recording_file
 from meta.continual.life import Lived, live, live_steadily
 from meta.continual.senses import Senses, fit_senses
-from meta.continual.stream import Stream, make_stream
+from meta.continual.stream import Stream
 from meta.recording.replay import verify
 from meta.recording.trajectory import load_recording
 from meta.training.trained import Trained, load_trained

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from meta.continual.agent import Noticed
+from meta.continual.habits import Noticed
 from meta.continual.life import Lived
 from meta.continual.measures import MEASURES, by_age, measures
 from meta.continual.stream import Stream, Visit

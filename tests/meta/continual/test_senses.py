@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from meta.continual.agent import Habits
+from meta.continual.habits import Habits
 from meta.continual.senses import (
     Senses,
     fit_senses,

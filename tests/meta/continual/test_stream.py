@@ -6,14 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from meta.continual.stream import (
-    KINDS,
-    Stream,
-    Visit,
-    load_stream,
-    make_stream,
-    parse_stream,
-)
+from meta.continual.draw import KINDS, make_stream
+from meta.continual.stream import Stream, Visit, load_stream, parse_stream
 from tasks.registry import find_family
 
 STRIKE = find_family("strike", "cpu")

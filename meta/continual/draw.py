@@ -1,0 +1,165 @@
+"""Streams drawn at random: recurring, fresh and periodic ones, and ramps."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+
+from meta.continual.stream import Stream, Visit
+from meta.evaluation.changes import mattering
+from tasks.contract import TaskFamily
+from tasks.family import Family
+from tasks.parameters import Scalar, Value, current_split
+from tasks.task import Task
+
+KINDS = ("recurring", "fresh", "periodic", "ramp")
+"""Half of the visits are to earlier tasks (more, of a family of few tasks), or none is;
+or the same few tasks come in turn; or each task moves towards another in steps of one
+episode."""
+_ROUNDS = 5
+"""Times that a periodic stream goes round."""
+
+
+def make_stream(
+    family: TaskFamily,
+    kind: str = "recurring",
+    *,
+    visits: int = 20,
+    episodes: tuple[int, int] = (4, 8),
+    split: str = "held-out",
+    seed: int = 0,
+    inside: bool = False,
+) -> Stream:
+    """Draw a stream.
+
+    Args:
+        family: where its tasks come from.
+        kind: one of `KINDS`.
+        visits: number of visits; of a ramp, number of ramps.
+        episodes: least and greatest number in a visit, drawn uniformly; of a ramp, the
+            number of steps that it takes.
+        split: split of the tasks.
+        seed: decides all of it.
+        inside: the task changes half way through the first episode of each visit,
+            except the first. What cannot change within an episode is then the same in
+            all tasks.
+
+    Raises:
+        ValueError: for an unknown kind, fewer than two visits, numbers of episodes that
+            are no range, or a family of too few different tasks or without anything
+            that matters and may change inside an episode.
+    """
+    low, high = episodes
+    if kind not in KINDS or visits < 2 or not 1 <= low <= high:
+        raise ValueError(
+            f"a stream is one of {', '.join(KINDS)}, of at least 2 visits of 1 or more "
+            f"episodes; got {kind!r}, {visits} and {low} to {high}"
+        )
+    rng = np.random.default_rng([seed, KINDS.index(kind)])
+    if kind == "ramp":
+        if inside:
+            raise ValueError("the tasks of a ramp change between episodes")
+        return _ramp(family, visits, episodes, split, seed)
+    new = {"recurring": visits - visits // 2, "fresh": visits}
+    wanted = max(2, new.get(kind, visits // _ROUNDS))
+    tasks = _different(family, split, seed, wanted, inside=inside)
+    if len(tasks) < (wanted if kind == "fresh" else 2):
+        raise ValueError(
+            f"{split} tasks of {family.name} are {len(tasks)} different ones, and a "
+            f"{kind} stream of {visits} visits needs {wanted}"
+        )
+    order = _order(kind, visits, len(tasks), rng)
+    lengths = rng.integers(low, high + 1, size=visits).tolist()
+    return Stream(
+        kind=kind,
+        seed=seed,
+        tasks=tuple(tasks),
+        visits=tuple(map(Visit, order, lengths)),
+        step=family.horizon // 2 if inside else 0,
+    )
+
+
+def _order(kind: str, visits: int, tasks: int, rng: np.random.Generator) -> list[int]:
+    """Return the place of each visit's task, numbered by first visit."""
+    if kind != "recurring":
+        return [i % tasks for i in range(visits)]
+    # the first two are new: only then is there one to come back to
+    again = np.ones(visits, bool)
+    again[:2] = False
+    again[2 + rng.permutation(visits - 2)[: tasks - 2]] = False
+    order: list[int] = []
+    for back in again:
+        known = max(order, default=-1) + 1
+        earlier = [i for i in range(known) if i != order[-1]] if back else [known]
+        order.append(int(rng.choice(earlier)))
+    return order
+
+
+def _different(
+    family: TaskFamily, split: str, seed: int, count: int, *, inside: bool
+) -> list[Task]:
+    """Draw so many tasks, or all there are, no two of them equal in what matters."""
+    drawn = family.sample(split, seed, 4 * count + 64)
+    scenery = {*family.scenery}
+    if inside:
+        if not (isinstance(family, Family) and mattering(family)):
+            raise ValueError(
+                f"nothing that matters on {family.name} can change inside an episode"
+            )
+        fixed = {k: drawn[0].parameters[k] for k in family.fixed_within_episode}
+        drawn = [replace(t, parameters=dict(t.parameters) | fixed) for t in drawn]
+    told = [p.name for p in family.hidden if p.name not in scenery]
+    found: dict[tuple[Value, ...], Task] = {}
+    for task in drawn:
+        found.setdefault(tuple(task.parameters[name] for name in told), task)
+    return list(found.values())[:count]
+
+
+def _ramp(
+    family: TaskFamily, ramps: int, steps: tuple[int, int], split: str, seed: int
+) -> Stream:
+    """Move each task's numbers towards the next one's, and keep its other values."""
+    rng = np.random.default_rng([seed, KINDS.index("ramp")])
+    anchors = _different(family, split, seed, ramps + 1, inside=False)
+    if len(anchors) <= ramps:
+        raise ValueError(
+            f"{split} tasks of {family.name} are {len(anchors)} different ones, and "
+            f"{ramps} ramps need {ramps + 1}"
+        )
+    tasks: dict[str, Task] = {}
+    order: list[int] = []
+    kept = anchors[0].parameters
+    for a, b in pairwise(anchors):
+        count = int(rng.integers(steps[0], steps[1] + 1))
+        for i in range(count):
+            values = {
+                p.name: _between(p, a.parameters, b.parameters, i / count)
+                if isinstance(p, Scalar)
+                else kept[p.name]
+                for p in family.parameters
+            }
+            task = Task(
+                family=family.name,
+                split=current_split(split),
+                seed=a.seed,
+                parameters=values,
+            )
+            tasks.setdefault(task.hash, task)
+            order.append(list(tasks).index(task.hash))
+    return Stream(
+        kind="ramp",
+        seed=seed,
+        tasks=tuple(tasks.values()),
+        visits=tuple(Visit(place, 1) for place in order),
+    )
+
+
+def _between(
+    p: Scalar, a: Mapping[str, Value], b: Mapping[str, Value], share: float
+) -> float:
+    """Return a number between two, on a logarithmic scale if it is drawn on one."""
+    x, y = float(a[p.name]), float(b[p.name])
+    if p.log:
+        return float(np.exp((1 - share) * np.log(x) + share * np.log(y)))
+    return (1 - share) * x + share * y
