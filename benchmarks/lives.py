@@ -31,11 +31,17 @@ from meta.training.trained import Trained, load_trained
 from tasks.contract import TaskFamily
 from tasks.registry import find_family, make_env
 
-NONE = ({"explore": 1}, {"explore": 2}, {"explore": 3})
+NONE = (
+    {"explore": 1},
+    {"explore": 2},
+    {"explore": 3},
+    {"explore": 1, "acted": True},
+)
 SIMILAR = (
-    {"look": 0, "explore": 1},
-    {"look": 1, "explore": 1},
-    {"look": 1, "explore": 3},
+    {"look": 0, "sure": 0.5},
+    {"look": 0, "sure": 0.8},
+    {"look": 1, "sure": 0.5},
+    {"look": 1, "sure": 0.8},
 )
 """Habits that are tried for each of the two agents."""
 AGES = 5

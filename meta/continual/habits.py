@@ -23,6 +23,7 @@ class Habits:
     explore: int = 1
     """Exploring episodes with a task that it does not know."""
     acted: bool = False
+    """Adapt to acted episodes, too, and not only to those in which it explored."""
     alert: bool = True
     """False: it never suspects a change, and its belief is of its last episodes."""
     kept: int = 10
