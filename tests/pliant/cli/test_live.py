@@ -1,0 +1,116 @@
+"""`pliant live`: what it prints, keeps and refuses, and a life that was killed."""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+import meta.continual.journal
+from meta.continual.senses import fit_senses
+
+POLICY = "shipped:open-explore"
+SHORT = ["--visits", "3", "--episodes", "2,3", "--threads", "1"]
+Call = Callable[..., Any]
+Complaint = Callable[[Any], str]
+
+
+@pytest.fixture(autouse=True)
+def few_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fit the senses to few tasks: their quality is not what is tested here."""
+    few = partial(fit_senses, tasks=20)
+    monkeypatch.setattr(meta.continual.journal, "fit_senses", few)
+
+
+@pytest.mark.slow
+def test_a_life_is_told_and_kept(call: Call, tmp_path: Path) -> None:
+    said = call("live", POLICY, *SHORT, "--out", "life")
+    assert (said.code, said.err) == (0, "")
+    lines = said.out.splitlines()
+    told = [line for line in lines if line.startswith("episode ")]
+    assert "task A, first visit, explored" in told[0]
+    assert len(list((tmp_path / "life/episodes").glob("*.npz"))) == len(told)
+    assert f"{len(told)} episodes, 3 visits to 2 tasks" in said.out
+    with Image.open(tmp_path / "life/life.png") as picture:
+        assert picture.width > 1000
+    again = call("live", POLICY, "--out", "life", "--resume")
+    assert again.out == said.out
+
+
+@pytest.mark.slow
+def test_a_stream_of_ones_own(call: Call, tmp_path: Path) -> None:
+    from meta.continual.draw import make_stream
+    from tasks.registry import find_family
+
+    family = find_family("open", "cpu")
+    stream = make_stream(family, "periodic", visits=3, episodes=(1, 1))
+    stream.save(tmp_path / "mine.json")
+    argv = ["live", POLICY, "--stream", "mine.json", "--threads", "1"]
+    said = call(*argv, "--recall", "none", "--notice", "change")
+    assert said.code == 0
+    assert "3 episodes, 3 visits to 2 tasks" in said.out
+    assert (tmp_path / "runs/open-life-seed0/life.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--stream", "loop"], "recurring, fresh, periodic, ramp, or a file"),
+        (["--episodes", "4"], "such as 4,8, got '4'"),
+        (["--episodes", "0,4"], "got 'recurring', 20 and 0 to 4"),
+        (["--inside"], "nothing that matters on open can change inside"),
+        (["--split", "helt-out"], "did you mean held-out"),
+        (["--resume"], "life.json"),
+        (["--explore", "-1"], "0 <= look <= explore"),
+    ],
+)
+def test_lives_that_cannot_be(
+    argv: list[str], said: str, call: Call, complaint: Complaint
+) -> None:
+    assert said in complaint(call("live", POLICY, *argv))
+
+
+def test_policies_that_no_agent_can_live_by(call: Call, complaint: Complaint) -> None:
+    assert "does not adapt" in complaint(call("live", "shipped:open-dr", *SHORT))
+
+
+@pytest.mark.proof
+def test_a_life_killed_at_random_moments_goes_on(tmp_path: Path) -> None:
+    """Twenty times, wherever it is: while it fits its senses, lives, or writes."""
+    chance = random.Random(0)
+    size = ["--visits", "12", "--threads", "1"]
+    command = [sys.executable, "-m", "pliant", "live", POLICY, *size]
+
+    def run(folder: Path, *more: str) -> str:
+        argv = [*command, "--out", str(folder), *more]
+        return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+
+    whole = tmp_path / "whole"
+    told = run(whole)
+    lives = 0
+    folder = tmp_path / "life0"
+    for _ in range(20):
+        begun = (folder / "life.json").exists()
+        argv = [*command, "--out", str(folder), *(["--resume"] if begun else [])]
+        life = subprocess.Popen(argv, stdout=subprocess.DEVNULL)
+        time.sleep(chance.uniform(1, 12))
+        life.send_signal(signal.SIGKILL)
+        life.wait()
+        if not (folder / "life.png").exists():
+            continue
+        # it had come to its end: the next kills are another one's
+        lives += 1
+        folder = tmp_path / f"life{lives}"
+    for one in (tmp_path / f"life{i}" for i in range(lives + 1)):
+        begun = (one / "life.json").exists()
+        found = run(one, *(["--resume"] if begun else []))
+        assert found.replace(one.name, "whole") == told
+        for path in sorted(whole.rglob("*.safetensors")):
+            assert (one / path.relative_to(whole)).read_bytes() == path.read_bytes()
