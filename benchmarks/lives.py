@@ -2,7 +2,7 @@
 
     python -m benchmarks.lives strike --policy shipped:strike-rma --out strike.json
 
-Every agent lives the same streams from the same initial states. How much an agent
+Every agent lives the same streams, in other initial states. How much an agent
 explores is tuned on streams of training tasks, for the agent with a memory and for the
 one without by equally many tries. `--again FILE ...` prints what was written.
 """
@@ -122,13 +122,13 @@ def study(o: Options) -> dict[str, Any]:
         "never adapts": _report(runs.steady(policy, streams), streams, oracle),
         "agents": {},
     }
-    for name, habits in chosen.items():
-        began = time.perf_counter()
-        lives = runs.lives(habits, streams)
-        spent = time.perf_counter() - began
-        told = {"habits": asdict(habits), "seconds": spent}
+    began = time.perf_counter()
+    lived = runs.lives(list(chosen.values()), streams)
+    spent = time.perf_counter() - began
+    raw["milliseconds"] = 1000 * spent / sum(raw["episodes"]) / len(chosen)
+    for (name, habits), lives in zip(chosen.items(), lived, strict=True):
+        told = {"habits": asdict(habits)}
         raw["agents"][name] = _report(lives, streams, oracle) | told
-        print(name, raw["agents"][name]["measures"]["return"], flush=True)
     return raw
 
 
@@ -141,20 +141,26 @@ class _Runs:
     senses: Senses
     threads: int
 
-    def lives(self, habits: Habits, streams: Sequence[Stream]) -> list[list[Lived]]:
-        """Let agents of some habits live streams."""
+    def lives(
+        self, habits: Sequence[Habits], streams: Sequence[Stream]
+    ) -> list[list[list[Lived]]]:
+        """Let an agent of each habits live each stream, all side by side."""
+        everyone = [(h, i, s) for h in habits for i, s in enumerate(streams)]
         agents = [
             Agent(
                 self.policy,
                 self.senses,
-                habits,
+                h,
                 seed=i,
-                guide=self._guide(stream) if habits.recall == "truth" else None,
+                guide=self._guide(stream) if h.recall == "truth" else None,
             )
-            for i, stream in enumerate(streams)
+            for h, i, stream in everyone
         ]
-        env = make_env(self.family, worlds=len(streams), threads=self.threads)
-        return _by_life(live(agents, streams, env, 0), streams)
+        env = make_env(self.family, worlds=len(agents), threads=self.threads)
+        own = [stream for _, _, stream in everyone]
+        found = _by_life(live(agents, own, env, 0), own)
+        n = len(streams)
+        return [found[i : i + n] for i in range(0, len(found), n)]
 
     def steady(self, policy: Trained, streams: Sequence[Stream]) -> list[list[Lived]]:
         """Let a policy live streams that does not adapt."""
@@ -201,8 +207,8 @@ def _by_life(
 def _best(runs: _Runs, streams: Sequence[Stream], tried: Sequence[Habits]) -> Habits:
     """Return the habits that earn most in streams of training tasks."""
     earned = [
-        np.mean([r.returns for life in runs.lives(h, streams) for r in life])
-        for h in tried
+        np.mean([r.returns for life in lives for r in life])
+        for lives in runs.lives(tried, streams)
     ]
     for habits, mean_return in zip(tried, earned, strict=True):
         print(
@@ -246,7 +252,6 @@ def print_study(raw: dict[str, Any]) -> None:
             print(name, kind, " ".join(f"{x:.2f}" for x in found))
     for name, row in raw["agents"].items():
         h = row["habits"]
-        spent = 1000 * row["seconds"] / sum(raw["episodes"])
         print(
             f"{name}: look {h['look']}, explore {h['explore']}, {spent:.0f} ms/episode"
         )

@@ -13,7 +13,8 @@ from tasks.registry import FAMILIES
 OFFERED = [
     (
         "pliant ",
-        "bench completion doctor evaluate export lie list live objects record replay repro",
+        "bench completion doctor evaluate export lie list live objects record replay "
+        "repro",
     ),
     ("pliant ev", "evaluate"),
     ("pliant --v", "--version"),
