@@ -16,6 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from meta.continual.agent import Agent as Agent
+    from meta.continual.draw import make_stream as make_stream
+    from meta.continual.habits import Habits as Habits
+    from meta.continual.senses import Senses as Senses
+    from meta.continual.senses import fit_senses as fit_senses
+    from meta.continual.stream import Stream as Stream
+    from meta.continual.stream import Visit as Visit
+    from meta.continual.stream import load_stream as load_stream
     from meta.evaluation.results import Evaluation as Evaluation
     from meta.inner import Adam as Adam
     from meta.inner import Sgd as Sgd
@@ -27,6 +35,13 @@ if TYPE_CHECKING:
     from meta.learners.prototypical import Prototypical as Prototypical
     from meta.learners.update_rule import LearnedRule as LearnedRule
     from meta.learners.update_rule import RuleLearner as RuleLearner
+    from meta.library.embedding import Embedding as Embedding
+    from meta.library.embedding import fit_embedding as fit_embedding
+    from meta.library.library import Library as Library
+    from meta.library.recall import keep as keep
+    from meta.library.recall import recall as recall
+    from meta.library.shelf import load_library as load_library
+    from meta.library.shelf import save_library as save_library
     from meta.recording.footage import Footage as Footage
     from meta.recording.recorded import load_recording as load_recording
     from meta.recording.trajectory import Recording as Recording
@@ -60,12 +75,21 @@ if TYPE_CHECKING:
     from tasks.task import Task as Task
 
 _NAMES = {
+    "meta.continual.agent": ("Agent",),
+    "meta.continual.draw": ("make_stream",),
+    "meta.continual.habits": ("Habits",),
+    "meta.continual.senses": ("Senses", "fit_senses"),
+    "meta.continual.stream": ("Stream", "Visit", "load_stream"),
     "meta.evaluation.results": ("Evaluation",),
     "meta.inner": ("Adam", "Sgd", "inner_loop"),
     "meta.learner": ("Learner", "Sizes"),
     "meta.learners.few_shot": ("Maml", "Reptile"),
     "meta.learners.prototypical": ("Prototypical",),
     "meta.learners.update_rule": ("LearnedRule", "RuleLearner"),
+    "meta.library.embedding": ("Embedding", "fit_embedding"),
+    "meta.library.library": ("Library",),
+    "meta.library.recall": ("keep", "recall"),
+    "meta.library.shelf": ("load_library", "save_library"),
     "meta.recording.footage": ("Footage",),
     "meta.recording.recorded": ("load_recording",),
     "meta.recording.trajectory": ("Recording",),
