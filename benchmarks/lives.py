@@ -44,7 +44,12 @@ SIMILAR = (
     {"look": 1, "sure": 0.8},
 )
 """Habits that are tried for each of the two agents."""
+SHOWN = ("look", "explore", "sure", "acted")
+"""Habits that are printed."""
 AGES = 5
+NEAR = 0.2
+"""Distance of hidden parameters, whose ranges are 2 wide, within which one who knows
+them takes a task for an earlier one."""
 _TUNED = 1000
 """First seed of the streams that habits are tuned on."""
 
@@ -97,14 +102,14 @@ def study(o: Options) -> dict[str, Any]:
     training = _streams(family, "train", visits, range(_TUNED, _TUNED + count))
     none = _best(runs, training, [Habits(recall="none", look=0, **k) for k in NONE])
     similar = _best(runs, training, [Habits(**k) for k in SIMILAR])
-    others = replace(similar, look=0, explore=none.explore)
+    others = replace(similar, look=1, explore=max(1, none.explore))
     window = Habits(recall="none", alert=False, look=0, explore=0, acted=True, kept=5)
     agents = {
         "library": similar,
         "no library": none,
         "most recent": replace(others, recall="recent"),
         "at random": replace(others, recall="random"),
-        "true parameters": replace(others, recall="truth"),
+        "true parameters": replace(others, look=0, recall="truth"),
         "no library, told of changes": replace(none, notice="change"),
         "library, told of changes": replace(similar, notice="change"),
         "library, told the task": replace(similar, notice="task"),
@@ -179,9 +184,10 @@ class _Runs:
         where = torch.cat([p.encode(values[p.name]) for p in free], dim=-1)
         place = {task.hash: i for i, task in enumerate(stream.tasks)}
 
-        def nearest(names: Sequence[str], name: str) -> int:
+        def nearest(names: Sequence[str], name: str) -> int | None:
             known = where[[place[n] for n in names]]
-            return int((known - where[place[name]]).norm(dim=1).argmin())
+            away = (known - where[place[name]]).norm(dim=1)
+            return int(away.argmin()) if float(away.min()) <= NEAR else None
 
         return nearest
 
@@ -237,11 +243,12 @@ def print_study(raw: dict[str, Any]) -> None:
     """Print a study as Markdown: measures, and returns by the age of a visit."""
     rows = {"never adapts": raw["never adapts"]} | raw["agents"]
     print(f"\n{raw['policy']}, {raw['visits']} visits, oracle {raw['oracle']:.3f}\n")
-    print("| agent | " + " | ".join(MEASURES) + " |")
-    print("| --- |" + " ---: |" * len(MEASURES))
-    for name, row in rows.items():
-        cells = [_cell(row["measures"][k]) for k in MEASURES]
-        print(f"| {name} | " + " | ".join(cells) + " |")
+    names = list(rows)
+    print("| | " + " | ".join(names) + " |")
+    print("|---|" + "---:|" * len(names))
+    for k in MEASURES:
+        cells = [_cell(rows[name]["measures"][k]) for name in names]
+        print(f"| {k} | " + " | ".join(cells) + " |")
     base = raw["agents"].get("no library")
     for name, row in rows.items():
         if base and row is not base:
@@ -252,9 +259,8 @@ def print_study(raw: dict[str, Any]) -> None:
             print(name, kind, " ".join(f"{x:.2f}" for x in found))
     for name, row in raw["agents"].items():
         h = row["habits"]
-        print(
-            f"{name}: look {h['look']}, explore {h['explore']}, {spent:.0f} ms/episode"
-        )
+        print(f"{name}:", ", ".join(f"{k} {h[k]}" for k in SHOWN))
+    print(f"{raw['milliseconds']:.0f} ms an episode of one agent, all side by side")
 
 
 def _cell(numbers: Sequence[float]) -> str:

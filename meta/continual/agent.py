@@ -26,8 +26,8 @@ from meta.library.library import Entry, Library
 from meta.machine.seeds import derived_generator
 from meta.training.trained import Trained
 
-Guide = Callable[[Sequence[str], str], int]
-"""Returns which of some earlier tasks, by name, is nearest to one."""
+Guide = Callable[[Sequence[str], str], int | None]
+"""Returns which of some earlier tasks, by name, another one is best taken for, if any."""
 
 
 class Looked(NamedTuple):
@@ -198,7 +198,8 @@ class Agent:
             drawn = torch.randint(len(entries), (), generator=self._rng)
             return Looked(entries[int(drawn)])
         if self._guide:
-            return Looked(entries[self._guide(notes, told.name)])
+            found = self._guide(notes, told.name)
+            return Looked(None if found is None else entries[found])
         own = self._evidence()
         if own is not None:
             return self._recognise(own, "explored")
