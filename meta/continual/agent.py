@@ -27,7 +27,7 @@ from meta.machine.seeds import derived_generator
 from meta.training.trained import Trained
 
 Guide = Callable[[Sequence[str], str], int | None]
-"""Returns which of some earlier tasks, by name, another one is best taken for, if any."""
+"""Returns which of some earlier tasks, by name, to take another one for, if any."""
 
 
 class Looked(NamedTuple):
