@@ -97,7 +97,8 @@ def by_age(
         for r in life:
             if r.moment.visit and r.moment.age < ages:
                 found[returning[r.moment.visit]][r.moment.age].append(r.returns)
-    return {k: np.array([np.mean(x or [np.nan]) for x in v]) for k, v in found.items()}
+    means = {k: [float(np.mean(x or [np.nan])) for x in v] for k, v in found.items()}
+    return {k: np.array(v, np.float64) for k, v in means.items()}
 
 
 def _visits(life: Life, stream: Stream, oracle: Life) -> list[_Visit]:
