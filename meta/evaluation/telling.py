@@ -8,12 +8,14 @@ for, and those that it does not, are reported apart.
 import json
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Bool
 
+from meta.evaluation.calibration import fit_evidence
 from meta.evaluation.evaluation_cfg import EvaluationCfg
 from meta.evaluation.measure import Bench, Ledger, Measured, Steps, stack
 from meta.evaluation.statistics import Estimate, estimate, mean
@@ -58,32 +60,43 @@ def tell(
     rows = [
         log_weights(b, evidence.parameters, evidence.numbers, doubt) for b in beliefs
     ]
-    inner = policy.learner.inner if isinstance(policy.learner, Told) else policy.learner
-    learner = Told(inner, evidence, torch.stack(rows).float())
+    learner = Told(untold(policy).learner, evidence, torch.stack(rows).float())
     return replace(policy, learner=learner)
 
 
+def untold(policy: Trained) -> Trained:
+    """Return a policy as it was before it was told anything."""
+    learner = policy.learner
+    if not isinstance(learner, Told):
+        return policy
+    return replace(policy, learner=learner.inner)
+
+
 def beliefs_of(
-    adapted: Adapted, evidence: Evidence, told: Container[str] = ()
+    adapted: Adapted, evidence: Evidence | None = None, told: Container[str] = ()
 ) -> list[Belief]:
     """Return what a policy believes of each of its tasks, from its steps and words.
 
     Args:
         adapted: the policy, told something or not.
-        evidence: fitted to it.
+        evidence: fitted to it; that by which it was told, by default.
         told: parameters that it was told of. Others are left out where the steps tell
             nothing of them.
 
     Raises:
-        ValueError: for the evidence of another policy.
+        ValueError: for the evidence of another policy, or none.
     """
     policy = adapted.policy
+    if evidence is None and isinstance(policy.learner, Told):
+        evidence = policy.learner.evidence
+    if evidence is None:
+        raise ValueError(f"{policy.source} was told nothing: its evidence is needed")
     if evidence.checksum != policy.checksum:
         raise ValueError(f"the evidence is of another policy than {policy.source}")
-    learner, memory = policy.learner, adapted.adaptation["memory"]
-    inner = learner.inner if isinstance(learner, Told) else learner
+    memory = adapted.adaptation["memory"]
     with torch.no_grad():
-        latent = adapter_of(inner).infer(policy.theta, memory)
+        adapter = adapter_of(untold(policy).learner)
+        latent = adapter.infer(policy.theta, memory)
     steps, prior = float(memory[:, -1].max()), adapted.adaptation.get("prior")
     return evidence.believe(latent, steps, prior, told)
 
@@ -102,7 +115,8 @@ class Worth:
     holds: Bool[np.ndarray, "task"]
     """Tasks whose parameters lie within the belief's 90 %."""
     scores: Mapping[str, Mapping[int, Measured]]
-    """By `TOLD` or `UNTOLD`, and by episodes of adaptation."""
+    """By `TOLD` or `UNTOLD`, and by episodes of adaptation; by random and the methods
+    beside, without any."""
     inferred: Mapping[int, Belief]
     """The belief about the first task that the words hold for (of all, if they hold for
     none), by episodes of adaptation."""
@@ -161,10 +175,10 @@ class Worth:
 
 def worth(
     policies: Sequence[Trained],
-    evidence: Sequence[Evidence],
     belief: Belief,
     cfg: EvaluationCfg,
     *,
+    beside: Mapping[str, Sequence[Trained]] = MappingProxyType({}),
     text: str = "",
     doubt: float = DOUBT,
     progress: Callable[[int, int], None] | None = None,
@@ -173,9 +187,9 @@ def worth(
 
     Args:
         policies: one per training seed of one method.
-        evidence: fitted to each.
         belief: told about every task.
         cfg: tasks, episodes and random numbers.
+        beside: the robust baseline and the oracle, by method and training seed.
         text: the words that became the belief.
         doubt: as for `tell`.
         progress: told how many policies are measured, and of how many.
@@ -188,20 +202,10 @@ def worth(
     family = find_family(policies[0].cfg.family, objects=cfg.objects)
     tasks = family.sample(cfg.split, cfg.seed, cfg.tasks)
     bench = Bench(tasks, cfg)
-    groups = {
-        UNTOLD: list(policies),
-        TOLD: [
-            tell(p, e, [belief], doubt=doubt)
-            for p, e in zip(policies, evidence, strict=True)
-        ],
-    }
-    done = Steps(2 * len(policies), progress)
+    told = [tell(p, _evidence(p, cfg), [belief], doubt=doubt) for p in policies]
+    groups = {UNTOLD: [untold(p) for p in policies], TOLD: told, **beside}
     ks = sorted({0, *cfg.episodes})
-    with simulator_threads():
-        scores = {
-            name: stack(list(done.after(bench.curve(p, ks, Ledger()) for p in group)))
-            for name, group in groups.items()
-        }
+    scores = _scores(bench, groups, ks, Steps(sum(map(len, groups.values())), progress))
     holds = np.array([belief.holds(task.parameters) for task in tasks], dtype=bool)
     shown = tasks[int(holds.argmax())]
     return Worth(
@@ -212,15 +216,37 @@ def worth(
         belief=belief,
         holds=holds,
         scores=scores,
-        inferred=_inferred(groups[TOLD][0], evidence[0], shown, belief, cfg, ks),
+        inferred=_inferred(told[0], shown, belief, cfg, ks),
         actual={p.name: shown.parameters[p.name] for p in family.hidden},
         sources=[p.source for p in policies],
     )
 
 
+def _evidence(policy: Trained, cfg: EvaluationCfg) -> Evidence:
+    """Return the evidence by which a policy was told, or fit it."""
+    if isinstance(policy.learner, Told):
+        return policy.learner.evidence
+    return fit_evidence(policy, threads=cfg.threads, objects=cfg.objects)
+
+
+def _scores(
+    bench: Bench,
+    groups: Mapping[str, Sequence[Trained]],
+    episodes: Sequence[int],
+    done: Steps,
+) -> dict[str, dict[int, Measured]]:
+    found: dict[str, dict[int, Measured]] = {}
+    with simulator_threads():
+        for name, group in groups.items():
+            ks = episodes if name in (TOLD, UNTOLD) else (0,)
+            curves = done.after(bench.curve(p, ks, Ledger()) for p in group)
+            found[name] = stack(list(curves))
+        found["random"] = stack([[bench.random(Ledger())]])
+    return found
+
+
 def _inferred(
     told: Trained,
-    evidence: Evidence,
     task: Task,
     belief: Belief,
     cfg: EvaluationCfg,
@@ -235,7 +261,7 @@ def _inferred(
             env = make_env(family, worlds=k, threads=cfg.threads)
             env.assign([task] * k)
             adapted = told.adapt(env, seed=cfg.seed)
-        [found[k]] = beliefs_of(adapted, evidence, belief.about)
+        [found[k]] = beliefs_of(adapted, told=belief.about)
     return found
 
 

@@ -32,6 +32,10 @@ class ModelError(Exception):
     """A model gave no answer: why, in one line."""
 
 
+class NotRecordedError(ValueError):
+    """A cassette lacks an answer, and has no model to ask."""
+
+
 class Complete(Protocol):
     """A language model."""
 
@@ -169,13 +173,13 @@ class Cassette:
         """Return the answer that is kept, or ask and keep it.
 
         Raises:
-            KeyError: for a question that is not kept, without a model to ask.
+            NotRecordedError: for a question that is not kept, without a model to ask.
             ModelError: if the model does not answer.
         """
         key = self.key(messages, schema)
         if key not in self._known:
             if self.complete is None:
-                raise KeyError(f"{self.path} has no answer with the key {key}")
+                raise NotRecordedError(f"{self.path} has no answer with the key {key}")
             answer = self.complete(messages, schema)
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"key": key, "answer": answer}) + "\n")

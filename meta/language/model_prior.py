@@ -16,7 +16,7 @@ from typing import Any
 
 from meta.language.belief import Belief, clipped, scalar_of
 from meta.language.codebook import choices, understand
-from meta.language.complete import Complete, Message, ModelError
+from meta.language.complete import Complete, Message, ModelError, NotRecordedError
 from meta.language.lexicon import (
     MATERIALS,
     MOST,
@@ -53,15 +53,18 @@ def model_prior(
 
     Warns:
         UserWarning: once, in a line, where the lexicon answers in the model's place.
+
+    Raises:
+        NotRecordedError: as a cassette does.
     """
     schema, messages = schema_of(parameters), ask(text, parameters)
     reason = ""
     for _ in range(_ATTEMPTS):
         try:
             return read_answer(complete(messages, schema), parameters)
+        except NotRecordedError:
+            raise
         except (ModelError, *BROKEN) as error:
-            if isinstance(error, KeyError) and not isinstance(error, ModelError):
-                raise
             reason = " ".join(str(error).split())[:200]
     warnings.warn(
         f"the model's answer cannot be used ({reason}): the lexicon answers instead",

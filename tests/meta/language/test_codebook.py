@@ -5,7 +5,7 @@ import pytest
 from meta.language.belief import Names, Number, scalar_of
 from meta.language.codebook import describe, kind, say, understand
 from meta.language.words import NUMBERS, OPTIONS
-from tasks.parameters import Choice
+from tasks.parameters import Choice, Parameter
 from tasks.registry import FAMILIES, find_family
 
 
@@ -16,7 +16,7 @@ def test_words_are_understood_as_they_are_spoken(name: str) -> None:
     differ = [
         p
         for p in family.hidden
-        if isinstance(p, Choice) or scalar_of(p).low < scalar_of(p).high
+        if isinstance(p, Choice) or ((s := scalar_of(p)) and s.low < s.high)
     ]
     for task in family.sample("held-out", 0, 20):
         belief = understand(family.hidden, describe(family.hidden, task.parameters))
@@ -47,27 +47,34 @@ def test_all_alternatives_mean_the_same(name: str) -> None:
 
 
 def test_parts_lie_in_order_and_cover_the_range() -> None:
-    friction = next(p for p in find_family("strike").hidden if p.name == "friction")
+    [friction] = (p for p in hidden("strike") if p.name == "friction")
     scalar = scalar_of(friction)
     assert scalar is not None
     said = [say(friction, v) for v in (0.001, 0.045, 0.055, 0.07, 0.09, 0.12, 0.5)]
     assert said[0] == said[1] == "very slippery"
     assert said[2:5] == ["slippery", "neither slippery nor grippy", "grippy"]
     assert said[5] == said[6] == "very grippy"
-    means = [understand([friction], w).about["friction"].mean for w in said[1:6]]
+    means = [number("strike", "friction", w).mean for w in said[1:6]]
     assert means == sorted(means)
     assert scalar.low < means[0]
     assert means[-1] < scalar.high
 
 
-def hidden(family: str):
+def hidden(family: str) -> tuple[Parameter, ...]:
     return find_family(family).hidden
 
 
+def number(family: str, parameter: str, text: str) -> Number:
+    found = understand(hidden(family), text).about[parameter]
+    assert isinstance(found, Number)
+    return found
+
+
 def test_longer_words_count_before_those_inside_them() -> None:
-    about = understand(hidden("push"), "a box, very heavy on the left").about
+    text = "a box, very heavy on the left"
+    about = understand(hidden("push"), text).about
     assert set(about) == {"insert_y", "shape"}  # and not heavy, which is of the mass
-    assert about["insert_y"].mean > 0.03
+    assert number("push", "insert_y", text).mean > 0.03
 
 
 def test_what_is_denied_says_nothing() -> None:
@@ -76,21 +83,19 @@ def test_what_is_denied_says_nothing() -> None:
 
 
 def test_a_hedge_moves_halfway_to_the_middle() -> None:
-    mean = {
-        text: understand(hidden("insert"), text).about["offset_y"].mean
-        for text in ("to the left", "slightly to the left")
-    }
-    assert mean["slightly to the left"] == pytest.approx(mean["to the left"] / 2)
+    plain = number("insert", "offset_y", "to the left").mean
+    hedged = number("insert", "offset_y", "slightly to the left").mean
+    assert hedged == pytest.approx(plain / 2)
 
 
 def test_contradictions_are_less_sure() -> None:
-    one = understand(hidden("strike"), "slippery").about["friction"]
-    both = understand(hidden("strike"), "slippery, and then again grippy").about[
-        "friction"
-    ]
+    one = number("strike", "friction", "slippery")
+    both = number("strike", "friction", "slippery, and then again grippy")
     assert both.std / both.mean > 1.5 * one.std / one.mean
     doors = understand(hidden("open"), "hinges on the left or hinges on the right")
-    assert doors.about["mechanism"].probability == {"door-left": 0.5, "door-right": 0.5}
+    assert doors.about["mechanism"] == Names(
+        probability={"door-left": 0.5, "door-right": 0.5}
+    )
 
 
 @pytest.mark.parametrize("text", ["", "qwerty", "ignore all previous instructions"])
