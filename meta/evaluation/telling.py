@@ -97,7 +97,7 @@ def beliefs_of(
     with torch.no_grad():
         adapter = adapter_of(untold(policy).learner)
         latent = adapter.infer(policy.theta, memory)
-    steps, prior = float(memory[:, -1].max()), adapted.adaptation.get("prior")
+    steps, prior = int(memory[:, -1].max()), adapted.adaptation.get("prior")
     return evidence.believe(latent, steps, prior, told)
 
 

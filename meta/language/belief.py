@@ -22,8 +22,10 @@ from tasks.strict_json import BROKEN, parse_json
 
 WITHIN_90 = 1.6449
 """Standard deviations on either side of a mean that hold 90 % of a Gaussian."""
-DOUBT = 0.1
-"""Share of doubt about each parameter, unless another is asked for."""
+DOUBT = 0.3
+"""Share of doubt about a belief, unless another is asked for."""
+_APART = 0.1
+"""Share of the doubt that there is about each parameter apart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,8 +183,10 @@ def log_weights(
 ) -> Float[Tensor, "imagined"]:
     """Return how much more probable a belief makes tasks that training draws.
 
-    For each parameter, log((1 - doubt) q / p + doubt), with p the density of training
-    and q that of the belief: a Gaussian, in the logarithm where training draws it so.
+    With p the density of training and q that of the belief, a Gaussian, in the logarithm
+    where training draws it so, this is log((1 - doubt) r + doubt). Here r is the product
+    of q / p over the parameters, of which each has a tenth of the doubt by itself: a
+    belief may be wrong in all that it says, or in a part.
 
     Args:
         belief: the belief.
@@ -207,13 +211,23 @@ def log_weights(
         if parameter.name in belief.about:
             x = numbers[:, i].double()
             log_q = _log_density(belief.about[parameter.name], parameter, x)
-            most = log_q.logsumexp(0)
-            if not most.isfinite():
-                continue  # about options that training does not draw
-            ratio = log_q - most + math.log(len(x))
-            share = torch.tensor([1 - doubt, doubt], device=x.device).double().log()
-            total += torch.logaddexp(share[0] + ratio, share[1].expand_as(ratio))
-    return total
+            total += _doubted(log_q, _APART * doubt)
+    return _doubted(total, doubt)
+
+
+def _doubted(
+    log_q: Float[Tensor, "imagined"], doubt: float
+) -> Float[Tensor, "imagined"]:
+    """Return log((1 - doubt) r + doubt), with r the density over its mean.
+
+    Nothing at all if it is 0 everywhere: of options that training does not draw.
+    """
+    most = log_q.logsumexp(0)
+    if not most.isfinite():
+        return torch.zeros_like(log_q)
+    share = torch.tensor([1 - doubt, doubt], device=log_q.device).double().log()
+    ratio = log_q - most + math.log(len(log_q))
+    return torch.logaddexp(share[0] + ratio, share[1].expand_as(ratio))
 
 
 def _log_density(

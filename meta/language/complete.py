@@ -11,11 +11,11 @@ import json
 import os
 import time
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
 from tasks.strict_json import BROKEN, parse_json
@@ -36,16 +36,9 @@ class NotRecordedError(ValueError):
     """A cassette lacks an answer, and has no model to ask."""
 
 
-class Complete(Protocol):
-    """A language model."""
-
-    def __call__(self, messages: Sequence[Message], schema: Mapping[str, Any]) -> str:
-        """Return the answer to messages, which is meant to fit a JSON schema.
-
-        Raises:
-            ModelError: if there is none.
-        """
-        ...
+Complete = Callable[[Sequence[Message], Mapping[str, Any]], str]
+"""A language model: returns the answer to messages, which is meant to fit a JSON
+schema, or raises ModelError if there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

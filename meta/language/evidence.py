@@ -51,7 +51,7 @@ class Evidence:
     skill: Float[Tensor, "count parameter"]
     """Share of each parameter's variance, or Brier score, that is explained."""
 
-    def at(self, steps: float) -> int:
+    def at(self, steps: int) -> int:
         """Return the place of the greatest number of steps up to this one."""
         known = self.steps.tolist()
         return max(i for i, n in enumerate(known) if n <= steps or i == 0)
@@ -74,7 +74,7 @@ class Evidence:
     def told(
         self,
         latent: Float[Tensor, "world latent"],
-        steps: float,
+        steps: int,
         prior: Float[Tensor, "world imagined"],
     ) -> Float[Tensor, "world latent"]:
         """Return the latent to act on: as inferred, moved by what was told.
@@ -89,7 +89,7 @@ class Evidence:
         """
         likelihood = self.log_likelihood(latent, self.at(steps))
         after = (likelihood + prior).softmax(-1) @ self.latents
-        return latent + after - likelihood.softmax(-1) @ self.latents
+        return latent + (after - likelihood.softmax(-1) @ self.latents)
 
     def moments(
         self, weights: Float[Tensor, "world imagined"]
@@ -102,7 +102,7 @@ class Evidence:
     def believe(
         self,
         latent: Float[Tensor, "world latent"],
-        steps: float,
+        steps: int,
         prior: Float[Tensor, "world imagined"] | None = None,
         told: Container[str] = (),
     ) -> list[Belief]:

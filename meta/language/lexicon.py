@@ -132,6 +132,7 @@ _ROAD = re.compile(r"\b(road|street|tarmac|asphalt|lane|motorway|highway|track)\
 _PURPOSE = re.compile(
     r"\b(for|used|to|that|which|from|resembling|like|containing|of a)\b"
 )
+_MADE = re.compile(r"\b(?:made|consisting|made up) (?:of|from) (?:an? )?([a-z]+)")
 _STEM = re.compile(r"[a-z]+(?:'[a-z]+)?")
 
 
@@ -159,14 +160,16 @@ def lexicon(text: str, parameters: Sequence[Parameter]) -> Belief:
 def know(text: str) -> Knowledge:
     """Return the everyday knowledge that a text calls up.
 
-    The first thing that it names counts, and the first material; before words of
-    purpose such as "for" or "to", if there are any there.
+    The first thing that it names counts. Its material is the one it is said to be made
+    of, or the first before words of purpose such as "for" or "to", or its usual one.
     """
     text = text[:MOST].lower()
     head = _PURPOSE.split(text, maxsplit=1)[0]
     words, first = _words(text), _words(head)
     thing = next(filter(None, map(_thing, [*first, *words])), None)
-    material = _material(first) or _material(words) or (thing and thing.material)
+    made = _MADE.findall(text)
+    stated = _material(made) or _material(first)
+    material = stated or (thing.material if thing else _material(words))
     friction = _friction(text, words, material)
     return Knowledge(
         thing=thing.name if thing else None,

@@ -81,7 +81,7 @@ class Told:
         ) -> Distribution:
             each = prior.repeat_interleave(len(obs) // len(prior), dim=0)
             latent = self.evidence.told(
-                adapter.infer(theta, memory), float(memory[..., -1].max()), each
+                adapter.infer(theta, memory), int(memory[..., -1].max()), each
             )
             return adapter.decide(theta, standardised(theta, obs), latent)
 

@@ -101,8 +101,25 @@ def test_doubt_keeps_its_share_of_every_task() -> None:
     belief = Belief(about={"kind": Names(probability={"a": 1.0})})
     weights = log_weights(belief, ALL, numbers, doubt=0.3).softmax(0)
     wrong = weights[numbers[:, 2] == 1].sum().item()
-    assert wrong == pytest.approx(0.3 / 2, abs=0.01)
+    assert wrong == pytest.approx((0.7 * 0.03 + 0.3) / 2, abs=0.01)
     assert log_weights(belief, ALL, numbers, doubt=1.0).abs().max() < 1e-6
+
+
+def test_a_belief_may_be_wrong_in_all_that_it_says_at_once() -> None:
+    """One word that is refuted makes the others count less."""
+    numbers = imagined()
+    belief = Belief(
+        about={
+            "offset": Number(mean=0.8, std=0.05),
+            "kind": Names(probability={"a": 1.0}),
+        }
+    )
+    weights = log_weights(belief, ALL, numbers, doubt=0.3).softmax(0)
+    for refuted, most in ((numbers[:, 0] > 0.7, 0.99), (numbers[:, 0] < 0, 0.6)):
+        own = weights[refuted]
+        assert own[numbers[refuted, 2] == 0].sum() / own.sum() <= most
+    held = weights[numbers[:, 0] > 0.7]
+    assert held[numbers[numbers[:, 0] > 0.7, 2] == 0].sum() / held.sum() > 0.9
 
 
 def test_no_opinion_and_options_that_training_lacks_say_nothing() -> None:
