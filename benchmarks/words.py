@@ -223,7 +223,10 @@ def _held(
 ) -> dict[str, Any]:
     held = [within(x, v) for x, v in zip(found, true, strict=True)]
     if isinstance(found[0], Names):
-        right = [isinstance(x, Names) and x.best == v for x, v in zip(found, true)]
+        right = [
+            isinstance(x, Names) and x.best == v
+            for x, v in zip(found, true, strict=True)
+        ]
         return {"held": held, "right": float(np.mean(right))}
     means = np.array([x.mean for x in found if isinstance(x, Number)])
     actual = np.array([float(v) for v in true])

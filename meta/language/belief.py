@@ -183,10 +183,10 @@ def log_weights(
 ) -> Float[Tensor, "imagined"]:
     """Return how much more probable a belief makes tasks that training draws.
 
-    With p the density of training and q that of the belief, a Gaussian, in the logarithm
-    where training draws it so, this is log((1 - doubt) r + doubt). Here r is the product
-    of q / p over the parameters, of which each has a tenth of the doubt by itself: a
-    belief may be wrong in all that it says, or in a part.
+    With p the density of training and q that of the belief (a Gaussian, in the
+    logarithm where training draws it so), this is log((1 - doubt) r + doubt), where r
+    is the product of q / p over the parameters. Each of them has a tenth of the doubt
+    by itself: a belief may be wrong in all that it says, or in a part.
 
     Args:
         belief: the belief.
