@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 import tyro
+from tyro.conf import Positional
 
 from meta.evaluation.statistics import estimate, mean
 from meta.language.belief import WITHIN_90
@@ -34,7 +35,7 @@ class Described(NamedTuple):
     """[kg]"""
 
 
-def main(name: str = "first", misses: bool = False) -> None:
+def main(name: Positional[str] = "first", misses: bool = False) -> None:
     """Print the table.
 
     Args:

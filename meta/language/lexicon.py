@@ -128,6 +128,19 @@ ROADS: Mapping[str, Guess] = {
     "ice": Guess(0.1, 0.3),
 }
 """Friction of tyres on roads, by the word."""
+SIZES: Mapping[str, float] = {
+    "tiny": 0.3,
+    "small": 0.6,
+    "little": 0.6,
+    "light": 0.7,
+    "lightweight": 0.7,
+    "large": 1.6,
+    "big": 1.6,
+    "heavy": 1.6,
+    "huge": 3.0,
+    "massive": 3.0,
+}
+"""Factor on the usual mass of a thing, by the word before it."""
 _ROAD = re.compile(r"\b(road|street|tarmac|asphalt|lane|motorway|highway|track)\b")
 _PURPOSE = re.compile(
     r"\b(for|used|to|that|which|from|resembling|like|containing|of a)\b"
@@ -174,7 +187,7 @@ def know(text: str) -> Knowledge:
     return Knowledge(
         thing=thing.name if thing else None,
         material=material or None,
-        mass=_mass(thing, material or None),
+        mass=_sized(_mass(thing, material or None), first),
         friction=friction,
     )
 
@@ -234,6 +247,14 @@ def _mass(thing: Thing | None, material: str | None) -> Guess | None:
     # walls grow thicker where a material is light: the root of the ratio of densities
     ratio = MATERIALS[str(material)].density / MATERIALS[thing.material].density
     return Guess(thing.mass.median * ratio**0.5, math.hypot(thing.mass.spread, 0.3))
+
+
+def _sized(mass: Guess | None, words: Sequence[str]) -> Guess | None:
+    """Return a usual mass, of a thing that is said to be large or small."""
+    factors = [SIZES[w] for w in words if w in SIZES]
+    if mass is None or not factors:
+        return mass
+    return Guess(mass.median * factors[0], math.hypot(mass.spread, 0.3))
 
 
 def _friction(text: str, words: Sequence[str], material: str | None) -> Guess | None:
