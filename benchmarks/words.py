@@ -62,7 +62,7 @@ class Options:
     seed: int = 21
     """Decides the tasks."""
     doubt: float = 0.3
-    """How far words are not trusted; 0.3 was chosen on training tasks."""
+    """Share of doubt about words; 0.3 was chosen on training tasks."""
     threads: int = 1
     """Simulator threads."""
     out: Path | None = None

@@ -91,7 +91,7 @@ class Names:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Belief:
-    """What is believed of some hidden parameters; nothing of those it does not name."""
+    """A belief about some hidden parameters, and about no others."""
 
     about: Mapping[str, Number | Names] = field(
         default_factory=lambda: MappingProxyType({})

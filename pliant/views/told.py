@@ -1,4 +1,4 @@
-"""What being told was worth, for people: a table, and the report in words."""
+"""The worth of words, for people: a table, and the report in words."""
 
 from rich.console import Console
 from rich.table import Table
