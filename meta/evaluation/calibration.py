@@ -31,6 +31,7 @@ TASKS, IMAGINED = 300, 2048
 EPISODES = (1, 2, 3, 5)
 """Numbers of adapting episodes, beside every step of the first episode."""
 _RIDGE, _FLOOR = 1e-3, 1e-4
+_EXPONENTS = tuple(round(1 - 0.1 * i, 1) for i in range(10))
 
 
 def fit_evidence(
@@ -174,21 +175,41 @@ def _calibrated(
     true: Float[Tensor, "task parameter"],
 ) -> tuple[Tensor, Tensor]:
     """Return factors and skills by the number of steps, from tasks not fitted to."""
-    factors, skills = [], []
+    factors: list[Tensor] = []
+    skills: list[Tensor] = []
     for place, latent in enumerate(inferred):
         weights = evidence.log_likelihood(latent, place).softmax(-1)
         mean, std = evidence.moments(weights)
         off = (true - mean).abs() / std.clamp(min=1e-9)
-        factors.append(off.quantile(0.9, dim=0) / WITHIN_90)
-        skills.append(
-            torch.stack(
-                [
-                    _skill(weights, mean[:, i], evidence.numbers[:, i], true[:, i], p)
-                    for i, p in enumerate(evidence.parameters)
-                ]
-            )
-        )
+        factor = off.quantile(0.9, dim=0) / WITHIN_90
+        skill = torch.zeros_like(factor)
+        for i, p in enumerate(evidence.parameters):
+            numbers, actual = evidence.numbers[:, i], true[:, i]
+            skill[i] = _skill(weights, mean[:, i], numbers, actual, p)
+            if isinstance(p, Choice):
+                share = weights @ options_of(numbers, p)
+                factor[i] = _exponent(share, options_of(actual, p))
+        factors.append(factor)
+        skills.append(skill)
     return torch.stack(factors), torch.stack(skills)
+
+
+def _exponent(
+    share: Float[Tensor, "task option"], actual: Float[Tensor, "task option"]
+) -> float:
+    """Return the greatest exponent by which likely options hold the actual in 90 %.
+
+    Likely are the fewest options, most probable first, that sum to 0.9.
+    """
+    for exponent in _EXPONENTS:
+        p = (share.double() ** exponent).clamp(min=1e-12)
+        p = p / p.sum(-1, keepdim=True)
+        # the probability of all that are more probable than the actual one
+        own = (p * actual).sum(-1, keepdim=True)
+        above = (p * (p > own)).sum(-1)
+        if (above < 0.9).double().mean() >= 0.9:
+            return exponent
+    return _EXPONENTS[-1]
 
 
 def _skill(

@@ -23,7 +23,7 @@ from torch import Tensor
 from meta.language.belief import Belief, Names, Number, scalar_of
 from tasks.parameters import Choice, Parameter
 
-SKILL = 0.1
+SKILL = 0.2
 """Least share of a parameter's variance (of a choice, of its Brier score) that must be
 explained on training tasks for it to be spoken of."""
 
@@ -47,7 +47,8 @@ class Evidence:
     whiten: Float[Tensor, "count latent latent"]
     """L with L^T L the inverse covariance of the Gaussian."""
     factor: Float[Tensor, "count parameter"]
-    """Factor on the standard deviation of each parameter."""
+    """Factor on the standard deviation of each parameter; of a choice, the exponent of
+    its probabilities."""
     skill: Float[Tensor, "count parameter"]
     """Share of each parameter's variance, or Brier score, that is explained."""
 
@@ -127,7 +128,9 @@ class Evidence:
         return [
             Belief(
                 about={
-                    self.parameters[i].name: self._said(i, w, float(m[i]), float(s[i]))
+                    self.parameters[i].name: self._said(
+                        place, i, w, (float(m[i]), float(s[i]))
+                    )
                     for i in kept
                 }
             )
@@ -135,14 +138,19 @@ class Evidence:
         ]
 
     def _said(
-        self, i: int, weights: Float[Tensor, "imagined"], mean: float, std: float
+        self,
+        place: int,
+        i: int,
+        weights: Float[Tensor, "imagined"],
+        moments: tuple[float, float],
     ) -> Number | Names:
         """Return what is believed of one parameter."""
-        p = self.parameters[i]
+        p, (mean, std) = self.parameters[i], moments
         if isinstance(p, Choice):
             share = weights.double() @ options_of(self.numbers[:, i], p).double()
-            share = (share / share.sum()).tolist()
-            return Names(probability=dict(zip(p.options, share, strict=True)))
+            share = share ** float(self.factor[place, i])
+            each = (share / share.sum()).tolist()
+            return Names(probability=dict(zip(p.options, each, strict=True)))
         scalar = scalar_of(p)
         if scalar is None:
             return Number(mean=mean, std=max(std, 1e-9))
