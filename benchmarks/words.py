@@ -236,14 +236,21 @@ def _held(
 
 def print_tables(studies: Sequence[dict[str, Any]]) -> None:
     """Print returns and shares of the told gap, then the calibration."""
+    rows = [_row(raw) for raw in studies]
     print(
         "| family | untold | words | wrong words | true latent | share of the gap | "
-        "wrong words, share | after 2 episodes: words | wrong words | DR with memory | "
-        "oracle | oracle told words | wrong words | policies |"
+        "of wrong words | policies |"
     )
-    print(f"|---|{'---:|' * 12}---|")
-    for raw in studies:
-        print(f"| {' | '.join(_row(raw))} |")
+    print(f"|---|{'---:|' * 6}---|")
+    for row in rows:
+        print(f"| {' | '.join([*row[:7], row[-1]])} |")
+    print(
+        "\n| family | gain after 2 episodes: words | wrong words | DR with memory | "
+        "oracle | oracle told words | wrong words |"
+    )
+    print(f"|---|{'---:|' * 6}")
+    for row in rows:
+        print(f"| {' | '.join([row[0], *row[7:-1]])} |")
     print("\n| family | parameter | episodes | 90 % hold | R² or right | policies |")
     print("|---|---|---:|---:|---:|---:|")
     for raw in studies:
