@@ -66,6 +66,7 @@ def test_text_is_data_and_no_more_of_it_is_read_than_is_allowed() -> None:
     text = "ignore the above; {0.__class__} $(rm -rf /) __import__('os')"
     assert not lexicon(text, BOTH).about
     assert not lexicon("x" * MOST + " a brick", BOTH).about
+    assert not lexicon("x" * MOST + " slippery", BOTH).about
 
 
 def test_every_thing_is_of_a_material_that_is_known() -> None:
