@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from meta.inner import Adam as Adam
     from meta.inner import Sgd as Sgd
     from meta.inner import inner_loop as inner_loop
+    from meta.language.belief import Belief as Belief
+    from meta.language.complete import Cassette as Cassette
+    from meta.language.complete import Endpoint as Endpoint
     from meta.learner import Learner as Learner
     from meta.learner import Sizes as Sizes
     from meta.learners.few_shot import Maml as Maml
@@ -58,6 +61,9 @@ if TYPE_CHECKING:
     from pliant.catalogue import methods as methods
     from pliant.catalogue import policies as policies
     from pliant.catalogue import robots as robots
+    from pliant.telling import believe as believe
+    from pliant.telling import inferred as inferred
+    from pliant.telling import tell as tell
     from robots.registry import make_robot as make_robot
     from tasks.adapters.sb3 import TaskVecEnv as TaskVecEnv
     from tasks.env import Env as Env
@@ -82,6 +88,8 @@ _NAMES = {
     "meta.continual.stream": ("Stream", "Visit", "load_stream"),
     "meta.evaluation.results": ("Evaluation",),
     "meta.inner": ("Adam", "Sgd", "inner_loop"),
+    "meta.language.belief": ("Belief",),
+    "meta.language.complete": ("Cassette", "Endpoint"),
     "meta.learner": ("Learner", "Sizes"),
     "meta.learners.few_shot": ("Maml", "Reptile"),
     "meta.learners.prototypical": ("Prototypical",),
@@ -99,6 +107,7 @@ _NAMES = {
         *("record", "train"),
     ),
     "pliant.catalogue": ("families", "methods", "policies", "robots"),
+    "pliant.telling": ("believe", "inferred", "tell"),
     "robots.registry": ("make_robot",),
     "tasks.adapters.sb3": ("TaskVecEnv",),
     "tasks.env": ("Env",),

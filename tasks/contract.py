@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from tasks.parameters import SPLITS, Choice, Parameter, all_splits, current_split
+from tasks.parameters import SPLITS, Choice, Parameter, current_split
+from tasks.splits import all_splits
 from tasks.task import Task, parse_task, sample_task
 
 # a child that is forked has none of its parent's threads, and would wait for them

@@ -2,7 +2,7 @@
 
 import bisect
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Protocol, runtime_checkable
@@ -16,7 +16,6 @@ SPLITS = ("train", "held-out", "interpolation", "extrapolation", "unseen")
 """`held-out` draws new tasks from the training ranges, which the next two leave; and
 `unseen` draws the shapes or mechanisms that training never shows. `extrapolation:NAME`
 leaves the training range of one parameter, and no other's."""
-_JOINT = "extrapolation"
 _FORMER = {"unseen-shapes": "unseen"}
 
 Value = float | str
@@ -67,6 +66,12 @@ class Parameter(Protocol):
 
     def encode(self, numbers: Float[Tensor, "world"]) -> Float[Tensor, "world width"]:
         """Features for the oracle, about [-1, 1] over the training range."""
+        ...
+
+    def decode(
+        self, features: Float[Tensor, "*batch width"]
+    ) -> Float[Tensor, "*batch"]:
+        """Return the numbers that features stand for: the inverse of `encode`."""
         ...
 
 
@@ -153,6 +158,14 @@ class Scalar:
         half = (high - low) / 2
         return ((numbers - (low + high) / 2) / half)[:, None]
 
+    def decode(self, features: Float[Tensor, "*batch 1"]) -> Float[Tensor, "*batch"]:
+        """Return the numbers [unit]; the only one of a parameter that never varies."""
+        low, high = self.low, self.high
+        if self.log:
+            low, high = math.log(low), math.log(high)
+        numbers = (low + high) / 2 + features[..., 0] * (high - low) / 2
+        return numbers.exp() if self.log else numbers
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scaled:
@@ -191,6 +204,10 @@ class Scaled:
     def encode(self, numbers: Float[Tensor, "world"]) -> Float[Tensor, "world 1"]:
         """Encode numbers as the parameter does."""
         return self.of.encode(numbers)
+
+    def decode(self, features: Float[Tensor, "*batch 1"]) -> Float[Tensor, "*batch"]:
+        """Return the numbers, as the parameter does."""
+        return self.of.decode(features)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,11 +263,19 @@ class Choice:
 
     def encode(self, numbers: Float[Tensor, "world"]) -> Float[Tensor, "world width"]:
         """Return the traits of each world's option, or one-hot features."""
-        rows = torch.eye(len(self.options))
-        if self.traits is not None:
-            traits = [self.traits[name] for name in self.all]
-            rows = torch.tensor(traits, dtype=torch.float32)
-        return rows.to(numbers.device)[numbers.long()]
+        return self._rows().to(numbers.device)[numbers.long()]
+
+    def decode(
+        self, features: Float[Tensor, "*batch width"]
+    ) -> Float[Tensor, "*batch"]:
+        """Return the index of the option whose features are the nearest."""
+        away = features[..., None, :] - self._rows().to(features)
+        return away.square().sum(-1).argmin(-1).to(features.dtype)
+
+    def _rows(self) -> Float[Tensor, "option width"]:
+        if self.traits is None:
+            return torch.eye(len(self.options))
+        return torch.tensor([self.traits[n] for n in self.all], dtype=torch.float32)
 
 
 @cache
@@ -268,26 +293,3 @@ def _strata(
         return [], []
     shares = (lengths / lengths.sum()).cumsum()
     return ends.tolist(), (shares / shares[-1]).tolist()
-
-
-def all_splits(
-    splits: Sequence[str], parameters: Sequence[Parameter]
-) -> tuple[str, ...]:
-    """Return a family's splits, with those that leave the range of one parameter.
-
-    Args:
-        splits: that the family states.
-        parameters: of the family.
-    """
-    if _JOINT not in splits:
-        return tuple(splits)
-    leaving = [p.name for p in parameters if _extrapolates(p)]
-    return (*splits, *(f"{_JOINT}:{name}" for name in leaving))
-
-
-def _extrapolates(parameter: Parameter) -> bool:
-    match parameter:
-        case Scalar(beyond=beyond) | Scaled(of=Scalar(beyond=beyond)):
-            return bool(beyond)
-        case _:
-            return False

@@ -13,10 +13,10 @@ from tasks.parameters import (
     SPLITS,
     Parameter,
     Value,
-    all_splits,
     current_split,
     split_parts,
 )
+from tasks.splits import all_splits
 from tasks.strict_json import BROKEN, parse_json
 
 

@@ -227,7 +227,13 @@ class Rma:
 
     def latent(self, theta: Theta, e: Experience) -> Float[Tensor, "task latent"]:
         """Return the teacher's latent of the hidden parameters, which a task keeps."""
-        obs = standardised(theta, e.obs[:, 0, 0])
+        return self.encode(theta, e.obs[:, 0, 0])
+
+    def encode(
+        self, theta: Theta, obs: Float[Tensor, "task obs"]
+    ) -> Float[Tensor, "task latent"]:
+        """Return the teacher's latent of what observations, as made, end with."""
+        obs = standardised(theta, obs)
         encoder = {
             k.removeprefix("encoder."): v
             for k, v in group(theta, "policy").items()

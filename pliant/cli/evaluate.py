@@ -13,10 +13,12 @@ from pliant.cli.options import (
     Up,
     check_can_be_written,
     check_object_options,
+    language_model,
     numbers,
     own_objects,
+    warned,
 )
-from pliant.cli.parsing import File, Folder, Numbers, Policies
+from pliant.cli.parsing import File, Folder, Numbers, Policies, Text
 from pliant.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -71,6 +73,14 @@ class Evaluate(Named):
     change: bool = False
     """Measure instead how soon each method recovers when something that matters about
     its task changes in the middle of an episode."""
+    told: Text = None
+    """Measure instead the policy told these words about its tasks, beside itself
+    untold: "a wet bar of soap, heavy on the left"."""
+    model: Text = None
+    """URL of a language model that reads the words, such as http://127.0.0.1:8080/v1;
+    without one a lexicon reads them."""
+    cassette: File = None
+    """Take the model's answers from this file, and add those that it lacks."""
 
     def run(self) -> int:
         """Evaluate and print the table."""
@@ -97,6 +107,8 @@ class Evaluate(Named):
         # last, for cutting a mesh into convex parts takes a while
         own = own_objects(self.object, self.scale, self.up, policies[0].cfg.family)
         cfg = replace(cfg, objects=own)
+        if self.told is not None:
+            return self._tell(self.told, policies, groups, cfg)
         return (self._recover if self.change else self._adapt)(policies, groups, cfg)
 
     def _adapt(
@@ -139,6 +151,34 @@ class Evaluate(Named):
             write_atomically(self.json, results.to_json().encode())
         return 0
 
+    def _tell(
+        self,
+        words: str,
+        policies: "Sequence[Trained]",
+        groups: "Groups",
+        cfg: "EvaluationCfg",
+    ) -> int:
+        from meta.evaluation.baselines import taken_out
+        from meta.evaluation.telling import worth
+        from meta.machine.files import write_atomically
+        from pliant.telling import believe
+        from pliant.views.told import print_told
+
+        floor, oracle = taken_out(groups)
+        beside = {t[0].cfg.method: t for t in (floor, oracle) if t}
+        family = policies[0].cfg.family
+        model = language_model(self.model, self.cassette)
+        with warned():
+            belief = believe(words, family, model=model)
+        with progress_bar("evaluating") as progress:
+            result = worth(
+                policies, belief, cfg, beside=beside, text=words, progress=progress
+            )
+        print_told(result)
+        if self.json:
+            write_atomically(self.json, result.to_json().encode())
+        return 0
+
     def _check(self) -> None:
         """Refuse at once what would otherwise end minutes of measuring."""
         if not self.policies:
@@ -147,8 +187,14 @@ class Evaluate(Named):
             raise ValueError(
                 f"seed and threads must be >= 0, got {self.seed} and {self.threads}"
             )
-        if self.change and self.report:
-            raise ValueError("--change has no report; --json keeps its figures")
+        telling = self.told is not None
+        if self.change and telling:
+            raise ValueError("--change and --told are measured apart: leave one out")
+        if (self.change or telling) and self.report:
+            given = "--change" if self.change else "--told"
+            raise ValueError(f"{given} has no report; --json keeps its figures")
+        if not telling and (self.model or self.cassette):
+            raise ValueError("--model and --cassette read the words that --told gives")
         if self.change and self.object:
             raise ValueError(
                 "--change is for the family's own tasks: leave out --object"

@@ -111,7 +111,7 @@ def _describe(family: "Listed") -> dict[str, Any]:
 
 def _one_at_a_time(family: "Listed") -> tuple[str, ...]:
     """Return the splits that leave the training range of a single parameter."""
-    from tasks.parameters import all_splits
+    from tasks.splits import all_splits
 
     return all_splits(family.splits, family.parameters)[len(family.splits) :]
 

@@ -58,8 +58,9 @@ def check_split(family: str, split: str) -> None:
     Raises:
         ValueError: naming the nearest split, and all.
     """
-    from tasks.parameters import all_splits, current_split
+    from tasks.parameters import current_split
     from tasks.registry import FAMILIES
+    from tasks.splits import all_splits
 
     if family in FAMILIES:
         kind = FAMILIES[family]

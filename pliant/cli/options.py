@@ -5,6 +5,8 @@ import importlib
 import os
 import sys
 import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from pliant.cli.parsing import Name, Names
 
 if TYPE_CHECKING:
+    from meta.language.complete import Complete
     from meta.training.trained import Trained
     from tasks.objects.object_set import ObjectSet
 
@@ -74,19 +77,40 @@ def own_objects(
 
     fits = fitting(family) if family else None
 
+    with warned():
+        return load_objects(path, scale=scale, up=up, say=_say, fits=fits)
+
+
+@contextmanager
+def warned() -> Generator[None]:
+    """Say on stderr, in a line each, what is warned of within."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        objects = load_objects(path, scale=scale, up=up, say=_say, fits=fits)
+        yield
     for warning in caught:
         if warning.category is UserWarning:
             print(f"pliant: {warning.message}", file=sys.stderr)
-    return objects
 
 
 def _say(line: str) -> None:
     """Say on a terminal why nothing happens for a while."""
     if sys.stderr.isatty():
         print(f"pliant: {line}", file=sys.stderr)
+
+
+def language_model(url: str | None, cassette: Path | None) -> "Complete | None":
+    """Return the language model that a user named, its answers on a cassette or not.
+
+    Raises:
+        ValueError: for a URL that cannot be asked, or a file that is no cassette.
+        OSError: if the file cannot be read.
+    """
+    from meta.language.complete import Cassette, Endpoint
+
+    endpoint = Endpoint(url=url) if url else None
+    if cassette is None:
+        return endpoint
+    return Cassette(path=cassette, complete=endpoint)
 
 
 def check_can_be_written(path: Path | None, suffix: str = "") -> None:

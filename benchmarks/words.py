@@ -1,0 +1,312 @@
+"""Measure what words are worth to a policy, and whether its beliefs are calibrated.
+
+    python -m benchmarks.words open --policies shipped:open-explore --out open.json
+
+The words of a task are those that the codebook has for its hidden parameters without
+scenery, and no number; wrong words are another task's. The same policy, untold, told
+the words, told the wrong ones, and reading its teacher's true latent, acts on the same
+held-out tasks from the same initial states. `--again FILE ...` prints what was written.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import tyro
+from torch import Tensor
+from tyro.conf import Positional
+
+from meta.evaluation.calibration import fit_evidence, known, lived
+from meta.evaluation.evaluation_cfg import EvaluationCfg
+from meta.evaluation.measure import MEASURE, Bench, Ledger
+from meta.evaluation.statistics import Estimate, estimate, mean
+from meta.evaluation.telling import tell
+from meta.experience.moments import standardised
+from meta.experience.rollout import collect
+from meta.language.belief import Belief, Names, Number, log_weights, within
+from meta.language.codebook import describe, understand
+from meta.language.evidence import Evidence
+from meta.learners.told import adapter_of
+from meta.machine.devices import simulator_threads
+from meta.machine.seeds import derived_generator
+from meta.training.trained import Trained, load_trained, shipped_policies
+from policies.acting import Act
+from policies.distribution import Distribution
+from tasks.contract import TaskFamily
+from tasks.registry import find_family, make_env
+from tasks.task import Task
+
+EPISODES = (0, 1, 2)
+SPOKEN = (1, 3, 5)
+"""Episodes after which beliefs are held against the truth."""
+_SHIFT = 7
+"""Tasks are told the words of the task so many places before."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of the study."""
+
+    family: Positional[str] = ""
+    """Task family."""
+    policies: tuple[str, ...] = ()
+    """Policies that infer a latent, one per training seed."""
+    tasks: int = 60
+    """Held-out tasks."""
+    measure_episodes: int = 3
+    """Measured episodes of each task."""
+    seed: int = 21
+    """Decides the tasks."""
+    doubt: float = 0.3
+    """Share of doubt about words; 0.3 was chosen on training tasks."""
+    threads: int = 1
+    """Simulator threads."""
+    out: Path | None = None
+    """Write the raw numbers here."""
+    again: tuple[Path, ...] = ()
+    """Print the raw numbers in these files; measure nothing."""
+
+
+def main() -> None:
+    """Measure, and print the tables."""
+    o = tyro.cli(Options)
+    torch.set_num_threads(1)
+    if o.again:
+        print_tables([json.loads(path.read_text()) for path in o.again])
+        return
+    raw = study(o)
+    if o.out:
+        o.out.write_text(json.dumps(raw))
+    print_tables([raw])
+
+
+def study(o: Options) -> dict[str, Any]:
+    """Measure the policies of one family."""
+    cfg = EvaluationCfg(
+        tasks=o.tasks,
+        seed=o.seed,
+        episodes=EPISODES,
+        measure_episodes=o.measure_episodes,
+        threads=o.threads,
+    )
+    family = find_family(o.family)
+    tasks = family.sample(cfg.split, cfg.seed, cfg.tasks)
+    spoken = [describe(family.hidden, t.parameters, family.scenery) for t in tasks]
+    said = [understand(family.hidden, text) for text in spoken]
+    wrong = said[-_SHIFT:] + said[:-_SHIFT]
+    bench = Bench(tasks, cfg)
+    returns: dict[str, list[Any]] = {}
+    spoken_of: list[dict[str, Any]] = []
+    for spec in o.policies:
+        policy = load_trained(spec)
+        evidence = fit_evidence(policy, threads=o.threads)
+        ways = {
+            "untold": policy,
+            "words": tell(policy, evidence, said, doubt=o.doubt),
+            "wrong words": tell(policy, evidence, wrong, doubt=o.doubt),
+        }
+        with simulator_threads():
+            for name, told in ways.items():
+                rows = bench.curve(told, EPISODES, Ledger())
+                returns.setdefault(name, []).append([r.returns.tolist() for r in rows])
+            best = true_latent(policy, family, tasks, cfg)
+            returns.setdefault("true latent", []).append([best.tolist()])
+        spoken_of += calibration(policy, evidence, family, o)
+    with simulator_threads():
+        for method in ("dr-memory", "dr", "oracle"):
+            for name in shipped_policies(family.name, method):
+                row = bench.curve(load_trained(f"shipped:{name}"), (0,), Ledger())[0]
+                returns.setdefault(method, []).append([row.returns.tolist()])
+        for name, told in (("words", said), ("wrong words", wrong)):
+            for shipped in shipped_policies(family.name, "oracle"):
+                oracle = load_trained(f"shipped:{shipped}")
+                row = told_oracle(oracle, evidence, family, tasks, told, cfg)
+                returns.setdefault(f"oracle, {name}", []).append([row.tolist()])
+    return {
+        "family": family.name,
+        "policies": list(o.policies),
+        "seed": o.seed,
+        "doubt": o.doubt,
+        "example": spoken[0],
+        "objects": [family.object_of(task) for task in tasks],
+        "returns": returns,
+        "calibration": spoken_of,
+    }
+
+
+def true_latent(
+    policy: Trained, family: TaskFamily, tasks: Sequence[Task], cfg: EvaluationCfg
+) -> Tensor:
+    """Return what the acting policy earns that reads its teacher's true latent."""
+    _, latents = known(policy, family, tasks)
+    adapter, theta = adapter_of(policy.learner), policy.theta
+
+    def act(obs: Tensor) -> Distribution:
+        each = latents.repeat_interleave(len(obs) // len(latents), dim=0)
+        return adapter.decide(theta, standardised(theta, obs), each)
+
+    return _earned(family, tasks, cfg, act, oracle=False)
+
+
+def told_oracle(
+    oracle: Trained,
+    evidence: Evidence,
+    family: TaskFamily,
+    tasks: Sequence[Task],
+    said: Sequence[Belief],
+    cfg: EvaluationCfg,
+) -> Tensor:
+    """Return what the oracle earns that is told words in the place of the truth.
+
+    It reads the features that are expected under the belief, and doubts nothing.
+    """
+    columns = evidence.numbers.unbind(1)
+    names = [p.name for p in family.hidden]
+    features = family.reveal(dict(zip(names, columns, strict=True)))
+    weights = [
+        log_weights(b, family.hidden, evidence.numbers, 0.0).softmax(0) for b in said
+    ]
+    told = (torch.stack(weights).float() @ features).repeat_interleave(
+        cfg.measure_episodes, dim=0
+    )
+    act = oracle.begin(len(tasks)).act
+
+    def lied(obs: Tensor) -> Distribution:
+        return act(torch.cat([obs[:, : -told.shape[1]], told], dim=-1))
+
+    return _earned(family, tasks, cfg, lied, oracle=True)
+
+
+def _earned(
+    family: TaskFamily,
+    tasks: Sequence[Task],
+    cfg: EvaluationCfg,
+    act: Act,
+    *,
+    oracle: bool,
+) -> Tensor:
+    """Return the mean return of each task, from the initial states of `Bench`."""
+    each = cfg.measure_episodes
+    env = make_env(family, worlds=each * len(tasks), oracle=oracle, threads=cfg.threads)
+    env.assign([task for task in tasks for _ in range(each)])
+    rng = derived_generator(cfg.seed, MEASURE, 0)
+    returns = collect(env, act, rng, explore=False).returns
+    return returns.reshape(-1, each).mean(1)
+
+
+def calibration(
+    policy: Trained, evidence: Evidence, family: TaskFamily, o: Options
+) -> list[dict[str, Any]]:
+    """Return by parameter and episodes how often 90 % hold the truth, and the skill."""
+    tasks = family.sample("held-out", 1000 + o.seed, 200)
+    steps, inferred = lived(policy, family, tasks, o.seed, o.threads, SPOKEN)
+    rows: list[dict[str, Any]] = []
+    for k in SPOKEN:
+        latent = inferred[steps.index(k * family.horizon)]
+        beliefs = evidence.believe(latent, k * family.horizon)
+        for p in family.hidden:
+            if p.name in beliefs[0].about:
+                found = [b.about[p.name] for b in beliefs]
+                rows.append(
+                    {"parameter": p.name, "episodes": k, "source": policy.source}
+                    | _held(found, [t.parameters[p.name] for t in tasks])
+                )
+    return rows
+
+
+def _held(
+    found: Sequence[Number | Names], true: Sequence[float | str]
+) -> dict[str, Any]:
+    held = [within(x, v) for x, v in zip(found, true, strict=True)]
+    if isinstance(found[0], Names):
+        right = [
+            isinstance(x, Names) and x.best == v
+            for x, v in zip(found, true, strict=True)
+        ]
+        return {"held": held, "right": float(np.mean(right))}
+    means = np.array([x.mean for x in found if isinstance(x, Number)])
+    actual = np.array([float(v) for v in true])
+    left = np.mean((means - actual) ** 2) / np.var(actual)
+    return {"held": held, "r2": float(1 - left)}
+
+
+def print_tables(studies: Sequence[dict[str, Any]]) -> None:
+    """Print returns and shares of the told gap, then the calibration."""
+    rows = [_row(raw) for raw in studies]
+    print(
+        "| family | untold | words | wrong words | true latent | share of the gap | "
+        "of wrong words | policies |"
+    )
+    print(f"|---|{'---:|' * 6}---|")
+    for row in rows:
+        print(f"| {' | '.join([*row[:7], row[-1]])} |")
+    print(
+        "\n| family | gain after 2 episodes: words | wrong words | DR with memory | "
+        "oracle | oracle told words | wrong words |"
+    )
+    print(f"|---|{'---:|' * 6}")
+    for row in rows:
+        print(f"| {' | '.join([row[0], *row[7:-1]])} |")
+    print("\n| family | parameter | episodes | 90 % hold | R² or right | policies |")
+    print("|---|---|---:|---:|---:|---:|")
+    for raw in studies:
+        _print_calibration(raw)
+
+
+def _row(raw: dict[str, Any]) -> list[str]:
+    scores = {n: np.array(x) for n, x in raw["returns"].items()}
+    rng, labels = np.random.default_rng(raw["seed"]), raw["objects"]
+    first = {n: x[:, 0] for n, x in scores.items()}
+    gap = first["true latent"] - first["untold"]
+
+    def level(name: str) -> str:
+        return f"{first[name].mean():.2f}" if name in first else ""
+
+    def share(name: str) -> str:
+        gain = first[name] - first["untold"]
+        return _text(estimate([gain, gap], _ratio, rng, clusters=labels))
+
+    def later(name: str) -> str:
+        gain = scores[name][:, 2] - scores["untold"][:, 2]
+        return _text(estimate([gain], mean, rng, clusters=labels))
+
+    floor = "dr-memory" if "dr-memory" in first else "dr"
+    return [
+        raw["family"],
+        *map(level, ("untold", "words", "wrong words", "true latent")),
+        *map(share, ("words", "wrong words")),
+        *map(later, ("words", "wrong words")),
+        *map(level, (floor, "oracle", "oracle, words", "oracle, wrong words")),
+        ", ".join(x.removeprefix("shipped:") for x in raw["policies"]),
+    ]
+
+
+def _ratio(gain: np.ndarray, gap: np.ndarray) -> np.ndarray:
+    whole = mean(gap)
+    return mean(gain) / np.where(whole > 0, whole, np.nan)
+
+
+def _text(e: Estimate) -> str:
+    return f"{e.value:.2f} [{e.low:.2f}, {e.high:.2f}]"
+
+
+def _print_calibration(raw: dict[str, Any]) -> None:
+    rng = np.random.default_rng(0)
+    rows = raw["calibration"]
+    for name in dict.fromkeys(r["parameter"] for r in rows):
+        for k in SPOKEN:
+            own = [r for r in rows if r["parameter"] == name and r["episodes"] == k]
+            if not own:
+                continue
+            held = np.array([r["held"] for r in own], dtype=np.float64)
+            skill = np.mean([r.get("r2", r.get("right")) for r in own])
+            cells = [raw["family"], name, str(k), _text(estimate([held], mean, rng))]
+            print(f"| {' | '.join([*cells, f'{skill:.2f}', str(len(own))])} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Beliefs about hidden parameters, and the words for them."""

@@ -1,0 +1,162 @@
+"""The codebook: words for values of hidden parameters, read and spoken alike.
+
+The training range of a number, or of its logarithm where training draws it so, is cut
+into five equal parts, and each part has its words: "very slippery", "slippery",
+"neither slippery nor grippy", "grippy", "very grippy". An option has words of its own,
+which others may share: every box is "a box". The words are in `words`; the first of an
+entry are spoken, and all are understood. "slightly" and its like move a part halfway to
+the middle, and words after "not" say nothing.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from meta.language.belief import Belief, Names, Number, scalar_of
+from meta.language.words import NUMBERS, OPTIONS
+from tasks.parameters import Choice, Parameter, Scalar, Value
+
+PARTS = 5
+_AFTER_NOT = re.compile(r"\b(not|no|never|isn't|without)\s+(a\s+|an\s+|very\s+)?$")
+_HEDGED = re.compile(r"\b(slightly|somewhat|a bit|a little|rather|fairly)\s+$")
+
+
+class Said(NamedTuple):
+    """Words about one parameter."""
+
+    words: str
+    place: float | str
+    """Place in the range of a number, 0 to 1; or the kind of an option."""
+
+
+def say(parameter: Parameter, value: Value) -> str:
+    """Return the words for a value; none where the codebook has none.
+
+    Values beyond the training range have the words of its nearer end.
+    """
+    if isinstance(parameter, Choice):
+        words = OPTIONS.get(parameter.name, {}).get(kind(str(value), parameter.name))
+    else:
+        scalar = scalar_of(parameter)
+        parts = NUMBERS.get(parameter.name)
+        words = parts and scalar and parts[_part(scalar, float(value))]
+    return words.partition("|")[0] if words else ""
+
+
+def describe(
+    parameters: Sequence[Parameter],
+    values: Mapping[str, Value],
+    but: Sequence[str] = (),
+) -> str:
+    """Return words for all of a task's parameters that have any.
+
+    Args:
+        parameters: the parameters to speak of.
+        values: the task's, by name.
+        but: parameters to leave out, such as a family's scenery.
+    """
+    spoken = [say(p, values[p.name]) for p in parameters if p.name not in but]
+    return "; ".join(filter(None, spoken))
+
+
+def understand(parameters: Sequence[Parameter], text: str) -> Belief:
+    """Return what a text says by the codebook, which may be nothing.
+
+    Of words inside longer ones, the longer count. Where a text says two things about a
+    parameter, the belief lies between them and is as much wider; several options share
+    the probability.
+    """
+    said: dict[str, list[Said]] = {}
+    for parameter, one in _found(parameters, text):
+        said.setdefault(parameter.name, []).append(one)
+    about = {
+        p.name: _options(p, said[p.name])
+        if isinstance(p, Choice)
+        else _number(p, said[p.name])
+        for p in parameters
+        if p.name in said
+    }
+    return Belief(about={name: x for name, x in about.items() if x is not None})
+
+
+def choices(parameter: Parameter) -> list[str]:
+    """Return the words for all values of a parameter, as they are spoken."""
+    if isinstance(parameter, Choice):
+        there = {kind(name, parameter.name) for name in parameter.all}
+        known = OPTIONS.get(parameter.name, {})
+        return [w.partition("|")[0] for option, w in known.items() if option in there]
+    return [w.partition("|")[0] for w in NUMBERS.get(parameter.name, ())]
+
+
+def kind(option: str, parameter: str = "shape") -> str:
+    """Return the kind of an option: box of box-1; others are their own."""
+    return re.sub(r"-\d+$", "", option) if parameter == "shape" else option
+
+
+def _part(scalar: Scalar, value: float) -> int:
+    low, high, x = _ends(scalar, value)
+    share = (x - low) / (high - low) if high > low else 0.5
+    return min(PARTS - 1, max(0, int(share * PARTS)))
+
+
+def _ends(scalar: Scalar, value: float) -> tuple[float, float, float]:
+    if not scalar.log:
+        return scalar.low, scalar.high, value
+    return math.log(scalar.low), math.log(scalar.high), math.log(max(value, 1e-12))
+
+
+def _phrases(parameter: Parameter) -> Iterator[Said]:
+    if isinstance(parameter, Choice):
+        there = {kind(name, parameter.name) for name in parameter.all}
+        for option, words in OPTIONS.get(parameter.name, {}).items():
+            if option in there:
+                yield from (Said(w, option) for w in words.split("|"))
+    elif scalar_of(parameter):
+        for i, words in enumerate(NUMBERS.get(parameter.name, ())):
+            yield from (Said(w, (i + 0.5) / PARTS) for w in words.split("|"))
+
+
+def _found(
+    parameters: Sequence[Parameter], text: str
+) -> Iterator[tuple[Parameter, Said]]:
+    """Yield what is said, longest words first; the same letters say one thing."""
+    left = " ".join(text.lower().split())
+    known = [(p, said) for p in parameters for said in _phrases(p)]
+    for parameter, said in sorted(known, key=lambda x: -len(x[1].words)):
+        words = said.words.lower().removeprefix("a ").removeprefix("an ")
+        for match in re.finditer(rf"(?<![\w-]){re.escape(words)}(?![\w-])", left):
+            before = left[: match.start()]
+            left = f"{before}{'#' * len(words)}{left[match.end() :]}"
+            if _AFTER_NOT.search(before):
+                continue
+            place = said.place
+            if isinstance(place, float) and _HEDGED.search(before):
+                place = 0.5 + (place - 0.5) / 2
+            yield parameter, said._replace(place=place)
+
+
+def _number(parameter: Parameter, said: Sequence[Said]) -> Number | None:
+    """Return the middle of the parts, with half the width of one as the spread."""
+    scalar = scalar_of(parameter)
+    if scalar is None or scalar.low == scalar.high:
+        return None
+    places = [float(one.place) for one in said]
+    middle = (min(places) + max(places)) / 2
+    spread = math.hypot(0.5 / PARTS, (max(places) - min(places)) / 2)
+    low, high, _ = _ends(scalar, scalar.low)
+    mean, std = low + middle * (high - low), spread * (high - low)
+    if scalar.log:
+        mean = math.exp(mean)
+        std *= mean
+    return Number(mean=mean, std=std, unit=scalar.unit)
+
+
+def _options(parameter: Choice, said: Sequence[Said]) -> Names:
+    """Return options of the kinds that were said, each kind as probable."""
+    kinds = list(dict.fromkeys(str(one.place) for one in said))
+    pool = {
+        k: [o for o in parameter.all if kind(o, parameter.name) == k] for k in kinds
+    }
+    each = {o: 1 / len(kinds) / len(own) for own in pool.values() for o in own}
+    return Names(probability=each)

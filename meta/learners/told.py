@@ -1,0 +1,125 @@
+"""Told: a trained adapter that is given a belief, and goes on to infer.
+
+The adapter's own steps are evidence and the belief is a prior over the same imagined
+tasks (`meta.language.evidence`): the acting policy reads the latent that follows from
+both. It reads what it would have read anyway when the belief says nothing, and the more
+the steps tell, the less the belief counts.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from meta.experience.moments import standardised
+from meta.experience.rollout import Experience
+from meta.language.evidence import Evidence
+from meta.learner import Learner, Metrics, exploring
+from meta.learners.explore import Explore
+from meta.learners.rma import Rma
+from meta.theta import Params, Theta
+from policies.acting import Act, RecurrentPolicy
+from policies.distribution import Distribution
+
+
+class Told:
+    """A learner that has been trained, and a belief about its tasks.
+
+    Args:
+        inner: the learner: RMA, system identification, or RMA with an explorer.
+        evidence: fitted to its policy.
+        prior: log-weights of the imagined tasks, of one belief or of one per task.
+
+    Raises:
+        ValueError: for a learner that infers no latent.
+    """
+
+    inner_steps = 1
+
+    def __init__(
+        self,
+        inner: Learner,
+        evidence: Evidence,
+        prior: Float[Tensor, "task imagined"],
+    ) -> None:
+        self.inner = inner
+        self.adapter = adapter_of(inner)
+        self.evidence = evidence
+        self.prior = prior
+
+    def stage(self, progress: float) -> tuple[Learner, float]:
+        """The learner, which the belief does not train."""
+        return self.inner.stage(progress)
+
+    def initial(self, obs_dim: int) -> Theta:
+        """Return the learner's theta."""
+        return self.inner.initial(obs_dim)
+
+    def trainable(self, theta: Theta) -> list[Tensor]:
+        """Return the learner's tensors."""
+        return self.inner.trainable(theta)
+
+    def begin(self, theta: Theta, tasks: int) -> Params:
+        """Return an empty memory, and what each task is told.
+
+        Raises:
+            ValueError: if so many tasks are told something else than there are.
+        """
+        if len(self.prior) not in (1, tasks):
+            raise ValueError(f"{len(self.prior)} beliefs for {tasks} tasks")
+        prior = self.prior.to(theta["moments/mean"].device)
+        return self.inner.begin(theta, tasks) | {"prior": prior.expand(tasks, -1)}
+
+    def act(self, theta: Theta, adaptation: Params) -> RecurrentPolicy:
+        """Act on the latent that follows from the steps and from what is told."""
+        own = self.adapter.act(theta, {"memory": adaptation["memory"]})
+        prior, adapter = adaptation["prior"], self.adapter
+
+        def policy(
+            obs: Float[Tensor, "world obs"], memory: Float[Tensor, "world memory"]
+        ) -> Distribution:
+            each = prior.repeat_interleave(len(obs) // len(prior), dim=0)
+            latent = self.evidence.told(
+                adapter.infer(theta, memory), int(memory[..., -1].max()), each
+            )
+            return adapter.decide(theta, standardised(theta, obs), latent)
+
+        return own._replace(policy=policy)
+
+    def explore(self, theta: Theta, adaptation: Params) -> Act:
+        """Explore as the learner does, which nothing was told."""
+        return exploring(self.inner, theta, {"memory": adaptation["memory"]})
+
+    def adapt(self, theta: Theta, adaptation: Params, experience: Experience) -> Params:
+        """Remember the experience, and what was told."""
+        memory = self.inner.adapt(theta, {"memory": adaptation["memory"]}, experience)
+        return memory | {"prior": adaptation["prior"]}
+
+    def update(
+        self,
+        theta: Theta,
+        optimizer: torch.optim.Optimizer,
+        experiences: Sequence[Experience],
+    ) -> Metrics:
+        """Refuse to train: a belief is given to a policy that has been trained.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError("a told policy does not train: train the policy, then tell it")
+
+
+def adapter_of(learner: Learner) -> Rma:
+    """Return the adapter that infers a latent.
+
+    Raises:
+        ValueError: for a learner that has none, or forgets what it inferred.
+    """
+    adapter = learner.adapter if isinstance(learner, Explore) else learner
+    if not isinstance(adapter, Rma) or adapter.cfg.forgets:
+        raise ValueError(
+            "a belief is given to, and taken from, a policy that infers a latent and "
+            f"keeps it: rma, sysid or explore; got {type(learner).__name__}"
+        )
+    return adapter

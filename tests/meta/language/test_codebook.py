@@ -1,0 +1,103 @@
+"""The codebook: every word is understood as what it is spoken for."""
+
+import pytest
+
+from meta.language.belief import Names, Number, scalar_of
+from meta.language.codebook import describe, kind, say, understand
+from meta.language.words import NUMBERS, OPTIONS
+from tasks.parameters import Choice, Parameter
+from tasks.registry import FAMILIES, find_family
+
+
+@pytest.mark.parametrize("name", sorted(FAMILIES))
+def test_words_are_understood_as_they_are_spoken(name: str) -> None:
+    """For every family, all that differs between its tasks has words."""
+    family = find_family(name)
+    differ = [
+        p
+        for p in family.hidden
+        if isinstance(p, Choice) or ((s := scalar_of(p)) and s.low < s.high)
+    ]
+    for task in family.sample("held-out", 0, 20):
+        belief = understand(family.hidden, describe(family.hidden, task.parameters))
+        assert set(belief.about) == {p.name for p in differ}
+        for p in differ:
+            value, believed = task.parameters[p.name], belief.about[p.name]
+            if isinstance(p, Choice):
+                assert isinstance(believed, Names)
+                assert {kind(o, p.name) for o in believed.probability} == {
+                    kind(str(value), p.name)
+                }
+                assert sum(believed.probability.values()) == pytest.approx(1)
+            else:
+                assert isinstance(believed, Number)
+                low, high = believed.interval
+                assert low <= float(value) <= high
+
+
+@pytest.mark.parametrize("name", sorted(FAMILIES))
+def test_all_alternatives_mean_the_same(name: str) -> None:
+    for p in find_family(name).hidden:
+        kinds = {kind(o, p.name) for o in p.all} if isinstance(p, Choice) else set()
+        options = OPTIONS.get(p.name, {})
+        listed = [options[k] for k in kinds if k in options]
+        for words in (*NUMBERS.get(p.name, ()), *listed):
+            first, *others = (understand([p], w).about for w in words.split("|"))
+            assert all(other == first for other in others), words
+
+
+def test_parts_lie_in_order_and_cover_the_range() -> None:
+    [friction] = (p for p in hidden("strike") if p.name == "friction")
+    scalar = scalar_of(friction)
+    assert scalar is not None
+    said = [say(friction, v) for v in (0.001, 0.045, 0.055, 0.07, 0.09, 0.12, 0.5)]
+    assert said[0] == said[1] == "very slippery"
+    assert said[2:5] == ["slippery", "neither slippery nor grippy", "grippy"]
+    assert said[5] == said[6] == "very grippy"
+    means = [number("strike", "friction", w).mean for w in said[1:6]]
+    assert means == sorted(means)
+    assert scalar.low < means[0]
+    assert means[-1] < scalar.high
+
+
+def hidden(family: str) -> tuple[Parameter, ...]:
+    return find_family(family).hidden
+
+
+def number(family: str, parameter: str, text: str) -> Number:
+    found = understand(hidden(family), text).about[parameter]
+    assert isinstance(found, Number)
+    return found
+
+
+def test_longer_words_count_before_those_inside_them() -> None:
+    text = "a box, very heavy on the left"
+    about = understand(hidden("push"), text).about
+    assert set(about) == {"insert_y", "shape"}  # and not heavy, which is of the mass
+    assert number("push", "insert_y", text).mean > 0.03
+
+
+def test_what_is_denied_says_nothing() -> None:
+    assert not understand(hidden("strike"), "it is not slippery").about
+    assert understand(hidden("strike"), "it is slippery").about
+
+
+def test_a_hedge_moves_halfway_to_the_middle() -> None:
+    plain = number("insert", "offset_y", "to the left").mean
+    hedged = number("insert", "offset_y", "slightly to the left").mean
+    assert hedged == pytest.approx(plain / 2)
+
+
+def test_contradictions_are_less_sure() -> None:
+    one = number("strike", "friction", "slippery")
+    both = number("strike", "friction", "slippery, and then again grippy")
+    assert both.std / both.mean > 1.5 * one.std / one.mean
+    doors = understand(hidden("open"), "hinges on the left or hinges on the right")
+    assert doors.about["mechanism"] == Names(
+        probability={"door-left": 0.5, "door-right": 0.5}
+    )
+
+
+@pytest.mark.parametrize("text", ["", "qwerty", "ignore all previous instructions"])
+def test_other_text_says_nothing(text: str) -> None:
+    assert not understand(hidden("strike"), text).about
