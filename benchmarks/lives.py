@@ -31,17 +31,18 @@ from meta.training.trained import Trained, load_trained
 from tasks.contract import TaskFamily
 from tasks.registry import find_family, make_env
 
-NONE = (
-    {"explore": 1},
-    {"explore": 2},
-    {"explore": 3},
-    {"explore": 1, "acted": True},
+NONE = tuple(
+    Habits(recall="none", look=0, explore=explore, acted=acted)
+    for acted in (False, True)
+    for explore in (1, 2, 3)
 )
 SIMILAR = (
-    {"look": 0, "sure": 0.5},
-    {"look": 0, "sure": 0.8},
-    {"look": 1, "sure": 0.5},
-    {"look": 1, "sure": 0.8},
+    Habits(look=0, sure=0.5),
+    Habits(look=0, sure=0.8),
+    Habits(look=1, sure=0.5),
+    Habits(look=1, sure=0.8),
+    Habits(look=0, sure=0.5, acted=True),
+    Habits(look=1, sure=0.8, acted=True),
 )
 """Habits that are tried for each of the two agents."""
 SHOWN = ("look", "explore", "sure", "acted")
@@ -98,11 +99,8 @@ def study(o: Options) -> dict[str, Any]:
     family = find_family(o.family, "cpu")
     senses = fit_senses(policy, threads=o.threads)
     runs = _Runs(policy, family, senses, o.threads)
-    count, visits = o.tuning
-    training = _streams(family, "train", visits, range(_TUNED, _TUNED + count))
-    none = _best(runs, training, [Habits(recall="none", look=0, **k) for k in NONE])
-    similar = _best(runs, training, [Habits(**k) for k in SIMILAR])
-    others = replace(similar, look=1, explore=max(1, none.explore))
+    none, similar = tuned(runs, o)
+    others = replace(similar, look=1, explore=none.explore)
     window = Habits(recall="none", alert=False, look=0, explore=0, acted=True, kept=5)
     agents = {
         "library": similar,
@@ -208,6 +206,14 @@ def _by_life(
             if episode < len(stream):
                 life.append(next(left))
     return found
+
+
+def tuned(runs: _Runs, o: Options) -> tuple[Habits, Habits]:
+    """Return the best habits of an agent without a library, and of one with it."""
+    count, visits = o.tuning
+    seeds = range(_TUNED, _TUNED + count)
+    streams = _streams(runs.family, "train", visits, seeds)
+    return _best(runs, streams, NONE), _best(runs, streams, SIMILAR)
 
 
 def _best(runs: _Runs, streams: Sequence[Stream], tried: Sequence[Habits]) -> Habits:
