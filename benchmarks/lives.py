@@ -19,6 +19,7 @@ import torch
 import tyro
 from tyro.conf import Positional
 
+from benchmarks.lives_tables import print_tables
 from meta.continual.agent import Agent, Guide
 from meta.continual.draw import make_stream
 from meta.continual.habits import Habits
@@ -26,7 +27,6 @@ from meta.continual.life import Lived, live, live_steadily
 from meta.continual.measures import MEASURES, by_age, measures
 from meta.continual.senses import Senses, fit_senses
 from meta.continual.stream import Stream
-from meta.evaluation.statistics import Estimate, estimate, mean
 from meta.training.trained import Trained, load_trained
 from tasks.contract import TaskFamily
 from tasks.registry import find_family, make_env
@@ -45,8 +45,6 @@ SIMILAR = (
     Habits(look=1, sure=0.8, acted=True),
 )
 """Habits that are tried for each of the two agents."""
-SHOWN = ("look", "explore", "sure", "acted")
-"""Habits that are printed."""
 AGES = 5
 NEAR = 0.2
 """Distance of hidden parameters, whose ranges are 2 wide, within which one who knows
@@ -83,14 +81,13 @@ def main() -> None:
     """Measure, and print the table."""
     o = tyro.cli(Options)
     torch.set_num_threads(1)
-    for path in o.again:
-        print_study(json.loads(path.read_text()))
     if o.again:
+        print_tables([json.loads(path.read_text()) for path in o.again])
         return
     raw = study(o)
     if o.out:
         o.out.write_text(json.dumps(raw))
-    print_study(raw)
+    print_tables([raw])
 
 
 def study(o: Options) -> dict[str, Any]:
@@ -243,39 +240,6 @@ def _report(
         "measures": {k: [m[k] for m in found] for k in MEASURES},
         "ages": {"new": ages[False].tolist(), "again": ages[True].tolist()},
     }
-
-
-def print_study(raw: dict[str, Any]) -> None:
-    """Print a study as Markdown: measures, and returns by the age of a visit."""
-    rows = {"never adapts": raw["never adapts"]} | raw["agents"]
-    print(f"\n{raw['policy']}, {raw['visits']} visits, oracle {raw['oracle']:.3f}\n")
-    names = list(rows)
-    print("| | " + " | ".join(names) + " |")
-    print("|---|" + "---:|" * len(names))
-    for k in MEASURES:
-        cells = [_cell(rows[name]["measures"][k]) for name in names]
-        print(f"| {k} | " + " | ".join(cells) + " |")
-    base = raw["agents"].get("no library")
-    for name, row in rows.items():
-        if base and row is not base:
-            apart = np.subtract(base["measures"]["regret"], row["measures"]["regret"])
-            print(f"regret less than without a library: {name} {_cell(apart)}")
-    for name, row in rows.items():
-        for kind, found in row["ages"].items():
-            print(name, kind, " ".join(f"{x:.2f}" for x in found))
-    for name, row in raw["agents"].items():
-        h = row["habits"]
-        print(f"{name}:", ", ".join(f"{k} {h[k]}" for k in SHOWN))
-    print(f"{raw['milliseconds']:.0f} ms an episode of one agent, all side by side")
-
-
-def _cell(numbers: Sequence[float]) -> str:
-    found = np.array(numbers, float)
-    found = found[np.isfinite(found)]
-    if not len(found):
-        return ""
-    e: Estimate = estimate([found[None]], mean, np.random.default_rng(0))
-    return f"{e.value:.3f} [{e.low:.3f}, {e.high:.3f}]"
 
 
 if __name__ == "__main__":
