@@ -1,6 +1,7 @@
 """`pliant live`: what it prints, keeps and refuses, and a life that was killed."""
 
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -83,34 +84,36 @@ def test_policies_that_no_agent_can_live_by(call: Call, complaint: Complaint) ->
 
 @pytest.mark.proof
 def test_a_life_killed_at_random_moments_goes_on(tmp_path: Path) -> None:
-    """Twenty times, wherever it is: while it fits its senses, lives, or writes."""
-    chance = random.Random(0)
-    size = ["--visits", "12", "--threads", "1"]
-    command = [sys.executable, "-m", "pliant", "live", POLICY, *size]
+    """Twenty times, wherever it is: before its first episode too, and while it writes.
 
-    def run(folder: Path, *more: str) -> str:
-        argv = [*command, "--out", str(folder), *more]
-        return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+    A life that comes to its end before it is killed is followed by another one.
+    """
+    chance = random.Random(0)
+
+    def command(folder: Path) -> list[str]:
+        size = ["--visits", "12", "--threads", "1", "--out", str(folder)]
+        resumed = ["--resume"] if (folder / "life.json").exists() else []
+        return [sys.executable, "-m", "pliant", "live", POLICY, *size, *resumed]
+
+    def told(folder: Path) -> str:
+        found = subprocess.run(command(folder), check=True, capture_output=True)
+        return found.stdout.decode().replace(folder.name, "life")
 
     whole = tmp_path / "whole"
-    told = run(whole)
-    lives = 0
-    folder = tmp_path / "life0"
+    expected = told(whole)
+    lives = [tmp_path / "0"]
     for _ in range(20):
-        begun = (folder / "life.json").exists()
-        argv = [*command, "--out", str(folder), *(["--resume"] if begun else [])]
-        life = subprocess.Popen(argv, stdout=subprocess.DEVNULL)
+        if (lives[-1] / "life.png").exists():
+            lives.append(tmp_path / str(len(lives)))
+            # as it was when its senses had just been fitted
+            (lives[-1] / "episodes").mkdir(parents=True)
+            for name in ("senses.safetensors", "life.json"):
+                shutil.copy(whole / name, lives[-1] / name)
+        life = subprocess.Popen(command(lives[-1]), stdout=subprocess.DEVNULL)
         time.sleep(chance.uniform(1, 12))
         life.send_signal(signal.SIGKILL)
         life.wait()
-        if not (folder / "life.png").exists():
-            continue
-        # it had come to its end: the next kills are another one's
-        lives += 1
-        folder = tmp_path / f"life{lives}"
-    for one in (tmp_path / f"life{i}" for i in range(lives + 1)):
-        begun = (one / "life.json").exists()
-        found = run(one, *(["--resume"] if begun else []))
-        assert found.replace(one.name, "whole") == told
+    for folder in lives:
+        assert told(folder) == expected
         for path in sorted(whole.rglob("*.safetensors")):
-            assert (one / path.relative_to(whole)).read_bytes() == path.read_bytes()
+            assert (folder / path.relative_to(whole)).read_bytes() == path.read_bytes()
