@@ -18,8 +18,9 @@ class Habits:
     """One of `RECALLS`."""
     notice: str = "none"
     """One of `NOTICES`."""
-    look: int = 1
-    """Exploring episodes before it looks anything up."""
+    look: int = 0
+    """Exploring episodes before it looks anything up; 0: it looks at once, by the
+    episode in which it noticed the change."""
     explore: int = 1
     """Exploring episodes with a task that it does not know."""
     acted: bool = False
@@ -46,6 +47,11 @@ class Habits:
             raise ValueError(
                 "need kept >= 1, most >= 1 and 0 <= look <= explore, got "
                 f"{self.kept}, {self.most}, {self.look} and {self.explore}"
+            )
+        if not 0 <= self.sure <= 1 or self.tries < 0:
+            raise ValueError(
+                "sure is a probability and tries at least 0, got "
+                f"{self.sure} and {self.tries}"
             )
         if not self.alert and (self.recall != "none" or self.notice != "none"):
             raise ValueError("an agent that expects no change recalls nothing")

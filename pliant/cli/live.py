@@ -50,6 +50,10 @@ class Live(Named):
     """Exploring episodes with a task that the agent does not know."""
     look: int = 0
     """Exploring episodes before the agent looks for an earlier task."""
+    sure: float = 0.5
+    """Probability from which on an earlier task counts as this one."""
+    acted: bool = False
+    """Let the agent adapt to episodes that it acted in, too."""
     most: int = 1000
     """Tasks that the agent keeps."""
     seed: int = 0
@@ -94,7 +98,9 @@ class Live(Named):
             recall=self.recall,
             notice=self.notice,
             explore=self.explore,
-            look=min(self.look, self.explore),
+            look=self.look,
+            sure=self.sure,
+            acted=self.acted,
             most=self.most,
         )
         return begin_life(

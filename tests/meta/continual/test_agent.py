@@ -91,7 +91,7 @@ CALM, CHANGED = -0.5, 2.0
 
 
 def agent(**habits: Any) -> Agent:
-    return Agent(POLICY, senses(), Habits(**habits))
+    return Agent(POLICY, senses(), Habits(**({"look": 1} | habits)))
 
 
 def test_it_explores_first_and_after_a_change() -> None:
@@ -186,10 +186,10 @@ def test_notices_take_the_place_of_senses() -> None:
 def test_rivals() -> None:
     steps = [(1, 0), (1, CALM), (5, CHANGED), (5, 0), (5, CALM), (9, CHANGED), (9, 0)]
     assert lived(agent(recall="recent", tries=0), *steps)[-1].recalled == "5"
-    habits = Habits(recall="random", tries=0)
+    habits = Habits(recall="random", look=1, tries=0)
     agents = [Agent(POLICY, senses(), habits, seed=s) for s in range(8)]
     assert {lived(a, *steps)[-1].recalled for a in agents} == {"1", "5"}
-    habits = Habits(recall="truth", tries=0)
+    habits = Habits(recall="truth", look=1, tries=0)
     guided = Agent(POLICY, senses(), habits, guide=lambda names, name: 0)
     assert lived(guided, *steps)[-1].recalled == "1"
 
@@ -218,6 +218,7 @@ def test_the_budget_holds() -> None:
         ({"recall": "all"}, "similar, none, recent"),
         ({"look": 2}, "look <= explore"),
         ({"kept": 0}, "kept >= 1"),
+        ({"sure": float("nan")}, "sure is a probability"),
         ({"alert": False}, "recalls nothing"),
     ],
 )
