@@ -9,8 +9,9 @@ Whether the task is still the same is read off one episode that was acted by a b
 how far its embedding is from the belief's, and what it earned. A logistic regression on
 training tasks, as often with a belief about the same task as about another, turns both
 into the logarithm of a likelihood ratio; an alarm is Page's (1954, "Continuous
-inspection schemes", Biometrika 41) cumulative sum of it. No hidden parameter is read,
-and no task but those of training.
+inspection schemes", Biometrika 41) cumulative sum of it. All of it is fitted to
+training tasks. Of their hidden parameters only one thing is asked: which tasks are the
+same in all that matters, so that none of them is taken for another.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from meta.experience.rollout import Experience, by_task, collect, some_episodes
@@ -145,32 +146,43 @@ def fit_senses(
     beliefs = [policy.begin(len(drawn)).after(_first(halves[0], k)) for k in BELIEFS]
     same = [trials.acted(belief, 0) for belief in beliefs]
     other = [trials.acted(belief, i + 1) for i, belief in enumerate(beliefs)]
+    embedding = _fitted(policy, lived, halves, (*same, *other), dim)
+    places = [embedding(task_features(policy, b.adaptation)) for b in beliefs]
+    calm = _read(policy, embedding, same, places)
+    turned = [p.roll(i + 1, 0) for i, p in enumerate(places)]
+    alike = _alike(family, drawn)
+    differs = torch.cat([~alike.roll(i + 1, 0).diagonal() for i in range(len(other))])
+    changed = _inputs(_read(policy, embedding, other, turned))[differs]
+    weights = log_ratio(changed, _inputs(calm))
+    entries = embedding(features_after(policy, halves[1], slice(None)))
+    queries = [other[0], _first(halves[0], 1), halves[0]]
+    asked = [embedding(features_after(policy, q, slice(None))) for q in queries]
+    return Senses(
+        embedding=embedding,
+        likeness=torch.stack([_likeness(q, entries, alike) for q in asked]),
+        weights=weights,
+        alarm=max(0.0, float((_inputs(calm) @ weights).quantile(_CALM))),
+    )
+
+
+def _fitted(
+    policy: Trained,
+    lived: Experience,
+    halves: Sequence[Experience],
+    acted: Sequence[Experience],
+    dim: int,
+) -> Embedding:
+    """Fit an embedding to explored episodes, alone and in halves, and to acted ones."""
+    each = range(lived.valid.shape[1])
     wholes = [features_after(policy, half, slice(None)) for half in halves]
-    singles = [
-        features_after(policy, some_episodes(lived, slice(i, i + 1)), slice(None))
-        for i in range(2 * most)
-    ]
-    singles += [features_after(policy, e, slice(None)) for e in (*same, *other)]
+    singles = [features_after(policy, lived, slice(i, i + 1)) for i in each]
+    singles += [features_after(policy, e, slice(None)) for e in acted]
     mean, projection = relevant_components(
         torch.stack(wholes), torch.stack(singles), dim
     )
     if not projection.shape[1]:
         raise ValueError(f"{policy.source} makes the same of every training task")
-    embedding = Embedding(mean=mean, projection=projection, nearest=torch.zeros(0, 0))
-    places = [embedding(task_features(policy, b.adaptation)) for b in beliefs]
-    calm = _read(policy, embedding, same, places)
-    turned = [p.roll(i + 1, 0) for i, p in enumerate(places)]
-    changed = _read(policy, embedding, other, turned)
-    weights = fit_evidence(calm, changed)
-    entries = embedding(wholes[1])
-    queries = [other[0], _first(halves[0], 1), halves[0]]
-    asked = [embedding(features_after(policy, q, slice(None))) for q in queries]
-    return Senses(
-        embedding=embedding,
-        likeness=torch.stack([_likeness(q, entries) for q in asked]),
-        weights=weights,
-        alarm=max(0.0, float((_inputs(calm) @ weights).quantile(_CALM))),
-    )
+    return Embedding(mean=mean, projection=projection, nearest=torch.zeros(0, 0))
 
 
 class _Trials(NamedTuple):
@@ -195,11 +207,6 @@ class _Trials(NamedTuple):
             act = learner.act(theta, own)
             parts.append(by_task(collect(env, act, self.rng, explore=False), len(part)))
         return joined(parts, axis=0)
-
-
-def fit_evidence(calm: Reading, changed: Reading) -> Float[Tensor, "3"]:
-    """Fit the logarithm of a change's likelihood ratio to as many readings of each."""
-    return log_ratio(_inputs(changed), _inputs(calm))
 
 
 def log_ratio(
@@ -229,13 +236,22 @@ def log_ratio(
 
 
 def _likeness(
-    queries: Float[Tensor, "task dim"], entries: Float[Tensor, "task dim"]
+    queries: Float[Tensor, "task dim"],
+    entries: Float[Tensor, "task dim"],
+    alike: Bool[Tensor, "task task"],
 ) -> Float[Tensor, "2"]:
     """Fit a query's log likelihood ratio to its own task's entry, and all others."""
     distances = torch.cdist(queries, entries)
     same = torch.eye(len(queries), dtype=torch.bool)
     x = torch.stack([_log(distances), torch.ones_like(distances)], dim=-1)
-    return log_ratio(x[same], x[~same])
+    return log_ratio(x[same], x[~alike])
+
+
+def _alike(family: TaskFamily, tasks: Sequence[Task]) -> Bool[Tensor, "task task"]:
+    """Tell which tasks are the same in every hidden parameter that matters."""
+    names = [p.name for p in family.hidden if p.name not in family.scenery]
+    kinds = [tuple(task.parameters[name] for name in names) for task in tasks]
+    return torch.tensor([[a == b for b in kinds] for a in kinds])
 
 
 def _read(
