@@ -33,8 +33,9 @@ class Habits:
     """Tasks that are kept."""
     sure: float = 0.5
     """Probability from which on an earlier task counts as the one at hand."""
-    tries: int = 3
-    """Acted episodes in which an alarm counts against what was recalled."""
+    tries: int = 1
+    """First acted episodes in which an alarm counts against what was recalled, and not
+    as a change."""
 
     def __post_init__(self) -> None:
         """Refuse what no agent can do."""
