@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from meta.evaluation.statistics import estimate, mean
 
@@ -38,6 +39,9 @@ def print_tables(studies: Sequence[Study]) -> None:
     for name in (LIBRARY, "true parameters", "library, told the task"):
         cells = [_saved(s, name) for s in studies]
         print(f"| {name} | " + " | ".join(cells) + " |")
+    print("\n| relearn saving | " + " | ".join(heads) + " |\n" + rule)
+    for name in (ALONE, LIBRARY, "true parameters", "library, told the task"):
+        print(f"| {name} | " + " | ".join(_saving(s, name) for s in studies) + " |")
     print("\n| agent with a library | " + " | ".join(heads) + " |\n" + rule)
     for key, title in NOTICED:
         cells = [cell(s["agents"][LIBRARY]["measures"][key]) for s in studies]
@@ -73,6 +77,26 @@ def _saved(s: Study, name: str) -> str:
     own, base = (s["agents"][n]["measures"]["regret"] for n in (name, ALONE))
     e = estimate([np.subtract(base, own)[None]], mean, np.random.default_rng(0))
     return f"{e.value:.3f} [{e.low:.3f}, {e.high:.3f}]"
+
+
+def _saving(s: Study, name: str) -> str:
+    """Return the share of first visits' regret that return visits lack, of all streams.
+
+    A ratio of means, whose interval resamples streams.
+    """
+    if name not in s["agents"]:
+        return ""
+    measures = s["agents"][name]["measures"]
+    first, again = (np.array(measures[k])[None] for k in ("first", "again"))
+    rng = np.random.default_rng(0)
+    e = estimate([again, first], _share_spared, rng)
+    return f"{e.value:.2f} [{e.low:.2f}, {e.high:.2f}]"
+
+
+def _share_spared(
+    again: NDArray[np.float64], first: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    return 1 - mean(again) / mean(first)
 
 
 def _ages(s: Study, name: str) -> str:
