@@ -112,13 +112,13 @@ class Stream:
             "visits": [list(visit) for visit in self.visits],
         }
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | Path) -> None:
         """Write the file that `load_stream` reads.
 
         Raises:
             OSError: if it cannot be written; an existing one is then untouched.
         """
-        write_json(path, self.to_json())
+        write_json(Path(path), self.to_json())
 
 
 def load_stream(path: str | Path, family: TaskFamily | None = None) -> Stream:
@@ -144,6 +144,10 @@ def parse_stream(raw: Any, family: TaskFamily | None = None) -> Stream:  # noqa:
     said = raw.get("format") if isinstance(raw, dict) else type(raw).__name__
     if said != FORMAT:
         raise ValueError(f"format {said!r}, expected {FORMAT}")
+    if not isinstance(raw.get("tasks"), list) or not all(
+        isinstance(visit, list) and len(visit) == 2 for visit in raw["visits"]
+    ):
+        raise ValueError("tasks is a list, and visits one of [task, episodes]")
     numbers = [raw["seed"], raw["step"], *(n for v in raw["visits"] for n in v)]
     if not all(type(n) is int for n in numbers):
         raise ValueError("seed, step and visits are whole numbers")

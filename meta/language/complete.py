@@ -178,3 +178,15 @@ class Cassette:
                 file.write(json.dumps({"key": key, "answer": answer}) + "\n")
             self._known[key] = answer
         return self._known[key]
+
+    def discard(self, messages: Sequence[Message], schema: Mapping[str, Any]) -> None:
+        """Forget an answer that was of no use, so that the model is asked again.
+
+        Without a model it stays: what is replayed is what there was.
+        """
+        if self.complete is None:
+            return
+        self._known.pop(self.key(messages, schema), None)
+        kept = [{"key": k, "answer": v} for k, v in self._known.items()]
+        content = "".join(f"{json.dumps(line)}\n" for line in kept)
+        self.path.write_text(content, "utf-8")

@@ -16,7 +16,13 @@ from typing import Any
 
 from meta.language.belief import Belief, clipped, scalar_of
 from meta.language.codebook import choices, understand
-from meta.language.complete import Complete, Message, ModelError, NotRecordedError
+from meta.language.complete import (
+    Cassette,
+    Complete,
+    Message,
+    ModelError,
+    NotRecordedError,
+)
 from meta.language.lexicon import (
     MATERIALS,
     MOST,
@@ -66,6 +72,8 @@ def model_prior(
             raise
         except (ModelError, *BROKEN) as error:
             reason = " ".join(str(error).split())[:200]
+            if isinstance(complete, Cassette):
+                complete.discard(messages, schema)
     warnings.warn(
         f"the model's answer cannot be used ({reason}): the lexicon answers instead",
         stacklevel=2,

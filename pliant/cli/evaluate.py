@@ -2,6 +2,7 @@
 
 import errno
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -170,6 +171,11 @@ class Evaluate(Named):
         model = language_model(self.model, self.cassette)
         with warned():
             belief = believe(words, family, model=model)
+        if not belief.about:
+            print(
+                f"pliant: nothing in these words tells of what is hidden on {family}",
+                file=sys.stderr,
+            )
         with progress_bar("evaluating") as progress:
             result = worth(
                 policies, belief, cfg, beside=beside, text=words, progress=progress

@@ -58,9 +58,10 @@ def summary(life: Sequence[Lived], stream: Stream) -> str:
         if rows:
             later = [r for r in rows if r.moment.age > 0]
             began = [r for r in rows if r.moment.age == 0]
+            after = f", {_mean(later):.2f} in those after it" if later else ""
             lines.append(
                 f"{words} visits: mean return {_mean(began):.2f} in the episode of the "
-                f"change, {_mean(later):.2f} in those after it"
+                f"change{after}"
             )
     if last:
         lines.append(f"tasks kept: {last.entries}")

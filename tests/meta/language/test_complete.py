@@ -192,6 +192,15 @@ def test_a_cassette_keeps_answers_and_gives_them_again(tmp_path: Path) -> None:
     assert model_prior(TEXT, HIDDEN, Cassette(path=path)) == recorded
 
 
+def test_a_cassette_keeps_no_answer_that_cannot_be_used(tmp_path: Path) -> None:
+    path, asked = tmp_path / "answers.jsonl", list[dict]()
+    with server(says("{}", good(mechanism="a drawer")), asked) as model:
+        recorded = model_prior(TEXT, HIDDEN, Cassette(path=path, complete=model))
+    assert len(asked) == 2
+    assert len(path.read_text().splitlines()) == 1
+    assert model_prior(TEXT, HIDDEN, Cassette(path=path)) == recorded
+
+
 def test_a_question_that_no_cassette_has_is_an_error_with_its_key(
     tmp_path: Path,
 ) -> None:
