@@ -97,7 +97,7 @@ def test_a_life_killed_at_random_moments_goes_on(tmp_path: Path) -> None:
 
     def told(folder: Path) -> str:
         found = subprocess.run(command(folder), check=True, capture_output=True)
-        return found.stdout.decode().replace(folder.name, "life")
+        return found.stdout.decode().replace(str(folder), "life")
 
     whole = tmp_path / "whole"
     expected = told(whole)
