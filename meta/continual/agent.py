@@ -4,10 +4,11 @@ It has a meta-trained policy, which stays as it is, and works one episode at a t
 an episode it explores, or acts by its *belief*: the policy's adaptation to the episodes
 of the *segment*, which began with the last change that it noticed, and to those of the
 earlier task that it recalled. After an episode that it acted in, its senses say whether
-the task is still the same. If not, the segment is kept in the library without
-the episodes since the evidence arose, and an empty one begins. It then explores, and looks up after
-each exploring episode whether it has been here before; where nothing is near it goes on
-exploring for as long as its habits say, and acts by what it found out itself.
+the task is still the same. If not, the segment is kept in the library without the
+episodes since the evidence arose, and an empty one begins. It then explores, and looks
+up after each exploring episode whether it has been here before; where nothing is near
+it goes on exploring for as long as its habits say, and acts by what it found out
+itself.
 
 A recalled task that turns out not to be this one is given up at the next alarm.
 """
