@@ -119,8 +119,7 @@ class Agent:
             self.exploring -= 1
         gives_up = alarm and self._doubts
         if gives_up:
-            self._sum, self._since = 0.0, 0
-            self.segment.recalled = None
+            self._give_up()
         elif alarm:
             self._turn(new)
         looked = self._look(told, explored=explored or alarm)
@@ -171,6 +170,13 @@ class Agent:
         self.keep(segment)
         self.exploring = self.habits.explore
         self._looks = self.habits.recall != "none"
+
+    def _give_up(self) -> None:
+        """Drop what was recalled, and explore if nothing else is known of the task."""
+        self._sum, self._since = 0.0, 0
+        self.segment.recalled = None
+        if self._evidence() is None:
+            self.exploring = self.habits.explore
 
     def _look(self, told: Told, *, explored: bool) -> Looked:
         """Recall an earlier task, once there is enough to know it by."""

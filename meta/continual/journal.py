@@ -15,7 +15,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
@@ -35,7 +34,13 @@ from meta.machine.devices import simulator_threads
 from meta.machine.files import read_bytes, read_json, write_atomically, write_json
 from meta.machine.seeds import derived_seed
 from meta.machine.versions import versions
-from meta.recording.trajectory import Recording, Trajectory, world_hash
+from meta.recording.trajectory import (
+    Recording,
+    Trajectory,
+    load_recording,
+    taped,
+    world_hash,
+)
 from meta.training.trained import Trained
 from robots.sim.tape import Tape
 from tasks.contract import Worlds
@@ -216,9 +221,10 @@ class _Film:
         """Write the recording of an episode, beside the first one of its visit."""
         if self.tape is None or moment.before != moment.task:
             return
-        run = self._trajectory(self.tape, rollout, moment, behind)
+        seed = derived_seed(self.life.seed, moment.episode)
+        run = taped(self.tape, rollout, adapted=behind, seed=seed)
         if self._first is None or self._first[0] != moment.visit:
-            self._first = moment.visit, run
+            self._first = moment.visit, self._began(moment) or run
         task = moment.task
         if task not in self._hashes:
             self._hashes[task] = world_hash(self.tape.sim)
@@ -231,19 +237,14 @@ class _Film:
         )
         recording.save(recording_file(self.folder, moment.episode))
 
-    def _trajectory(
-        self, tape: Tape, rollout: Rollout, moment: Moment, behind: int
-    ) -> Trajectory:
-        steps = int(rollout.valid.sum())
-        return Trajectory(
-            states=np.concatenate(tape.states[: steps + 1]),
-            controls=np.concatenate(tape.controls[:steps]),
-            actions=rollout.action[:steps, 0].double().numpy(),
-            rewards=rollout.reward[:steps, 0].double().numpy(),
-            success=bool(rollout.success),
-            adapt_episodes=behind,
-            seed=derived_seed(self.life.seed, moment.episode),
-        )
+    def _began(self, moment: Moment) -> Trajectory | None:
+        """Return the first recorded episode of a visit, if it was lived before."""
+        first = moment.episode - moment.age
+        for episode in range(first, moment.episode):
+            path = recording_file(self.folder, episode)
+            if path.exists():
+                return load_recording(path).after
+        return None
 
 
 def recording_file(folder: Path, episode: int) -> Path:

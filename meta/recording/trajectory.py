@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float
 from mujoco.batch import MODEL_FIELDS
 
-from meta.experience.rollout import collect
+from meta.experience.rollout import Rollout, collect
 from meta.machine.archives import read_arrays
 from meta.machine.devices import simulator_threads
 from meta.machine.files import write_atomically
@@ -241,8 +241,15 @@ def world_hash(sim: CpuSimulator) -> str:
     return digest.hexdigest()
 
 
-def _run(env: Env, tape: Tape, act: Act, seed: int, adapted: int) -> Trajectory:
-    rollout = collect(env, act, torch.Generator().manual_seed(seed), explore=False)
+def taped(tape: Tape, rollout: Rollout, *, adapted: int, seed: int) -> Trajectory:
+    """Return the one episode of a rollout, and the states that were taped of it.
+
+    Args:
+        tape: the simulator that it ran in.
+        rollout: of one world.
+        adapted: episodes that the policy had adapted on.
+        seed: decided the initial state.
+    """
     steps = int(rollout.valid.sum())
     return Trajectory(
         states=np.concatenate(tape.states[: steps + 1]),
@@ -253,6 +260,11 @@ def _run(env: Env, tape: Tape, act: Act, seed: int, adapted: int) -> Trajectory:
         adapt_episodes=adapted,
         seed=seed,
     )
+
+
+def _run(env: Env, tape: Tape, act: Act, seed: int, adapted: int) -> Trajectory:
+    rollout = collect(env, act, torch.Generator().manual_seed(seed), explore=False)
+    return taped(tape, rollout, adapted=adapted, seed=seed)
 
 
 def _trajectory(

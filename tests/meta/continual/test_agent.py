@@ -168,6 +168,14 @@ def test_a_wrong_memory_is_given_up() -> None:
     assert len(a.library) == 1
 
 
+def test_it_explores_when_all_that_it_knew_is_given_up() -> None:
+    a = agent(look=0)
+    steps = [(1, 0), (1, CALM), (5, CHANGED), (5, 0), (5, CALM), (1, CHANGED)]
+    assert lived(a, *steps)[-1].recalled == "1"
+    assert lived(a, (1, CHANGED))[0].gave_up
+    assert a.explores
+
+
 def test_later_alarms_are_changes() -> None:
     a = agent(recall="recent", tries=1)
     steps = [(1, 0), (1, CALM), (5, CHANGED), (5, 0), (5, CALM), (5, CHANGED)]

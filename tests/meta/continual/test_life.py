@@ -118,12 +118,11 @@ def test_a_stopped_life_goes_on(policy: Trained, whole: Path, tmp_path: Path) ->
     for stop in (1, 4, 5):
         list(islice(live_on(tmp_path, policy, threads=2), stop))
     assert same(lived, list(live_on(tmp_path, policy, threads=2)))
-    for a, b in zip(
-        sorted(whole.rglob("*.safetensors")),
-        sorted(tmp_path.rglob("*.safetensors")),
-        strict=True,
-    ):
-        assert a.read_bytes() == b.read_bytes()
+    for kind in ("*.safetensors", "*.npz"):
+        mine, others = (sorted(f.rglob(kind)) for f in (whole, tmp_path))
+        assert mine
+        for a, b in zip(mine, others, strict=True):
+            assert a.read_bytes() == b.read_bytes(), b
 
 
 @pytest.mark.slow
