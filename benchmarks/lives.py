@@ -2,9 +2,9 @@
 
     python -m benchmarks.lives strike --policy shipped:strike-rma --out strike.json
 
-Every agent lives the same streams, in other initial states. How much an agent
-explores is tuned on streams of training tasks, for the agent with a memory and for the
-one without by equally many tries. `--again FILE ...` prints what was written.
+Every agent lives the same streams from the same initial states. Habits are tuned on
+streams of training tasks, for the agent with a memory and for the one without by
+equally many tries. `--again FILE ...` prints what was written.
 """
 
 import json
@@ -64,7 +64,10 @@ class Options:
     visits: int = 20
     """Visits of a stream."""
     streams: int = 10
-    """Number of streams; their seeds are 0, 1 ..."""
+    """Number of streams."""
+    first: int = 100
+    """Seed of the first stream; the others follow. Habits that are the same for all
+    agents were settled on streams 0 to 9."""
     tuning: tuple[int, int] = (4, 12)
     """Streams, and visits of each, that habits are tuned on."""
     agents: tuple[str, ...] = ()
@@ -111,7 +114,9 @@ def study(o: Options) -> dict[str, Any]:
         "last five episodes": window,
     }
     chosen = {k: v for k, v in agents.items() if not o.agents or k in o.agents}
-    streams = _streams(family, "held-out", o.visits, range(o.streams))
+    streams = _streams(
+        family, "held-out", o.visits, range(o.first, o.first + o.streams)
+    )
     oracle = runs.steady(load_trained(f"shipped:{o.family}-oracle"), streams)
     raw: dict[str, Any] = {
         "family": o.family,
@@ -144,23 +149,22 @@ class _Runs:
     def lives(
         self, habits: Sequence[Habits], streams: Sequence[Stream]
     ) -> list[list[list[Lived]]]:
-        """Let an agent of each habits live each stream, all side by side."""
-        everyone = [(h, i, s) for h in habits for i, s in enumerate(streams)]
+        """Let agents of each habits live the streams, from the same initial states."""
+        return [self._lives(h, streams) for h in habits]
+
+    def _lives(self, habits: Habits, streams: Sequence[Stream]) -> list[list[Lived]]:
         agents = [
             Agent(
                 self.policy,
                 self.senses,
-                h,
+                habits,
                 seed=i,
-                guide=self._guide(stream) if h.recall == "truth" else None,
+                guide=self._guide(stream) if habits.recall == "truth" else None,
             )
-            for h, i, stream in everyone
+            for i, stream in enumerate(streams)
         ]
-        env = make_env(self.family, worlds=len(agents), threads=self.threads)
-        own = [stream for _, _, stream in everyone]
-        found = _by_life(live(agents, own, env, 0), own)
-        n = len(streams)
-        return [found[i : i + n] for i in range(0, len(found), n)]
+        env = make_env(self.family, worlds=len(streams), threads=self.threads)
+        return _by_life(live(agents, streams, env, 0), streams)
 
     def steady(self, policy: Trained, streams: Sequence[Stream]) -> list[list[Lived]]:
         """Let a policy live streams that does not adapt."""

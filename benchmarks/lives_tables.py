@@ -1,12 +1,10 @@
 """Tables of studies of lives, as Markdown."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from meta.evaluation.statistics import estimate, mean
 
 SHOWN = ("look", "explore", "sure", "acted")
 """Habits that are printed."""
@@ -14,8 +12,9 @@ NOTICED = (
     ("false alarms", "false alarms"),
     ("missed", "missed changes"),
     ("delay", "delay [episodes]"),
-    ("recall@1", "recall @1"),
-    ("recall@3", "recall @3"),
+    ("looked", "return visits with a look"),
+    ("recall@1", "recall @1, first look"),
+    ("recall@3", "recall @3, first look"),
     ("recalled", "return visits with a recall"),
     ("right", "right ones of all recalls"),
     ("abstention", "AUROC, new or not"),
@@ -39,12 +38,17 @@ def print_tables(studies: Sequence[Study]) -> None:
     for name in (LIBRARY, "true parameters", "library, told the task"):
         cells = [_saved(s, name) for s in studies]
         print(f"| {name} | " + " | ".join(cells) + " |")
-    print("\n| relearn saving | " + " | ".join(heads) + " |\n" + rule)
-    for name in (ALONE, LIBRARY, "true parameters", "library, told the task"):
-        print(f"| {name} | " + " | ".join(_saving(s, name) for s in studies) + " |")
+    for base, title in (("first", "beside first visits"), ("alone", "beside none")):
+        print(f"\n| relearn saving, {title} | " + " | ".join(heads) + " |\n" + rule)
+        for name in (ALONE, LIBRARY, "true parameters", "library, told the task"):
+            cells = [_saving(s, name, base) for s in studies]
+            print(f"| {name} | " + " | ".join(cells) + " |")
     print("\n| agent with a library | " + " | ".join(heads) + " |\n" + rule)
     for key, title in NOTICED:
-        cells = [cell(s["agents"][LIBRARY]["measures"][key]) for s in studies]
+        rate = key not in ("delay", "forgetting")
+        cells = [
+            cell(s["agents"][LIBRARY]["measures"][key], rate=rate) for s in studies
+        ]
         print(f"| {title} | " + " | ".join(cells) + " |")
     print(
         "\n| return by episode of a return visit | " + " | ".join(heads) + " |\n" + rule
@@ -55,14 +59,37 @@ def print_tables(studies: Sequence[Study]) -> None:
     _print_details(studies)
 
 
-def cell(numbers: Sequence[float]) -> str:
-    """Return a mean over streams and its 95 % interval."""
-    found = np.array(numbers, float)
-    found = found[np.isfinite(found)]
-    if not len(found):
+def interval(
+    statistic: Callable[..., NDArray[np.float64]], *measures: Sequence[float]
+) -> tuple[float, float, float]:
+    """Return a statistic of means over streams, and its 95 % interval.
+
+    Streams are drawn with all that was measured in them; few of them widen the interval
+    as Student's t does.
+    """
+    found = np.array(measures, np.float64)
+    found = found[:, np.isfinite(found).all(axis=0)]
+    count = found.shape[1]
+    if count < 2:
+        return float("nan"), float("nan"), float("nan")
+    rng = np.random.default_rng(0)
+    chosen = rng.integers(count, size=(10_000, count))
+    # the spread of resampled means is a share (n - 1) / n of what it should be
+    stretch = np.sqrt(count / rng.chisquare(count - 1, size=len(chosen)))
+    level = found.mean(axis=1, keepdims=True)
+    drawn = level + stretch * (found[:, chosen].mean(axis=2) - level)
+    low, high = np.quantile(statistic(*drawn), [0.025, 0.975])
+    return float(statistic(*level[:, 0])), float(low), float(high)
+
+
+def cell(numbers: Sequence[float], digits: int = 2, *, rate: bool = False) -> str:
+    """Return a mean over streams with its interval; a rate's ends within [0, 1]."""
+    value, low, high = interval(np.asarray, numbers)
+    if rate:
+        low, high = max(0.0, low), min(1.0, high)
+    if np.isnan(value):
         return ""
-    e = estimate([found[None]], mean, np.random.default_rng(0))
-    return f"{e.value:.2f} [{e.low:.2f}, {e.high:.2f}]"
+    return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
 def _regret(s: Study, name: str) -> str:
@@ -75,28 +102,27 @@ def _saved(s: Study, name: str) -> str:
     if not {name, ALONE} <= set(s["agents"]):
         return ""
     own, base = (s["agents"][n]["measures"]["regret"] for n in (name, ALONE))
-    e = estimate([np.subtract(base, own)[None]], mean, np.random.default_rng(0))
-    return f"{e.value:.3f} [{e.low:.3f}, {e.high:.3f}]"
+    return cell(list(np.subtract(base, own)), 3)
 
 
-def _saving(s: Study, name: str) -> str:
-    """Return the share of first visits' regret that return visits lack, of all streams.
+def _saving(s: Study, name: str, base: str) -> str:
+    """Return the share of regret that an agent is spared in return visits.
 
-    A ratio of means, whose interval resamples streams.
+    Beside its own first visits to tasks, or beside the agent without a library in the
+    same return visits.
     """
     if name not in s["agents"]:
         return ""
-    measures = s["agents"][name]["measures"]
-    first, again = (np.array(measures[k])[None] for k in ("first", "again"))
-    rng = np.random.default_rng(0)
-    e = estimate([again, first], _share_spared, rng)
-    return f"{e.value:.2f} [{e.low:.2f}, {e.high:.2f}]"
+    own = s["agents"][name]["measures"]
+    whole = own["first"] if base == "first" else s["agents"][ALONE]["measures"]["again"]
+    value, low, high = interval(_spared, own["again"], whole)
+    return f"{value:.2f} [{low:.2f}, {high:.2f}]"
 
 
-def _share_spared(
-    again: NDArray[np.float64], first: NDArray[np.float64]
+def _spared(
+    again: NDArray[np.float64], whole: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    return 1 - mean(again) / mean(first)
+    return 1 - again / whole
 
 
 def _ages(s: Study, name: str) -> str:

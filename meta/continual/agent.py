@@ -95,6 +95,8 @@ class Agent:
         self._sum, self._since = 0.0, 0
         self._mistaken: Experience | None = None
         """The episode in which the last change was noticed."""
+        self._left: Entry | None = None
+        """The entry of the task before this one, if there is one."""
         self._looks = False
         """True while it wants to know whether it has been here before."""
 
@@ -167,7 +169,7 @@ class Agent:
         segment = self.segment
         self._mistaken = segment.cut(new)
         self.segment = Segment()
-        self.keep(segment)
+        self._left = self.keep(segment)
         self.exploring = self.habits.explore
         self._looks = self.habits.recall != "none"
 
@@ -199,11 +201,12 @@ class Agent:
         if self.habits.notice == "task":
             known = told.name in notes
             return Looked(entries[notes.index(told.name)] if known else None)
-        if self.habits.recall == "recent":
-            return Looked(entries[-1])
-        if self.habits.recall == "random":
-            drawn = torch.randint(len(entries), (), generator=self._rng)
-            return Looked(entries[int(drawn)])
+        if self.habits.recall in ("recent", "random"):
+            others = [entry for entry in entries if entry is not self._left]
+            if not others:
+                return Looked()
+            drawn = torch.randint(len(others), (), generator=self._rng)
+            return Looked(others[-1 if self.habits.recall == "recent" else int(drawn)])
         if self._guide:
             found = self._guide(notes, told.name)
             return Looked(None if found is None else entries[found])
@@ -241,8 +244,12 @@ class Agent:
             start.after(joined(parts, axis=1)) if parts else start
         ).adaptation
 
-    def keep(self, segment: Segment) -> None:
-        """Put a segment into the library, in the place of what it is the same as."""
+    def keep(self, segment: Segment) -> Entry | None:
+        """Put a segment into the library, in the place of what it is the same as.
+
+        Returns:
+            Its entry, or what it had recalled where nothing of it is worth keeping.
+        """
         used = [
             e
             for e, explored in zip(segment.episodes, segment.explored, strict=True)
@@ -250,7 +257,7 @@ class Agent:
         ]
         told = any(segment.explored) or len(used) > 1
         if not self.habits.alert or not used or not (told or segment.recalled):
-            return
+            return segment.recalled
         own = joined(used, axis=1)
         trusted = self.habits.recall == "similar" or self.habits.notice == "task"
         same = segment.recalled if trusted else None
@@ -265,3 +272,4 @@ class Agent:
         # a name for those who look on: that of most episodes
         name = max(segment.names, key=segment.names.count)
         self.library.add(place, adapted, own, [name])
+        return self.library.entries[-1]

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 RECALLS = ("similar", "none", "recent", "random", "truth")
-"""Entries that an agent recalls: the nearest, if it is near; none; the one that it kept
-last; any one; or the one that a `Guide` names, who knows the hidden parameters."""
+"""Entries that an agent recalls: the nearest, if it is near; none; the last one that it
+kept but for the task just left; any but that one; or the one that a `Guide` names, who
+knows the hidden parameters."""
 NOTICES = ("none", "change", "task")
 """Told of no change; told that there is one; and told its task by name, too."""
 

@@ -30,7 +30,7 @@ MEASURES = {
     "missed": "share of changes that it had not noticed when the next one came",
     "delay": "episodes before the one in which it noticed, of changes that it did",
     "looked": "share of return visits in which it looked into its library",
-    "recall@1": "share of those in which the nearest entry was of the task",
+    "recall@1": "share of those in which the entry nearest at first was the task's",
     "recall@3": "share in which one of the nearest three was",
     "recalled": "share of return visits in which it recalled something",
     "right": "share of all that it recalled that was of the task",
@@ -147,13 +147,13 @@ def _recalling(visits: Sequence[_Visit]) -> dict[str, float]:
     recalled, right, back = 0, 0, 0
     for visit in visits:
         rows = [(r.task, r.noticed) for r in visit.rows if r.noticed]
-        last = [(task, n) for task, n in rows if n.nearest]
+        first = [(task, n) for task, n in rows if n.nearest]
         named = [(task, n) for task, n in rows if n.recalled]
         back += visit.returning
         recalled += visit.returning and bool(named)
         right += sum(n.recalled == task for task, n in named)
-        if last:
-            task, n = last[-1]
+        if first:
+            task, n = first[0]
             looks.append((visit.returning, task, n.nearest))
             away[visit.returning].append(n.distance)
     mine = [(task, near) for returning, task, near in looks if returning]

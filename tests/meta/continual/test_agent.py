@@ -159,7 +159,7 @@ def test_it_looks_at_once_if_that_is_its_habit() -> None:
 
 
 def test_a_wrong_memory_is_given_up() -> None:
-    a = agent(recall="recent")
+    a = Agent(POLICY, senses(), Habits(recall="truth", look=1), guide=lambda _, __: 0)
     steps = [(1, 0), (1, CALM), (5, CHANGED), (5, 0), (5, CHANGED)]
     found = lived(a, *steps)
     assert found[3].recalled == "1"
@@ -177,7 +177,8 @@ def test_it_explores_when_all_that_it_knew_is_given_up() -> None:
 
 
 def test_later_alarms_are_changes() -> None:
-    a = agent(recall="recent", tries=1)
+    habits = Habits(recall="truth", look=1, tries=1)
+    a = Agent(POLICY, senses(), habits, guide=lambda _, __: 0)
     steps = [(1, 0), (1, CALM), (5, CHANGED), (5, 0), (5, CALM), (5, CHANGED)]
     assert lived(a, *steps)[-1].alarm
 
@@ -192,14 +193,19 @@ def test_notices_take_the_place_of_senses() -> None:
 
 
 def test_rivals() -> None:
-    steps = [(1, 0), (1, CALM), (5, CHANGED), (5, 0), (5, CALM), (9, CHANGED), (9, 0)]
-    assert lived(agent(recall="recent", tries=0), *steps)[-1].recalled == "5"
+    steps = [
+        s
+        for place in (1, 20, 40, 60)
+        for s in ((place, CHANGED), (place, 0), (place, CALM))
+    ]
+    # of 1, 20 and 40, and 40 has just been left
+    assert lived(agent(recall="recent", tries=0), *steps)[-2].recalled == "20"
     habits = Habits(recall="random", look=1, tries=0)
     agents = [Agent(POLICY, senses(), habits, seed=s) for s in range(8)]
-    assert {lived(a, *steps)[-1].recalled for a in agents} == {"1", "5"}
+    assert {lived(a, *steps)[-2].recalled for a in agents} == {"1", "20"}
     habits = Habits(recall="truth", look=1, tries=0)
     guided = Agent(POLICY, senses(), habits, guide=lambda names, name: 0)
-    assert lived(guided, *steps)[-1].recalled == "1"
+    assert lived(guided, *steps)[-2].recalled == "1"
 
 
 def test_a_window_forgets() -> None:

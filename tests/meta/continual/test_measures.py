@@ -79,8 +79,8 @@ def test_recall_is_of_return_visits() -> None:
 
     noticed = {
         5: looked(3.0, HERE, recalled=HERE),
-        8: looked(9.0, THERE),  # only the last look of a visit counts
-        9: looked(1.0, HERE, THERE, recalled=HERE),
+        8: looked(1.0, HERE, THERE),
+        9: looked(9.0, THERE, recalled=HERE),  # the first look of a visit counts
         13: looked(2.0, HERE, THERE),
     }
     m = measures(life(RETURNS, noticed), STREAM, ORACLE)
