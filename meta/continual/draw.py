@@ -6,11 +6,12 @@ from itertools import pairwise
 
 import numpy as np
 
-from meta.continual.stream import Stream, Visit
+from meta.continual.stream import MOST_EPISODES, Stream, Visit
 from meta.evaluation.changes import mattering
 from tasks.contract import TaskFamily
 from tasks.family import Family
 from tasks.parameters import Scalar, Value, current_split
+from tasks.registry import find_family
 from tasks.task import Task
 
 KINDS = ("recurring", "fresh", "periodic", "ramp")
@@ -22,7 +23,7 @@ _ROUNDS = 5
 
 
 def make_stream(
-    family: TaskFamily,
+    family: TaskFamily | str,
     kind: str = "recurring",
     *,
     visits: int = 20,
@@ -34,7 +35,7 @@ def make_stream(
     """Draw a stream.
 
     Args:
-        family: where its tasks come from.
+        family: where its tasks come from, or its name.
         kind: one of `KINDS`.
         visits: number of visits; of a ramp, number of ramps.
         episodes: least and greatest number in a visit, drawn uniformly; of a ramp, the
@@ -50,12 +51,8 @@ def make_stream(
             are no range, or a family of too few different tasks or without anything
             that matters and may change inside an episode.
     """
-    low, high = episodes
-    if kind not in KINDS or visits < 2 or not 1 <= low <= high:
-        raise ValueError(
-            f"a stream is one of {', '.join(KINDS)}, of at least 2 visits of 1 or more "
-            f"episodes; got {kind!r}, {visits} and {low} to {high}"
-        )
+    family = find_family(family, "cpu") if isinstance(family, str) else family
+    _check_asked(kind, visits, *episodes)
     rng = np.random.default_rng([seed, KINDS.index(kind)])
     if kind == "ramp":
         if inside:
@@ -70,7 +67,7 @@ def make_stream(
             f"{kind} stream of {visits} visits needs {wanted}"
         )
     order = _order(kind, visits, len(tasks), rng)
-    lengths = rng.integers(low, high + 1, size=visits).tolist()
+    lengths = rng.integers(episodes[0], episodes[1] + 1, size=visits).tolist()
     return Stream(
         kind=kind,
         seed=seed,
@@ -78,6 +75,19 @@ def make_stream(
         visits=tuple(map(Visit, order, lengths)),
         step=family.horizon // 2 if inside else 0,
     )
+
+
+def _check_asked(kind: str, visits: int, low: int, high: int) -> None:
+    """Raise ValueError for a stream that cannot be drawn, whatever its tasks."""
+    if visits * max(low, 1) > MOST_EPISODES:
+        raise ValueError(
+            f"{visits:,} visits are too many; at most {MOST_EPISODES:,} episodes"
+        )
+    if kind not in KINDS or visits < 2 or not 1 <= low <= high:
+        raise ValueError(
+            f"a stream is one of {', '.join(KINDS)}, of at least 2 visits of 1 or more "
+            f"episodes; got {kind!r}, {visits} and {low} to {high}"
+        )
 
 
 def _order(kind: str, visits: int, tasks: int, rng: np.random.Generator) -> list[int]:

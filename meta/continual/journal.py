@@ -125,9 +125,15 @@ def begin_life(
             f"{policy.source} is a policy for {policy.cfg.family}, and the stream is "
             f"of {stream.family}"
         )
+    horizon = find_family(stream.family, "cpu").horizon
+    if stream.step >= horizon:
+        raise ValueError(
+            f"tasks change at step {stream.step}, and an episode of {stream.family} "
+            f"has {horizon}"
+        )
     if (folder / ABOUT).exists():
         raise ValueError(
-            f"{folder} holds a life already: go on with it, or name another"
+            f"{folder} holds a life already: --resume it, or name another folder"
         )
     with simulator_threads():
         senses = fit_senses(policy, seed=seed, threads=threads)

@@ -32,7 +32,7 @@ class Entry(NamedTuple):
     experience: Experience
     """The episodes with it; leads with one task."""
     note: str
-    """Anything that a person wants to know it by; nothing reads it."""
+    """Anything that a person wants to know it by; no search reads it."""
 
 
 class Found(NamedTuple):

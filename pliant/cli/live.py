@@ -32,7 +32,8 @@ class Live(Named):
     policy: Policy
     """A run folder, a .safetensors file or shipped:NAME, of a policy that adapts."""
     stream: Name = "recurring"
-    """Kind of stream: recurring, fresh, periodic or ramp; or the file of one."""
+    """Kind of stream: recurring, fresh, periodic or ramp; or the file of one, which
+    the next four options then say nothing about."""
     visits: int = 20
     """Number of visits to tasks."""
     episodes: str = "4,8"
@@ -47,7 +48,8 @@ class Live(Named):
     notice: Literal["none", "change", "task"] = "none"
     """Tell the agent nothing; when the task changes; or which task it is, too."""
     explore: int = 1
-    """Exploring episodes with a task that the agent does not know."""
+    """Exploring episodes with a task that the agent does not know. The first episode
+    of a life explores in any case."""
     look: int = 0
     """Exploring episodes before the agent looks for an earlier task."""
     sure: float = 0.5

@@ -166,7 +166,7 @@ def _recalls(axes: Axes, part: Sequence[Lived], stream: Stream, height: float) -
             and r.noticed.recalled
             and (r.noticed.recalled == r.task) == right
         ]
-        axes.plot([], [], "s", color=colour, label=label)
+        axes.plot([], [], ls="", marker=r"$\hookleftarrow$", color=colour, label=label)
         for r in rows:
             name = letter_of(places[_recalled(r)])
             axes.text(

@@ -1,5 +1,6 @@
 """Lives: what agents meet, what a folder keeps, and a life that goes on."""
 
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -151,6 +152,9 @@ def test_folders_that_are_no_life(policy: Trained, whole: Path, tmp_path: Path) 
     strike = make_stream(find_family("strike", "cpu"), visits=2)
     with pytest.raises(ValueError, match="the stream is of strike"):
         begin_life(tmp_path, policy, strike, Habits())
+    late = replace(streams(1)[0], step=FAMILY.horizon)
+    with pytest.raises(ValueError, match="an episode of open has 12"):
+        begin_life(tmp_path, policy, late, Habits())
     with pytest.raises(ValueError, match="does not adapt"):
         begin_life(tmp_path, load_trained("shipped:open-dr"), streams(1)[0], Habits())
     with pytest.raises(OSError, match=r"life\.json"):

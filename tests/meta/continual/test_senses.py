@@ -47,7 +47,7 @@ def senses(likeness: list[list[float]]) -> Senses:
 
 
 def test_recognition_is_bayes_rule() -> None:
-    """Of n tasks, each with prior 1/2n, ratios r give r_i / (sum r + n)."""
+    """Ratios r of n tasks, each with prior 1/2n, give r_i / (sum r + n)."""
     s = senses([[0.0, 0.0], [-2.0, 0.0], [-1.0, 1.0]])
     away = torch.tensor([0.5, 1.0])
     found = s.recognise(away, "explored")  # ratios 1 / d^2: 4 and 1

@@ -105,6 +105,8 @@ def test_streams_that_cannot_be_drawn() -> None:
         make_stream(STRIKE, "other")
     with pytest.raises(ValueError, match="8 different ones"):
         make_stream(OPEN, "fresh", visits=20)
+    with pytest.raises(ValueError, match="too many"):
+        make_stream("strike", visits=10**7)
     with pytest.raises(ValueError, match="5 to 4"):
         make_stream(STRIKE, episodes=(5, 4))
     task = STRIKE.sample("train", 0, 1)[0]
