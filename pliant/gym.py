@@ -1,9 +1,10 @@
-"""Every family as an environment of Gymnasium.
+"""Every family of one robot as an environment of Gymnasium.
 
     gymnasium.make("pliant.gym:pliant/Strike-v0", split="unseen")
     gymnasium.make_vec("pliant.gym:pliant/Strike-v0", num_envs=64)
 
-After `import pliant.gym` the prefix can be left out.
+After `import pliant.gym` the prefix can be left out. Teams are environments of
+PettingZoo: `tasks.adapters.pettingzoo`.
 """
 
 from collections.abc import Iterable
@@ -29,4 +30,4 @@ def register(families: Iterable[str]) -> None:
         )
 
 
-register(FAMILIES)
+register(name for name, kind in FAMILIES.items() if not kind.agents)

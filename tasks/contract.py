@@ -3,7 +3,7 @@
 import os
 from abc import ABC
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from tasks.parameters import SPLITS, Choice, Parameter, current_split
+from tasks.rows import AGENT
 from tasks.splits import all_splits
 from tasks.task import Task, parse_task, sample_task
 
@@ -41,6 +42,11 @@ class TaskFamily(ABC):
     """Components of an action, or choices."""
     discrete: ClassVar[bool] = False
     """True if an action is one of `action_dim` choices: the largest component's."""
+    agents: ClassVar[tuple[str, ...]] = ()
+    """Names of the robots of a team, of which each acts on its own observation and its
+    own adaptation; none if there is one robot. What follows of observations, actions
+    and rewards is one agent's, and where worlds are counted a team's agents count each:
+    an agent is a row. The parameter `agent` says whose row it is."""
     parameters: tuple[Parameter, ...]
     splits: ClassVar[tuple[str, ...]] = SPLITS[:4]
     max_worlds: ClassVar[int] = 1000
@@ -65,8 +71,15 @@ class TaskFamily(ABC):
         """The parameters that only the oracle observes."""
         return tuple(p for p in self.parameters if p.hidden)
 
+    @property
+    def team(self) -> int:
+        """Rows of each world."""
+        return max(1, len(self.agents))
+
     def sample(self, split: str, seed: int, count: int) -> list[Task]:
         """Draw tasks of a split; task i depends on the split, the seed and i only.
+
+        Those of a team's agents lie side by side, and the last team's may lack some.
 
         Raises:
             ValueError: for a split the family does not have, or a negative seed.
@@ -78,8 +91,19 @@ class TaskFamily(ABC):
                 f"family {self.name!r} has no split {split!r}; "
                 f"splits: {', '.join(known)}"
             )
-        seeds = np.random.SeedSequence([seed]).generate_state(count, np.uint64)
-        return [sample_task(self.name, self.parameters, split, int(s)) for s in seeds]
+        teams = -(-count // self.team)
+        seeds = np.random.SeedSequence([seed]).generate_state(teams, np.uint64)
+        drawn = [sample_task(self.name, self.parameters, split, int(s)) for s in seeds]
+        return [task for one in drawn for task in self.of_team(one)][:count]
+
+    def of_team(self, task: Task) -> tuple[Task, ...]:
+        """Return the tasks of all agents that share a task's world, in their order."""
+        if not self.agents:
+            return (task,)
+        return tuple(
+            replace(task, parameters={**task.parameters, AGENT: agent})
+            for agent in self.agents
+        )
 
     def parse(self, text: str) -> Task:
         """Read a task of this family from its JSON; see `parse_task`."""
@@ -98,9 +122,11 @@ class TaskFamily(ABC):
     def object_of(self, task: Task) -> str:
         """Return the name of what a task is about, and may share with other tasks.
 
-        An object, a shape or a mechanism: what the split `unseen` has others of. Empty
-        if the family has no such split.
+        An object, a shape or a mechanism: what the split `unseen` has others of; for an
+        agent of a team, its world. Empty if it shares nothing.
         """
+        if self.agents:
+            return f"{task.split} {task.seed}"
         if "unseen" not in self.splits:
             return ""
         kinds = [p for p in self.parameters if isinstance(p, Choice) and p.unseen]
@@ -117,6 +143,29 @@ class TaskFamily(ABC):
     def reveal(self, values: Values) -> Float[Tensor, "world features"]:
         """Encode the hidden parameters as the features that the oracle sees."""
         return torch.cat([p.encode(values[p.name]) for p in self.hidden], dim=-1)
+
+
+def check_alone(family: TaskFamily, use: str) -> None:
+    """Raise ValueError for a team, where one robot is wanted.
+
+    Args:
+        family: the family.
+        use: what it is wanted for, such as "a life".
+    """
+    if family.agents:
+        raise ValueError(
+            f"{use} is of one robot, and family {family.name} is a team of "
+            f"{', '.join(family.agents)}"
+        )
+
+
+def check_teams(family: TaskFamily, count: int) -> None:
+    """Raise ValueError for a number of tasks that is no whole number of teams."""
+    if count % family.team:
+        raise ValueError(
+            f"family {family.name} is a team of {', '.join(family.agents)}, each with "
+            f"a task of its own: tasks come in multiples of {family.team}, got {count}"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,12 +10,13 @@ from torch import Tensor
 from robots.sim.simulator import Readings, Simulator
 from tasks.contract import Step, check_tasks, observation_size, sound
 from tasks.family import Family, Instant
+from tasks.rows import Rows
 from tasks.simulators import make_simulator
 from tasks.task import Task
 
 
 class Env:
-    """W worlds of one family.
+    """W worlds of one family, or of a team as many rows: one an agent of each world.
 
     One step: clip actions, let the family turn them into controls, advance the
     physics by one control period, read, judge, observe. Worlds are never reset
@@ -24,7 +25,7 @@ class Env:
 
     Args:
         family: the family; its device is that of the worlds.
-        worlds: number of worlds W.
+        worlds: number of worlds W; of rows, for a team.
         oracle: whether observations end with the hidden parameters.
         threads: simulator threads on the CPU; 0 means one per CPU.
         simulator: W worlds of the family's model; made for its device if not given.
@@ -46,12 +47,14 @@ class Env:
         self.action_dim = family.action_dim
         self.horizon = family.horizon
         self.device = family.device
-        self.sim = simulator or make_simulator(family, worlds, threads)
+        self._rows = Rows(family.agents)
+        count = self._rows.worlds(worlds)
+        self.sim = simulator or make_simulator(family, count, threads)
         self.tasks: tuple[Task, ...] = ()
         self._values: dict[str, Tensor] = {}
         self._revealed = torch.empty(worlds, 0, device=self.device)
         self._started = False
-        self._steps = torch.zeros(worlds, device=self.device)
+        self._steps = torch.zeros(count, device=self.device)
         # worlds whose numbers were unsound, though their states are not
         self._unsound = torch.zeros(worlds, dtype=torch.bool, device=self.device)
 
@@ -71,27 +74,33 @@ class Env:
             RuntimeError: for some worlds before all have had a task.
         """
         check_tasks(self, tasks, worlds)
+        given = torch.arange(self.worlds) if worlds is None else worlds.cpu()
+        named = dict(zip(given.tolist(), tasks, strict=True))
+        every = tuple(named.get(w) or self.tasks[w] for w in range(self.worlds))
+        self._rows.arrange(every, self.device, again=worlds is not None)
+        chosen = None if worlds is None else self._rows.chosen(worlds)
         # each task is worked out once, however many worlds have it
         distinct = {id(task): task for task in tasks}
         place = {key: i for i, key in enumerate(distinct)}
         rows = torch.tensor([place[id(task)] for task in tasks])
         values = self.family.values(list(distinct.values()))
+        # a team's world is what the task of its first agent says
+        lead = self._rows.first(
+            torch.zeros(self.worlds).long().index_copy(0, given, rows)
+        )
+        lead = lead if chosen is None else lead[chosen.cpu()]
         if self.family.fields:
             fields = self.family.model_fields(values)
-            self.sim.assign({name: v[rows] for name, v in fields.items()}, worlds)
-        own = {name: v[rows].to(self.device) for name, v in values.items()}
+            self.sim.assign({name: v[lead] for name, v in fields.items()}, chosen)
+        own = {name: v[lead].to(self.device) for name, v in values.items()}
         revealed = self._revealed
         if self.oracle:
             revealed = self.family.reveal(values)[rows].to(self.device)
-        if worlds is None:
-            self.tasks = tuple(tasks)
-        else:
-            given = dict(zip(worlds.tolist(), tasks, strict=True))
-            self.tasks = tuple(given.get(w, t) for w, t in enumerate(self.tasks))
-            own = {k: self._values[k].index_copy(0, worlds, v) for k, v in own.items()}
+        if worlds is not None and chosen is not None:
+            own = {k: self._values[k].index_copy(0, chosen, v) for k, v in own.items()}
             if self.oracle:
                 revealed = self._revealed.index_copy(0, worlds, revealed)
-        self._values, self._revealed = own, revealed
+        self.tasks, self._values, self._revealed = every, own, revealed
         if self._started:
             self._now = replace(self._now, values=own)
 
@@ -101,14 +110,16 @@ class Env:
         """Start a new episode in some worlds (all by default)."""
         if not self.tasks:
             raise RuntimeError("the worlds have no tasks yet: call assign first")
-        chosen = slice(None) if worlds is None else worlds
+        begun = None if worlds is None else self._rows.chosen(worlds)
+        chosen = slice(None) if begun is None else begun
         values = {name: v[chosen] for name, v in self._values.items()}
         qpos, qvel = self.family.start(values, rng)
-        readings = self.sim.reset(qpos, qvel, worlds)
+        readings = self.sim.reset(qpos, qvel, begun)
         self._steps[chosen] = 0
         self._now, self._started = self._instant(readings), True
         obs = self._observe(self._now)
-        self._unsound[chosen] = ~sound(self.family, obs)[chosen]
+        rows = slice(None) if worlds is None else worlds
+        self._unsound[rows] = ~sound(self.family, obs)[rows]
         self._obs = torch.where(self._unsound[:, None], 0.0, obs)
         return self._obs
 
@@ -116,30 +127,34 @@ class Env:
         """Advance every world by one control period."""
         if not self._started:
             raise RuntimeError("the worlds have no state yet: call reset first")
+        rows = self._rows
         sane = action.isfinite().all(-1, keepdim=True)
-        action = torch.where(sane, action.clamp(-1.0, 1.0), 0.0)
+        action = rows.by_world(torch.where(sane, action.clamp(-1.0, 1.0), 0.0))
         before = self._now
         control = self.family.control(before, action)
         # the simulator stops a world whose control is not finite
-        readings = self.sim.step(torch.where(sane, control, torch.nan))
+        going = rows.by_world(sane).flatten(1).any(-1, keepdim=True)
+        readings = self.sim.step(torch.where(going, control, torch.nan))
         self._steps += 1
         now = self._now = self._instant(readings)
         outcome = self.family.judge(before, now, action)
+        terms = {name: rows.of_each(term) for name, term in outcome.terms.items()}
         reward = torch.zeros(self.worlds, device=self.device)
-        for name, term in outcome.terms.items():
+        for name, term in terms.items():
             reward += self.family.weights[name] * term
         obs = self._observe(now)
-        self._unsound = self._unsound | ~sound(self.family, obs, reward)
-        fault = readings.fault | self._unsound
+        broken = ~sane[:, 0] | ~sound(self.family, obs, reward)
+        self._unsound = self._unsound | broken
+        fault = rows.of_each(readings.fault) | self._unsound
         self._obs = torch.where(fault[:, None], self._obs, obs)
         return Step(
             obs=self._obs,
             reward=torch.where(fault, 0.0, reward),
-            terminated=outcome.terminated | fault,
-            truncated=self._steps >= self.horizon,
+            terminated=rows.of_each(outcome.terminated) | fault,
+            truncated=rows.of_each(self._steps >= self.horizon),
             fault=fault,
-            success=outcome.success & ~fault,
-            terms={k: torch.where(fault, 0.0, v) for k, v in outcome.terms.items()},
+            success=rows.of_each(outcome.success) & ~fault,
+            terms={k: torch.where(fault, 0.0, v) for k, v in terms.items()},
         )
 
     def _instant(self, readings: Readings) -> Instant:
@@ -150,5 +165,5 @@ class Env:
         )
 
     def _observe(self, now: Instant) -> Float[Tensor, "world obs"]:
-        obs = self.family.observe(now)
+        obs = self._rows.of_each(self.family.observe(now))
         return torch.cat([obs, self._revealed], dim=-1) if self.oracle else obs

@@ -23,6 +23,7 @@ from tasks.contract import (
     sound,
 )
 from tasks.parameters import SPLITS, Value
+from tasks.rows import Rows
 from tasks.spaces import Spaces, Vector, autoreset_mode
 from tasks.task import Task
 
@@ -131,6 +132,8 @@ class ExternalEnv:
         self.horizon = family.horizon
         self.device = family.device
         self.tasks: tuple[Task, ...] = ()
+        self._rows = Rows(family.agents)
+        self._rows.worlds(worlds)  # refuses a number that is no whole number of teams
         self.envs = family.make(worlds)
         if self.envs.num_envs != worlds:
             raise ValueError(
@@ -160,11 +163,15 @@ class ExternalEnv:
         """
         check_tasks(self, tasks, worlds)
         chosen = list(range(self.worlds)) if worlds is None else worlds.tolist()
-        self.family.set_tasks(self.envs, chosen, [task.parameters for task in tasks])
         given = dict(zip(chosen, tasks, strict=True))
-        self.tasks = tuple(
+        every = tuple(
             given[w] if w in given else self.tasks[w] for w in range(self.worlds)
         )
+        self._rows.arrange(every, again=worlds is not None)
+        if worlds is not None:
+            self._rows.chosen(worlds)  # refuses a part of a team
+        self.family.set_tasks(self.envs, chosen, [task.parameters for task in tasks])
+        self.tasks = every
         if self.oracle:
             values = self.family.values(tasks)
             self._revealed[chosen] = self.family.reveal(values)

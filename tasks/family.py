@@ -28,11 +28,12 @@ class Instant:
 class Outcome:
     """The value of one step."""
 
-    terms: Mapping[str, Float[Tensor, "world"]]
-    """Named reward terms; the reward is their weighted sum."""
-    success: Bool[Tensor, "world"]
+    terms: Mapping[str, Float[Tensor, "world *agent"]]
+    """Named reward terms; the reward is their weighted sum. A team's that lack the
+    agent's axis are shared, as are the other two."""
+    success: Bool[Tensor, "world *agent"]
     """True where the task would count as done if the episode ended now."""
-    terminated: Bool[Tensor, "world"]
+    terminated: Bool[Tensor, "world *agent"]
     """Worlds whose episode ends here by the task's own rule."""
 
 
@@ -40,7 +41,8 @@ class Family(TaskFamily):
     """A distribution of tasks on one compiled model.
 
     Subclasses state the class attributes and the abstract methods. They keep no state
-    that changes with the worlds.
+    that changes with the worlds. In a team, actions, observations and what outcomes
+    have for each agent are laid out as (world, agent, ...).
 
     Args:
         device: where the tensors of `start`, `control`, `observe` and `judge` live.
@@ -80,17 +82,20 @@ class Family(TaskFamily):
 
     @abstractmethod
     def control(
-        self, now: Instant, action: Float[Tensor, "world action"]
+        self, now: Instant, action: Float[Tensor, "world *agent action"]
     ) -> Float[Tensor, "world nu"]:
         """Turn actions in [-1, 1] into the controls held for one step."""
 
     @abstractmethod
-    def observe(self, now: Instant) -> Float[Tensor, "world obs"]:
+    def observe(self, now: Instant) -> Float[Tensor, "world *agent obs"]:
         """Return what the policy sees, which must not depend on hidden parameters."""
 
     @abstractmethod
     def judge(
-        self, before: Instant, now: Instant, action: Float[Tensor, "world action"]
+        self,
+        before: Instant,
+        now: Instant,
+        action: Float[Tensor, "world *agent action"],
     ) -> Outcome:
         """Compute reward terms, success and termination of one step."""
 

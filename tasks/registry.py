@@ -23,6 +23,7 @@ from tasks.manipulation.strike import Strike
 from tasks.named import imported
 from tasks.objects.mesh_file import Fits
 from tasks.objects.object_set import Objects, as_set
+from tasks.teams.shove import Shove
 
 FAMILIES: dict[str, type[Family]] = {
     Strike.name: Strike,
@@ -34,6 +35,7 @@ FAMILIES: dict[str, type[Family]] = {
     ReachRotated.name: ReachRotated,
     CheetahDirection.name: CheetahDirection,
     DriveSlide.name: DriveSlide,
+    Shove.name: Shove,
 }
 
 
@@ -99,7 +101,7 @@ def fitting(name: str) -> Fits:
 def make_env(
     family: TaskFamily, *, worlds: int, oracle: bool = False, threads: int = 0
 ) -> Worlds:
-    """Make W worlds of a family of any kind; see `Env`.
+    """Make W worlds of a family of any kind, a team's agents counting each; see `Env`.
 
     An external family chooses its own threads.
     """

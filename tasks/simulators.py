@@ -44,7 +44,10 @@ def probe_pools(family: Family, *, worlds_per_split: int = 32) -> Pools:
     """
     twin = family.on("cpu")
     tasks = [t for s in twin.splits for t in twin.sample(s, 0, worlds_per_split)]
+    # one task a world, of which a team's agents have one each
+    tasks = tasks[:: twin.team]
     values = twin.values(tasks)
+    shape = (len(tasks), *[twin.team] * bool(twin.agents), twin.action_dim)
     sim = CpuSimulator(
         twin.model, worlds=len(tasks), substeps=twin.substeps, fields=twin.fields
     )
@@ -56,7 +59,7 @@ def probe_pools(family: Family, *, worlds_per_split: int = 32) -> Pools:
     for step in range(twin.horizon):
         progress = torch.full((len(tasks),), step / twin.horizon)
         now = Instant(readings=readings, progress=progress, values=values)
-        action = 2 * torch.rand(len(tasks), twin.action_dim, generator=rng) - 1
+        action = 2 * torch.rand(shape, generator=rng) - 1
         readings = sim.step(twin.control(now, action))
         met.append(sim.peak_contacts())
     return Pools(

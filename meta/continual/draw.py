@@ -8,7 +8,7 @@ import numpy as np
 
 from meta.continual.stream import MOST_EPISODES, Stream, Visit
 from meta.evaluation.changes import mattering
-from tasks.contract import TaskFamily
+from tasks.contract import TaskFamily, check_alone
 from tasks.family import Family
 from tasks.parameters import Scalar, Value, current_split
 from tasks.registry import find_family
@@ -52,6 +52,7 @@ def make_stream(
             that matters and may change inside an episode.
     """
     family = find_family(family, "cpu") if isinstance(family, str) else family
+    check_alone(family, "a life")
     _check_asked(kind, visits, *episodes)
     rng = np.random.default_rng([seed, KINDS.index(kind)])
     if kind == "ramp":

@@ -38,7 +38,7 @@ from meta.library.embedding import (
 from meta.machine.seeds import derived_generator
 from meta.theta import Params
 from meta.training.trained import Adapted, Trained
-from tasks.contract import TaskFamily
+from tasks.contract import TaskFamily, check_alone
 from tasks.registry import find_family, make_env
 from tasks.task import Task
 
@@ -138,6 +138,7 @@ def fit_senses(
     """
     check_embeddable(policy)
     family = find_family(policy.cfg.family, policy.device)
+    check_alone(family, "a life")
     drawn = training_tasks(family, seed, tasks)
     most = max(BELIEFS)
     lived = live_with(policy, family, drawn, 2 * most, seed, threads)

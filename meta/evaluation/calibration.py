@@ -20,7 +20,7 @@ from meta.machine.devices import simulator_threads
 from meta.machine.seeds import derived_generator, derived_seed
 from meta.training.trained import Trained
 from policies.acting import Act
-from tasks.contract import TaskFamily
+from tasks.contract import TaskFamily, check_alone
 from tasks.objects.object_set import Objects
 from tasks.parameters import Choice, Parameter
 from tasks.registry import find_family, make_env
@@ -58,6 +58,7 @@ def fit_evidence(
     """
     adapter_of(policy.learner)  # refuses a policy that has none
     family = find_family(policy.cfg.family, policy.device, objects)
+    check_alone(family, "a belief that is spoken")
     drawn = family.sample("train", derived_seed(seed, 1), tasks)
     numbers, latents = known(policy, family, drawn)
     steps, inferred = lived(policy, family, drawn, seed, threads)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from tasks.contract import check_alone
 from tasks.family import Family
 from tasks.task import Task
 
@@ -21,6 +22,7 @@ def check_changeable(family: Family) -> None:
 
     The message names the parameters that can change, and why the others cannot.
     """
+    check_alone(family, "a change in mid-episode")
     if mattering(family):
         return
     fixed = family.fixed_within_episode

@@ -41,7 +41,9 @@ def probe_family(
 ) -> list[Leak]:
     """Probe the first observations of a family's tasks, as its policies see them."""
     drawn = family.sample(split, seed, tasks)
-    at_once = max(1, min(tasks, family.max_worlds // episodes))
+    at_once = family.team * max(
+        1, min(tasks, family.max_worlds // episodes) // family.team
+    )
     env = make_env(family, worlds=at_once * episodes)
     draw = torch.Generator().manual_seed(seed)
     firsts: list[Tensor] = []

@@ -202,18 +202,13 @@ def _told(
     values = family.values(tasks)
     truth = family.reveal(values)
     yield CEILING, [truth]
-    start = 0
     for p in family.hidden:
-        own = slice(start, start := start + p.width)
-        numbers = values[p.name].numpy()
+        numbers = values[p.name]
         if (numbers == numbers[0]).all():
             continue
-        lies: list[Features] = []
-        for _ in range(shuffles):
-            lie = truth.clone()
-            lie[:, own] = truth[_others(numbers, rng), own]
-            lies.append(lie)
-        yield p.name, lies
+        others = [_others(numbers.numpy(), rng) for _ in range(shuffles)]
+        lies = [{**values, p.name: numbers[other]} for other in others]
+        yield p.name, [family.reveal(lie) for lie in lies]
 
 
 def _others(

@@ -18,7 +18,7 @@ from meta.machine.seeds import derived_generator
 from meta.training.trained import Adapted, Trained
 from policies.acting import Act
 from policies.gaussian import Gaussian
-from tasks.contract import Worlds
+from tasks.contract import Worlds, check_teams
 from tasks.registry import find_family, make_env
 from tasks.task import Task
 
@@ -127,7 +127,9 @@ class Bench:
         self._envs: dict[tuple[int, bool], Worlds] = {}
         # the same parts for every method: each part has its own random numbers
         most = max(*cfg.episodes, cfg.measure_episodes)
-        size = max(1, self.family.max_worlds // most)
+        check_teams(self.family, len(tasks))
+        team = self.family.team
+        size = team * max(1, self.family.max_worlds // most // team)
         self.parts = [(i, tasks[i : i + size]) for i in range(0, len(tasks), size)]
 
     def curve(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from meta.learner import sequential
-from meta.recipes import driving, locomotion, manipulation
+from meta.recipes import driving, locomotion, manipulation, teams
 from meta.recipes.recipe import Recipe
 from meta.registry import DEFAULT, find_method
 from meta.training.config import TrainCfg
@@ -14,6 +14,7 @@ RECIPES: Mapping[str, Recipe] = {
     **manipulation.RECIPES,
     **locomotion.RECIPES,
     **driving.RECIPES,
+    **teams.RECIPES,
 }
 FALLBACK = manipulation.REACH_ROTATED
 """The recipe of a family that has none of its own."""

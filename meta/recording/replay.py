@@ -24,8 +24,8 @@ def world_of(recording: Recording) -> tuple[Family, CpuSimulator]:
             f"an episode of {family.name} has at most {family.horizon} steps, the "
             f"recorded one {longest}"
         )
-    env = Env(family, worlds=1, threads=1)
-    env.assign([recording.task])
+    env = Env(family, worlds=family.team, threads=1)
+    env.assign(family.of_team(recording.task))
     sim = cpu_simulator(env.sim)
     if world_hash(sim) != recording.model_hash:
         raise ValueError(

@@ -184,9 +184,9 @@ def record(
     check_asked(seed, adapt_episodes)
     family = make_family(trained.cfg.family, objects=objects)
     tape = Tape(make_simulator(family, 1, threads=1))
-    env = Env(family, worlds=1, oracle=trained.cfg.told, simulator=tape)
+    env = Env(family, worlds=family.team, oracle=trained.cfg.told, simulator=tape)
     [task] = [task] if task else family.sample(split, seed, 1)
-    env.assign([task])
+    env.assign(family.of_team(task))
     with simulator_threads():
         phases = phases_of(trained, family, task, seed, adapt_episodes)
         before, after = (_run(env, tape, p.act, seed, count) for p, count in phases)
@@ -213,12 +213,14 @@ def phases_of(
     trained: Trained, family: TaskFamily, task: Task, seed: int, adapt_episodes: int
 ) -> tuple[tuple[Adapted, int], tuple[Adapted, int]]:
     """Return a policy before and after adapting, each with the episodes it took."""
-    before = trained.begin(1), 0
+    team = family.of_team(task)
+    before = trained.begin(len(team)), 0
     if not trained.learner.inner_steps:
         return before, before
     oracle = trained.cfg.told
-    lived = make_env(family, worlds=adapt_episodes, oracle=oracle, threads=1)
-    lived.assign([task] * adapt_episodes)
+    worlds = adapt_episodes * len(team)
+    lived = make_env(family, worlds=worlds, oracle=oracle, threads=1)
+    lived.assign([one for one in team for _ in range(adapt_episodes)])
     # not the stream that the recorded episodes start from
     return before, (trained.adapt(lived, seed=2**32 + seed), adapt_episodes)
 
@@ -246,17 +248,18 @@ def taped(tape: Tape, rollout: Rollout, *, adapted: int, seed: int) -> Trajector
 
     Args:
         tape: the simulator that it ran in.
-        rollout: of one world.
+        rollout: of one world; of a team, actions lie side by side, and rewards are the
+            mean.
         adapted: episodes that the policy had adapted on.
         seed: decided the initial state.
     """
-    steps = int(rollout.valid.sum())
+    steps = int(rollout.valid.any(1).sum())
     return Trajectory(
         states=np.concatenate(tape.states[: steps + 1]),
         controls=np.concatenate(tape.controls[:steps]),
-        actions=rollout.action[:steps, 0].double().numpy(),
-        rewards=rollout.reward[:steps, 0].double().numpy(),
-        success=bool(rollout.success.item()),
+        actions=rollout.action[:steps].flatten(1).double().numpy(),
+        rewards=(rollout.reward * rollout.valid)[:steps].mean(1).double().numpy(),
+        success=bool(rollout.success.all()),
         adapt_episodes=adapted,
         seed=seed,
     )

@@ -6,7 +6,7 @@ from meta.machine.seeds import derived_generator
 from meta.registry import find_method
 from meta.training.config import TrainCfg
 from meta.training.trainer import INITIAL, Trainer, Training
-from tasks.contract import Worlds
+from tasks.contract import Worlds, check_teams
 from tasks.named import imported
 from tasks.registry import FAMILIES, find_family, make_env
 
@@ -50,8 +50,10 @@ def make_worlds(cfg: TrainCfg) -> Worlds:
         raise ValueError(
             f"{cfg.tasks} tasks cannot be shared equally by {size} processes"
         )
+    family = find_family(cfg.family, cfg.device)
+    check_teams(family, cfg.tasks // size)
     return make_env(
-        find_family(cfg.family, cfg.device),
+        family,
         worlds=cfg.worlds // size,
         oracle=cfg.privileged,
         threads=cfg.threads or local_threads(),

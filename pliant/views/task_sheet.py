@@ -16,6 +16,7 @@ from robots.sim.render import Renderer
 from tasks.env import Env
 from tasks.family import Family
 from tasks.parameters import Scalar
+from tasks.rows import AGENT
 from tasks.task import Task
 
 SIZE = (400, 300)
@@ -38,9 +39,12 @@ def draw_tasks(family: Family, path: Path, *, each: int = 4, seed: int = 0) -> N
     """
     if path.suffix not in Image.registered_extensions():
         raise ValueError(f"{path}: pictures are .png or .jpg")
-    tasks = [t for split in family.splits for t in family.sample(split, seed, each)]
-    env = Env(family, worlds=len(tasks))
-    env.assign(tasks)
+    team = family.team
+    drawn = [family.sample(split, seed, each * team) for split in family.splits]
+    env = Env(family, worlds=len(drawn) * each * team)
+    env.assign([task for tasks in drawn for task in tasks])
+    # of a team's tasks, one a world
+    tasks = [task for tasks in drawn for task in tasks[::team]]
     env.reset(torch.Generator().manual_seed(seed))
     sim = env.sim
     if not isinstance(sim, CpuSimulator):
@@ -82,6 +86,7 @@ def _cell(
         if isinstance(value, str)
         else f"{name.replace('_', ' ')} {value:.3g}{units[name]}"
         for name, value in task.parameters.items()
+        if name != AGENT
     ]
     width, height = SIZE
     page = Image.new("RGB", (width, height + _LINE * (len(lines) + 2)), PAPER)

@@ -179,6 +179,11 @@ class Panda(Robot):
             scene.geom(name).contype |= TOUCH
 
 
+def table() -> mujoco.MjSpec:
+    """Build the table of `Panda.scene` without an arm, for several to be attached."""
+    return _load("table.xml")
+
+
 def _load(file: str) -> mujoco.MjSpec:
     return mujoco.MjSpec.from_file(str(assets.path(f"robots/panda/{file}")))
 

@@ -15,6 +15,7 @@ from tasks.adapters.stream import (
     check_options,
     step_info,
 )
+from tasks.contract import check_alone
 from tasks.env import Env
 from tasks.registry import make_family
 from tasks.task import Task
@@ -68,6 +69,7 @@ class TaskEnv(gymnasium.Env[Any, Any], EzPickle):
             camera=camera,
         )
         self.render_mode = render_mode
+        check_alone(make_family(family), "TaskEnv")
         self._stream = stream_of(family, split, 1, oracle=oracle)
         env = self._stream.env
         self._pictures = make_pictures(

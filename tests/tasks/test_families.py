@@ -18,6 +18,7 @@ from tasks.env import Env
 from tasks.family import Family, Instant
 from tasks.parameters import SPLITS, Choice, Parameter, Scalar, Value
 from tasks.registry import FAMILIES, make_family
+from tasks.rows import AGENT
 from tasks.task import Task
 
 PROTOCOL_REWARDS = {"cheetah-direction"}
@@ -109,8 +110,8 @@ def test_training_observations_are_of_order_one(name: str) -> None:
 @every_family
 def test_same_seed_same_trajectory(name: str) -> None:
     family = family_of(name)
-    tasks = family.sample("train", 3, 3)
-    actions = draw_actions(family, 3, time=10)
+    tasks = family.sample("train", 3, 4)
+    actions = draw_actions(family, 4, time=10)
     first = play(make_env(name, tasks), actions)
     again = play(make_env(name, [family.parse(t.to_json()) for t in tasks]), actions)
     assert torch.equal(first[0], again[0])
@@ -122,8 +123,8 @@ def test_same_seed_same_trajectory(name: str) -> None:
 @every_family
 def test_a_second_episode_equals_the_first_from_the_same_start(name: str) -> None:
     family = family_of(name)
-    env = make_env(name, family.sample("train", 3, 3))
-    actions = draw_actions(family, 3, time=10)
+    env = make_env(name, family.sample("train", 3, 4))
+    actions = draw_actions(family, 4, time=10)
     first, again = play(env, actions), play(env, actions)
     assert torch.equal(first[0], again[0])
     assert torch.equal(first[1], again[1])
@@ -159,14 +160,17 @@ def test_every_parameter_changes_motion_or_reward(name: str, parameter: str) -> 
     values = distinct_values(family, p)
     values = values[: 10 if isinstance(p, Choice) else 2]
     assert len(values) >= 2
-    base = family.sample("train", 0, 1)[0]
+    if parameter == AGENT:
+        pytest.skip("no world differs by whose row it is")
+    base = family.of_team(family.sample("train", 0, 1)[0])
     # each action alone, both ways, and mixtures, enough of them for a peg to meet its
     # hole; held from one start a world
     held = torch.cat([torch.eye(family.action_dim), -torch.eye(family.action_dim)])
     held = torch.cat([held, draw_actions(family, 40, time=1)[0]])
     seen: list[Tensor] = []
     for value in values:
-        env = make_env(name, [with_parameter(base, parameter, value)] * len(held))
+        team = [with_parameter(task, parameter, value) for task in base]
+        env = make_env(name, team * (len(held) // len(team)))
         obs, rewards, _ = play(env, held.expand(family.horizon, -1, -1))
         seen.append(torch.cat([obs[1:], rewards[..., None]], dim=-1))
     for other in seen[1:]:
@@ -188,6 +192,8 @@ def test_the_oracle_sees_the_rest_and_the_hidden_parameters(name: str) -> None:
         numbers = torch.tensor([p.number(t.parameters[p.name]) for t in tasks])
         columns.append(p.encode(numbers))
     expected = torch.cat(columns, -1)
+    if family.agents:  # each sees them from its own end
+        expected = family.reveal(family.values(tasks))
     assert told.obs_dim == family.obs_dim + expected.shape[1]
     assert torch.equal(more[..., family.obs_dim :], expected.expand(len(more), -1, -1))
     assert expected.abs().max() <= 1 + 1e-5
@@ -215,35 +221,41 @@ def test_the_first_observation_tells_no_hidden_parameter(name: str) -> None:
 @every_family
 def test_reset_of_some_worlds_leaves_the_others(name: str) -> None:
     family = family_of(name)
-    tasks = family.sample("train", 3, 3)
-    actions = draw_actions(family, 3, time=6)
+    tasks = family.sample("train", 3, 3 * family.team)
+    actions = draw_actions(family, len(tasks), time=6)
     env, undisturbed = make_env(name, tasks), make_env(name, tasks)
     for e in (env, undisturbed):
         play(e, actions[:3])
-    obs = env.reset(seeded(9), torch.tensor([1]))
-    assert obs.shape == (3, family.obs_dim)
+    first, begun, last = torch.arange(len(tasks)).chunk(3)
+    others = torch.cat([first, last])
+    obs = env.reset(seeded(9), begun)
+    assert obs.shape == (len(tasks), family.obs_dim)
     for action in actions[3:]:
         got, expected = env.step(action), undisturbed.step(action)
-        assert torch.equal(got.obs[[0, 2]], expected.obs[[0, 2]])
-        assert torch.equal(got.reward[[0, 2]], expected.reward[[0, 2]])
-        assert not torch.equal(got.obs[1], expected.obs[1])
+        assert torch.equal(got.obs[others], expected.obs[others])
+        assert torch.equal(got.reward[others], expected.reward[others])
+        assert not torch.equal(got.obs[begun], expected.obs[begun])
 
 
 @every_family
 def test_a_fault_ends_the_episode_of_its_world_alone(name: str) -> None:
     family = family_of(name)
-    tasks = family.sample("train", 3, 3)
-    actions = draw_actions(family, 3, time=4)
+    tasks = family.sample("train", 3, 3 * family.team)
+    actions = draw_actions(family, len(tasks), time=4)
     expected, _, _ = play(make_env(name, tasks), actions)
-    actions[1, 2] = float("nan")
+    broken = 2 * family.team
+    actions[1, broken] = float("nan")
     obs, rewards, steps = play(make_env(name, tasks), actions)
-    assert [s.fault.tolist()[2] for s in steps] == [False, True, True, True]
-    assert steps[1].terminated.tolist()[2]
-    assert not steps[-1].success[2]
-    assert torch.equal(obs[:, :2], expected[:, :2])
+    faults = [s.fault.tolist() for s in steps]
+    assert [fault[broken] for fault in faults] == [False, True, True, True]
+    # nor that of another agent in the same world
+    assert sum(faults[-1]) == 1
+    assert steps[1].terminated.tolist()[broken]
+    assert not steps[-1].success[broken]
+    assert torch.equal(obs[:, :broken], expected[:, :broken])
     assert obs.isfinite().all()
     # the reward of the step that faulted may be judged by its invalid action
-    assert rewards[:, :2].isfinite().all()
+    assert rewards[:, :broken].isfinite().all()
 
 
 # -- splits --------------------------------------------------------------------------
@@ -335,6 +347,7 @@ HELD_OUT_HASHES = {
     "drive-slide": "d7f687c72dfc6376",
     "reach-rotated": "34ab94643edfe6ac",
     "cheetah-direction": "23d2d17539024236",
+    "shove": "b45a1ff7ec73a03d",
 }
 
 

@@ -1,0 +1,10 @@
+"""Recipes of the families in `tasks.teams`."""
+
+from dataclasses import replace
+
+from meta.recipes.manipulation import ARM
+
+RECIPES = {
+    # as single arms, with as many worlds: a task is one agent's
+    "shove": replace(ARM, iterations=200, tasks=40),
+}
