@@ -189,6 +189,7 @@ class ExternalEnv:
         seed = int(torch.randint(2**31, (), generator=rng))
         new = torch.ones(self.worlds, dtype=torch.bool)
         if worlds is not None:
+            self._rows.chosen(worlds)
             new = torch.zeros_like(new).index_fill(0, worlds, True)
         if new.all():
             obs, _ = self.envs.reset(seed=seed)

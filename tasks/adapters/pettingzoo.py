@@ -124,7 +124,7 @@ class TeamEnv(ParallelEnv[str, Any, Any], EzPickle):
         return self._seen(obs), infos
 
     def step(
-        self, actions: dict[str, Floats]
+        self, actions: dict[str, Any]
     ) -> tuple[
         dict[str, Floats],
         dict[str, float],
