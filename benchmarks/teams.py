@@ -154,9 +154,8 @@ def _earned(
 def print_table(raw: dict[str, Any]) -> None:
     """Print what policies earn, and what adapting together adds."""
     rng = np.random.default_rng(raw["seed"])
-    print(
-        f"{raw['family']}, {raw['split']}, {raw['teams']} teams, seed {raw['seed']}\n"
-    )
+    about = f"{raw['family']}, {raw['split']}"
+    print(f"{about}, {raw['teams']} teams, seed {raw['seed']}\n")
     print(
         "| policy | episodes | none adapts | one alone | together | together over "
         "alone | alone over none |"

@@ -63,10 +63,7 @@ class TeamEnv(ParallelEnv[str, Any, Any], EzPickle):
             height=height,
             camera=camera,
         )
-        agents = make_family(family).agents
-        if not agents:
-            teams = ", ".join(name for name, kind in FAMILIES.items() if kind.agents)
-            raise ValueError(f"family {family!r} is no team; teams: {teams}")
+        agents = _agents_of(family)
         self.possible_agents = list(agents)
         self.agents: list[str] = []
         self.render_mode = render_mode
@@ -180,3 +177,10 @@ class TeamEnv(ParallelEnv[str, Any, Any], EzPickle):
         self._state = obs.flatten().numpy()
         rows = zip(self.possible_agents, obs, strict=True)
         return {a: row.numpy() for a, row in rows if a in self.agents}
+
+
+def _agents_of(family: str) -> tuple[str, ...]:
+    if not (agents := make_family(family).agents):
+        teams = ", ".join(name for name, kind in FAMILIES.items() if kind.agents)
+        raise ValueError(f"family {family!r} is no team; teams: {teams}")
+    return agents
