@@ -110,6 +110,8 @@ class Shove(Family):
             # the paddle's broad face looks along the shove
             spec.geom(f"{arm.prefix}paddle").size = np.array([0.06, 0.012, 0.04])
         spec.stat.center, spec.stat.extent = np.array([APART / 2, 0.2, 0.2]), 1.6
+        camera = spec.camera("overview")
+        camera.pos, camera.alt.xyaxes = [APART / 2, -1.5, 1.1], [1, 0, 0, 0, 0.49, 0.87]
         spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
         _add_load(spec)
         _add_place(spec)

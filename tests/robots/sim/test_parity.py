@@ -69,7 +69,8 @@ def recorded(name: str) -> Recorded:
     for step in range(family.horizon):
         progress = torch.full((WORLDS,), step / family.horizon)
         now = Instant(readings=readings, progress=progress, values=values)
-        action = 2 * torch.rand(WORLDS, family.action_dim, generator=rng) - 1
+        shape = (WORLDS, *[family.team] * bool(family.agents), family.action_dim)
+        action = 2 * torch.rand(shape, generator=rng) - 1
         control = family.control(now, action)
         for _ in range(4):
             rows.append((readings.qpos, readings.qvel, control))
@@ -136,6 +137,7 @@ STEP = {  # median and greatest deviation, [m], [rad], [m/s] or [rad/s]
     "insert": (1e-6, 1e-5),
     "intercept": (1e-6, 1e-4),
     "drive-slide": (1e-5, 1e-4),
+    "shove": (1e-5, 1e-3),
 }
 PERIOD = {  # median and 95th percentile
     # strike's first period holds the blow, in which MuJoCo's own answer to a change of
@@ -149,6 +151,7 @@ PERIOD = {  # median and 95th percentile
     "insert": (1e-6, 1e-5),
     "intercept": (1e-6, 1e-4),
     "drive-slide": (1e-5, 1e-4),
+    "shove": (1e-4, 1e-2),
 }
 
 
