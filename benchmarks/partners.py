@@ -1,0 +1,297 @@
+"""Measure how an agent adapts to partners that it never trained with.
+
+    python -m benchmarks.partners shove --agents shipped:shove shipped:shove-explore \
+        --partner shipped:shove-oracle --robust shipped:shove-dr-memory
+
+One agent of each team is under test, the first in one half of the teams and the second
+in the other. It explores and adapts while its partner acts as it always does. The best
+response is found by trying: the one of a grid of constant actions that earns most
+beside that partner, in that world, from that initial state.
+`--again FILE ...` prints what was written.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import tyro
+from torch import Tensor
+from tyro.conf import Positional
+
+from meta.evaluation.measure import ADAPT, MEASURE
+from meta.evaluation.statistics import Estimate, estimate, mean
+from meta.experience.batch import limit_episodes
+from meta.experience.rollout import by_task, collect
+from meta.machine.devices import simulator_threads
+from meta.machine.seeds import derived_generator
+from meta.training.trained import Trained, load_trained
+from policies.acting import RecurrentPolicy, Transition, with_memory
+from policies.distribution import Distribution, distribution, parts
+from tasks.contract import Worlds
+from tasks.registry import find_family, make_env
+from tasks.rows import AGENT
+
+EPISODES = (0, 1, 3, 5)
+GRID = 21
+"""Constant actions that a best response is chosen from."""
+CHANCE = 9
+"""Stream of random numbers of a partner that acts at random."""
+Partner = Callable[[Tensor], Tensor]
+"""What a partner makes of the told policy's most probable actions."""
+
+PARTNERS: dict[str, Partner] = {
+    "told": lambda action: action,
+    "tired": lambda action: 0.7 * action,
+    "eager": lambda action: action + 0.2,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of the study."""
+
+    family: Positional[str] = ""
+    """Team family."""
+    agents: tuple[str, ...] = ()
+    """Policies under test."""
+    partner: str = ""
+    """Oracle that partners are made of."""
+    robust: str = ""
+    """Policy that does not adapt, one more partner."""
+    split: str = "held-out"
+    """Split that the tasks are drawn from."""
+    teams: int = 100
+    """Teams, each with a world of its own."""
+    measure_episodes: int = 3
+    """Measured episodes of each team."""
+    seed: int = 41
+    """Decides the tasks."""
+    threads: int = 1
+    """Simulator threads."""
+    out: Path | None = None
+    """Write the raw numbers here."""
+    again: tuple[Path, ...] = ()
+    """Print the raw numbers in these files; measure nothing."""
+
+
+def main() -> None:
+    """Measure, and print the table."""
+    o = tyro.cli(Options)
+    torch.set_num_threads(1)
+    if not (o.again or o.agents):
+        raise SystemExit("name the policies: --agents shipped:shove ...")
+    if o.again:
+        studies = [json.loads(path.read_text()) for path in o.again]
+    else:
+        studies = [study(o)]
+    if o.out:
+        o.out.write_text(json.dumps(studies[0]))
+    for raw in studies:
+        print_table(raw)
+
+
+def study(o: Options) -> dict[str, Any]:
+    """Measure every agent beside every partner, on the same teams."""
+    family = find_family(o.family)
+    bench = _Bench(o)
+    told, robust = load_trained(o.partner), load_trained(o.robust)
+    partners = {name: bench.told(told, make) for name, make in PARTNERS.items()}
+    partners |= {"robust": bench.blind(robust), "random": bench.random()}
+    found: dict[str, dict[str, dict[str, list[float]]]] = {}
+    with simulator_threads():
+        for spec in o.agents:
+            agent = load_trained(spec)
+            found[spec] = {
+                name: bench.adapted(agent, partner)
+                for name, partner in partners.items()
+            }
+        best = {name: bench.best_response(p) for name, p in partners.items()}
+    return {
+        "family": family.name,
+        "split": o.split,
+        "seed": o.seed,
+        "teams": o.teams,
+        "returns": found,
+        "best": best,
+    }
+
+
+class _Bench:
+    """The teams that every agent and every partner meets."""
+
+    def __init__(self, o: Options) -> None:
+        self.o, self.family = o, find_family(o.family)
+        count = o.teams * self.family.team
+        self.tasks = self.family.sample(o.split, o.seed, count)
+        agents = self.family.agents
+        own = [agents.index(str(task.parameters[AGENT])) for task in self.tasks]
+        teams = torch.arange(count) // self.family.team
+        # the first agents of one half of the teams, and the second ones of the other
+        self.tested = torch.tensor(own) == teams % self.family.team
+
+    def told(self, policy: Trained, make: Partner) -> RecurrentPolicy:
+        """Return a partner that knows everything, and makes something of it."""
+        act = with_memory(policy.begin(len(self.tasks)).act)
+
+        def decide(obs: Tensor, memory: Tensor) -> Distribution:
+            return _sure(make(act.policy(obs, memory).mode))
+
+        return act._replace(policy=decide)
+
+    def blind(self, policy: Trained) -> RecurrentPolicy:
+        """Return a partner that does not adapt and is told nothing."""
+        return self._unaware(with_memory(policy.begin(len(self.tasks)).act), sure=True)
+
+    def random(self) -> RecurrentPolicy:
+        """Return a partner that acts at random, alike in every run."""
+
+        def decide(obs: Tensor, memory: Tensor) -> Distribution:
+            shape = (len(obs), self.family.action_dim)
+            rng = derived_generator(self.o.seed, CHANCE, len(obs))
+            return _sure(2 * torch.rand(shape, generator=rng) - 1)
+
+        return RecurrentPolicy(torch.empty(1, 0), decide, _forgets)
+
+    def adapted(
+        self, agent: Trained, partner: RecurrentPolicy
+    ) -> dict[str, list[float]]:
+        """Return what each team earns, by the agent's episodes of adaptation."""
+        start, most = agent.begin(len(self.tasks)), max(EPISODES)
+        env = self._worlds(most)
+        explore = self._unaware(with_memory(start.explore))
+        rng = derived_generator(self.o.seed, ADAPT, 0)
+        rollout = collect(env, self._beside(explore, partner, most), rng)
+        size = self.family.obs_dim
+        lived = by_task(rollout, len(self.tasks))
+        lived = lived._replace(
+            obs=lived.obs[..., :size], next_obs=lived.next_obs[..., :size]
+        )
+        found: dict[str, list[float]] = {}
+        for k in EPISODES:
+            limit = torch.full((len(self.tasks),), k)
+            now = start.after(limit_episodes(lived, limit)) if k else start
+            found[str(k)] = self._earned(
+                self._unaware(with_memory(now.act)), partner
+            ).tolist()
+        return found
+
+    def best_response(self, partner: RecurrentPolicy) -> list[float]:
+        """Return what each team earns by the best of a grid of constant actions."""
+        size = self.family.action_dim
+
+        def constant(action: float) -> RecurrentPolicy:
+            def act(obs: Tensor) -> Distribution:
+                return _sure(torch.full((len(obs), size), action))
+
+            return with_memory(act)
+
+        grid = torch.linspace(-1, 1, GRID).tolist()
+        tried = [self._episodes(constant(action), partner) for action in grid]
+        return torch.stack(tried).amax(0).mean(1).tolist()
+
+    def _earned(self, agent: RecurrentPolicy, partner: RecurrentPolicy) -> Tensor:
+        return self._episodes(agent, partner).mean(1)
+
+    def _episodes(self, agent: RecurrentPolicy, partner: RecurrentPolicy) -> Tensor:
+        """Return what the tested agent of each team earns, by episode."""
+        each = self.o.measure_episodes
+        rng = derived_generator(self.o.seed, MEASURE, 0)
+        both = self._beside(agent, partner, each)
+        returns = collect(self._worlds(each), both, rng, explore=False).returns
+        return returns.reshape(-1, each)[self.tested]
+
+    def _beside(
+        self, agent: RecurrentPolicy, partner: RecurrentPolicy, each: int
+    ) -> RecurrentPolicy:
+        """Return the policy of all rows, of which the agent has some."""
+        rows = len(self.tasks) * each
+        mine = self.tested.repeat_interleave(each)[:, None]
+        memories = [p.start(rows) for p in (agent, partner)]
+        sizes = [m.shape[1] for m in memories]
+
+        def decide(obs: Tensor, memory: Tensor) -> Distribution:
+            own, other = memory.split(sizes, dim=1)
+            one, two = parts(agent.policy(obs, own)), parts(partner.policy(obs, other))
+            assert one[1] is not None
+            assert two[1] is not None
+            spread = torch.where(mine, one[1], two[1])
+            return distribution(torch.where(mine, one[0], two[0]), spread)
+
+        def watch(memory: Tensor, step: Transition) -> Tensor:
+            own, other = memory.split(sizes, dim=1)
+            return torch.cat([agent.watch(own, step), partner.watch(other, step)], 1)
+
+        return RecurrentPolicy(torch.cat(memories, 1), decide, watch)
+
+    def _unaware(self, act: RecurrentPolicy, *, sure: bool = False) -> RecurrentPolicy:
+        """Return a policy that does not read what is hidden."""
+        size = self.family.obs_dim
+
+        def decide(obs: Tensor, memory: Tensor) -> Distribution:
+            policy = act.policy(obs[:, :size], memory)
+            return _sure(policy.mode) if sure else policy
+
+        def watch(memory: Tensor, step: Transition) -> Tensor:
+            seen, after = step.obs[:, :size], step.next_obs[:, :size]
+            return act.watch(memory, step._replace(obs=seen, next_obs=after))
+
+        return RecurrentPolicy(act.memory, decide, watch)
+
+    def _worlds(self, each: int) -> Worlds:
+        env = make_env(
+            self.family,
+            worlds=len(self.tasks) * each,
+            oracle=True,
+            threads=self.o.threads,
+        )
+        env.assign([task for task in self.tasks for _ in range(each)])
+        return env
+
+
+def _forgets(memory: Tensor, step: Transition) -> Tensor:
+    return memory
+
+
+def _sure(action: Tensor) -> Distribution:
+    """Return a distribution that is all at one action."""
+    return distribution(action, torch.full_like(action, -12.0))
+
+
+def print_table(raw: dict[str, Any]) -> None:
+    """Print returns, and their share of the best response's."""
+    rng = np.random.default_rng(raw["seed"])
+    print(
+        f"{raw['family']}, {raw['split']}, {raw['teams']} teams, seed {raw['seed']}\n"
+    )
+    titles = " | ".join(f"after {k}" for k in EPISODES)
+    print(f"| agent | partner | best response | {titles} | gain after 5 |")
+    print(f"|---|---|{'---:|' * (len(EPISODES) + 2)}")
+    for spec, partners in raw["returns"].items():
+        for name, scores in partners.items():
+            best = np.array([raw["best"][name]])
+            rows = {k: np.array([scores[str(k)]]) for k in EPISODES}
+            cells = [_share(rows[k], best, rng) for k in EPISODES]
+            gain = estimate([rows[max(EPISODES)] - rows[0]], mean, rng)
+            known = [spec.removeprefix("shipped:"), name, f"{best.mean():.2f}"]
+            print(f"| {' | '.join([*known, *cells, _text(gain)])} |")
+
+
+def _share(x: Any, best: Any, rng: np.random.Generator) -> str:  # noqa: ANN401
+    """Return BR-Prox, what is earned as a share of the best response, in pairs."""
+    value, whole = x.mean() / best.mean(), best.mean()
+    e = estimate([x - value * best], mean, rng)
+    return _text(
+        Estimate(value=value, low=value + e.low / whole, high=value + e.high / whole)
+    )
+
+
+def _text(e: Estimate) -> str:
+    return f"{e.value:.2f} [{e.low:.2f}, {e.high:.2f}]"
+
+
+if __name__ == "__main__":
+    main()
