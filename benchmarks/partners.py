@@ -41,7 +41,7 @@ GRID = 21
 CHANCE = 9
 """Stream of random numbers of a partner that acts at random."""
 Partner = Callable[[Tensor], Tensor]
-"""What a partner makes of the told policy's most probable actions."""
+"""Turns the most probable actions of the told policy into a partner's."""
 
 PARTNERS: dict[str, Partner] = {
     "told": lambda action: action,

@@ -54,9 +54,11 @@ def tell(
         threads: simulator threads; 0 means one per CPU.
 
     Raises:
-        ValueError: for a policy that infers no latent, or a belief about a parameter
-            that its family does not have.
+        ValueError: for a policy that infers no latent, no belief, or one about a
+            parameter that its family does not have.
     """
+    if not isinstance(words, str | Belief) and not words:
+        raise ValueError("a policy is told a text, or at least one belief; got none")
     trained = load_trained(policy) if isinstance(policy, str) else policy
     if isinstance(words, str):
         words = believe(words, trained.cfg.family, model=model)

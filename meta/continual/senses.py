@@ -37,7 +37,7 @@ from meta.library.embedding import (
 )
 from meta.machine.seeds import derived_generator
 from meta.theta import Params
-from meta.training.trained import Adapted, Trained
+from meta.training.trained import Adapted, Trained, load_trained
 from tasks.contract import TaskFamily, check_alone
 from tasks.registry import find_family, make_env
 from tasks.task import Task
@@ -122,12 +122,17 @@ def returns_of(e: Experience) -> Float[Tensor, "task"]:
 
 
 def fit_senses(
-    policy: Trained, *, tasks: int = 150, dim: int = 8, seed: int = 0, threads: int = 0
+    policy: Trained | str,
+    *,
+    tasks: int = 150,
+    dim: int = 8,
+    seed: int = 0,
+    threads: int = 0,
 ) -> Senses:
     """Fit the senses of a policy's agents to training tasks of its family.
 
     Args:
-        policy: a policy that adapts to several episodes at once.
+        policy: a policy that adapts to several episodes at once, or where it is.
         tasks: number of training tasks.
         dim: components of a place, at most.
         seed: decides the tasks and the episodes.
@@ -136,6 +141,7 @@ def fit_senses(
     Raises:
         ValueError: as `meta.library.embedding.fit_embedding`.
     """
+    policy = load_trained(policy) if isinstance(policy, str) else policy
     check_embeddable(policy)
     family = find_family(policy.cfg.family, policy.device)
     check_alone(family, "a life")

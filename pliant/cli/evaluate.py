@@ -109,7 +109,8 @@ class Evaluate(Named):
         own = own_objects(self.object, self.scale, self.up, policies[0].cfg.family)
         cfg = replace(cfg, objects=own)
         if self.told is not None:
-            return self._tell(self.told, policies, groups, cfg)
+            kept = {trained.cfg.method for trained in others}
+            return self._tell(self.told, policies, groups, cfg, kept)
         return (self._recover if self.change else self._adapt)(policies, groups, cfg)
 
     def _adapt(
@@ -158,7 +159,9 @@ class Evaluate(Named):
         policies: "Sequence[Trained]",
         groups: "Groups",
         cfg: "EvaluationCfg",
+        kept: set[str],
     ) -> int:
+        """Measure what words are worth, beside the floor, the oracle and --beside."""
         from meta.evaluation.baselines import taken_out
         from meta.evaluation.telling import worth
         from meta.machine.files import write_atomically
@@ -166,7 +169,8 @@ class Evaluate(Named):
         from pliant.views.told import print_told
 
         floor, oracle = taken_out(groups)
-        beside = {t[0].cfg.method: t for t in (floor, oracle) if t}
+        rivals = [g for g in groups.values() if g and g[0].cfg.method in kept]
+        beside = {t[0].cfg.method: t for t in (floor, oracle, *rivals) if t}
         family = policies[0].cfg.family
         model = language_model(self.model, self.cassette)
         with warned():

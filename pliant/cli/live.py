@@ -1,6 +1,7 @@
 """The command `pliant live`."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -12,6 +13,12 @@ if TYPE_CHECKING:
     from meta.continual.journal import Life
     from meta.continual.stream import Stream
     from meta.training.trained import Trained
+
+_HABITS = ("recall", "notice", "explore", "look", "sure", "acted", "most")
+_DRAWN: Mapping[str, object] = {
+    name: None for name in ("visits", "episodes", "split", "inside")
+}
+"""Options that only a stream that is drawn has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +102,10 @@ class Live(Named):
         from meta.continual.journal import begin_life, load_life
 
         if self.resume:
-            return load_life(folder)
+            life = load_life(folder)
+            begun = {n: getattr(life.habits, n) for n in _HABITS} | {"seed": life.seed}
+            self._refuse("the life was begun with other", begun)
+            return life
         habits = Habits(
             recall=self.recall,
             notice=self.notice,
@@ -114,6 +124,17 @@ class Live(Named):
             threads=self.threads,
         )
 
+    def _refuse(self, why: str, known: Mapping[str, object]) -> None:
+        """Refuse options that were given, and that say something else."""
+        given = {f.name: f.default for f in fields(self) if f.name in known}
+        other = [
+            f"--{name}"
+            for name, default in given.items()
+            if getattr(self, name) not in (default, known[name])
+        ]
+        if other:
+            raise ValueError(f"{why} {', '.join(other)}: leave it out")
+
     def _stream(self, policy: "Trained") -> "Stream":
         from meta.continual.draw import KINDS, make_stream
         from meta.continual.stream import load_stream
@@ -127,6 +148,7 @@ class Live(Named):
                     f"no stream {self.stream!r}: give one of {', '.join(KINDS)}, or a "
                     "file"
                 )
+            self._refuse("the file of a stream says", _DRAWN)
             return load_stream(self.stream or "", family)
         check_split(policy.cfg.family, self.split)
         lengths = numbers(self.episodes, "--episodes")

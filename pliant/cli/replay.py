@@ -48,6 +48,11 @@ class Replay:
             raise ValueError(
                 f"--slow must be greater than 0, got {self.slow}; at most {MOST}"
             )
+        if self.recording.is_dir():
+            raise ValueError(
+                f"{self.recording} is a folder: name a recording, such as "
+                "FOLDER/episodes/000012.npz of a life"
+            )
         recording = load_recording(self.recording)
         simulated = isinstance(recording, Recording)
         if not (simulated or self.mp4 or self.png):

@@ -228,17 +228,19 @@ def hidden_parameters(recording: Recording, family: Family) -> list[str]:
 
 
 def captions(recording: Recorded) -> tuple[str, str]:
-    """Return the names of the two episodes."""
-    count = recording.after.adapt_episodes
-    if not count:
-        return "before adaptation", "does not adapt"
-    return "before adaptation", f"after {count} episode{'s' * (count != 1)}"
+    """Return the names of the two episodes; a life's first may be adapted, too."""
+    counts = [t.adapt_episodes for t in recording.episodes]
+    first, then = (f"after {n} episode{'s' * (n != 1)}" for n in counts)
+    first = first if counts[0] else "before adaptation"
+    return first, then if counts[1] else "does not adapt"
 
 
 def returns(recording: Recorded) -> str:
     """Return the returns of both episodes, as a sentence has them."""
     before, after = (float(t.rewards.sum()) for t in recording.episodes)
-    return f"{before:.3f} before adapting, {after:.3f} after"
+    if not recording.before.adapt_episodes:
+        return f"{before:.3f} before adapting, {after:.3f} after"
+    return f"{before:.3f} and {after:.3f}, {' and '.join(captions(recording))}"
 
 
 def _quantity(parameter: Parameter, value: Value) -> str:

@@ -38,7 +38,8 @@ def make_trained(family: str, method: str = "maml") -> Trained:
         episodes=2,
         hidden=(4,),
     )
-    env = Env(make_family(family), worlds=1, oracle=method == "oracle", threads=1)
+    made = make_family(family)
+    env = Env(made, worlds=made.team, oracle=method == "oracle", threads=1)
     learner = make_learner(cfg)
     theta = learner.initial(env.obs_dim)
     rng = torch.Generator().manual_seed(1)
@@ -106,6 +107,20 @@ def test_episodes_are_those_of_the_environment(recording: Recording) -> None:
             assert env.sim.state().tobytes() == e.states[i + 1].tobytes()  # pyright: ignore
         assert step is not None
         assert step.success.item() == e.success
+
+
+def test_a_team_is_recorded_whole() -> None:
+    """The actions of its agents side by side, and the mean of their rewards."""
+    made = record(make_trained("shove"), adapt_episodes=K)
+    family = make_family("shove")
+    env = Env(family, worlds=2, threads=1)
+    env.assign(family.of_team(made.task))
+    env.reset(torch.Generator().manual_seed(made.after.seed))
+    for action, reward in zip(made.after.actions, made.after.rewards, strict=True):
+        step = env.step(torch.tensor(action[:, None], dtype=torch.float32))
+        assert float(step.reward.mean()) == pytest.approx(reward, abs=1e-7)
+    assert made.after.actions.shape == (family.horizon, 2)
+    assert np.ptp(made.after.actions[0]) > 0
 
 
 def test_the_policy_acts_by_its_mean(recording: Recording) -> None:

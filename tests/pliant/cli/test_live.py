@@ -117,3 +117,23 @@ def test_a_life_killed_at_random_moments_goes_on(tmp_path: Path) -> None:
         assert told(folder) == expected
         for path in sorted(whole.rglob("*.safetensors")):
             assert (folder / path.relative_to(whole)).read_bytes() == path.read_bytes()
+
+
+def test_options_that_would_be_ignored_are_refused(
+    call: Call, tmp_path: Path, complaint: Complaint
+) -> None:
+    from meta.continual.draw import make_stream
+
+    make_stream("open", visits=2, episodes=(1, 1)).save(tmp_path / "mine.json")
+    said = call("live", POLICY, "--stream", "mine.json", "--visits", "3", "--inside")
+    assert "file of a stream says --visits, --inside: leave" in complaint(said)
+
+
+@pytest.mark.slow
+def test_a_life_goes_on_by_the_habits_that_it_began_with(
+    call: Call, complaint: Complaint
+) -> None:
+    assert call("live", POLICY, *SHORT, "--sure", "0.7", "--out", "life").code == 0
+    same = ("live", POLICY, *SHORT, "--out", "life", "--resume")
+    assert call(*same, "--sure", "0.7").code == 0
+    assert "other --sure" in complaint(call(*same, "--sure", "0.8"))

@@ -31,9 +31,10 @@ WIDTH = 96
 
 def make_recording(family: str = "reach-rotated", steps: int = STEPS) -> Recording:
     """Random actions, and no policy: half an episode before, a whole one after."""
-    env = Env(make_family(family), worlds=1, threads=1)
-    [task] = env.family.sample("held-out", 1, 1)
-    env.assign([task])
+    made = make_family(family)
+    env = Env(made, worlds=made.team, threads=1)
+    task, *_ = team = made.sample("held-out", 1, made.team)
+    env.assign(team)
     sim: Any = env.sim
     episodes: list[Trajectory] = []
     for length in (steps // 2, steps):
@@ -41,8 +42,9 @@ def make_recording(family: str = "reach-rotated", steps: int = STEPS) -> Recordi
         env.reset(rng)
         states, actions = [sim.state()], []
         for _ in range(length):
-            actions.append(torch.rand(1, env.action_dim, generator=rng) * 2 - 1)
-            env.step(actions[-1])
+            action = torch.rand(env.worlds, env.action_dim, generator=rng) * 2 - 1
+            env.step(action)
+            actions.append(action.flatten()[None])
             states.append(sim.state())
         whole = length == steps
         episodes.append(
