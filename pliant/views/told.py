@@ -64,8 +64,12 @@ def _title(worth: Worth) -> str:
 
 def _caption(worth: Worth) -> str:
     """Return the levels of the methods beside, on all tasks."""
-    names = [n for n in levels(worth.scores) if n in worth.scores]
-    means = [f"{name_of(n)} {worth.scores[n][0].returns.mean():.2f}" for n in names]
+    fixed = [n for n in levels(worth.scores) if n in worth.scores]
+    others = [n for n in worth.scores if n not in (*fixed, TOLD, UNTOLD)]
+    named = {n: name_of(n) for n in fixed} | {
+        n: f"{name_of(n)} before it adapts" for n in others
+    }
+    means = [f"{t} {worth.scores[n][0].returns.mean():.2f}" for n, t in named.items()]
     return f"All tasks: {', '.join(means)}"
 
 

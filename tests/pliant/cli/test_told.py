@@ -35,6 +35,7 @@ def test_words_are_measured_and_reported(call: Call, tmp_path: Path) -> None:
     for part in ("words hold", "words are wrong", "untold", "oracle", "DR with memory"):
         assert part in said.out
     assert "Told: mechanism door-left" in said.out
+    assert "before it adapts" not in said.out
     assert "After 1 episode:" in said.out
     raw = json.loads((tmp_path / "told.json").read_text())
     assert raw["text"] == words
@@ -94,3 +95,11 @@ def test_the_same_from_python() -> None:
         told, tasks=2, episodes=(0, 1), seed=1, threads=1, alone=True
     )
     assert [point.episodes for point in result.curve] == [0, 1]
+
+
+@pytest.mark.usefixtures("quick")
+def test_policies_named_are_measured_beside(call: Call) -> None:
+    words = "its hinges on the left"
+    said = call("evaluate", POLICY, "--told", words, *TINY, "--beside", "shipped:open")
+    assert said.code == 0
+    assert "MAML-PPO before it adapts" in " ".join(said.out.split())
