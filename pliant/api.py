@@ -17,7 +17,7 @@ from meta.training.config import replaced
 from meta.training.run import default_folder
 from meta.training.run import train as train_run
 from meta.training.trained import Trained, load_trained
-from tasks.contract import Worlds
+from tasks.contract import Worlds, check_teams
 from tasks.objects.mesh_file import Up, load_solid
 from tasks.objects.object_set import Objects, ObjectSet, as_set
 from tasks.objects.object_set import load_objects as load_set
@@ -109,7 +109,7 @@ def make_env(
 
     Args:
         family: name of the family, or module:Class of an external one.
-        worlds: number of worlds in all.
+        worlds: number of worlds in all; a team's agents count each, here and in tasks.
         tasks: number of tasks.
         split: where the tasks come from.
         seed: decides the tasks.
@@ -129,6 +129,7 @@ def make_env(
             f"worlds={worlds}, tasks={tasks} and seed={seed}"
         )
     made = find_family(family, pick_device(device), _objects(object, family))
+    check_teams(made, tasks)
     env = make_worlds(made, worlds=worlds, oracle=hidden, threads=threads)
     drawn = made.sample(split, seed, tasks)
     env.assign([task for task in drawn for _ in range(worlds // tasks)])

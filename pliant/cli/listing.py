@@ -98,6 +98,7 @@ def _describe(family: "Listed") -> dict[str, Any]:
         "horizon": family.horizon,
         "observation": family.obs_dim,
         "action": family.action_dim,
+        "agents": list(family.agents),
         "one_at_a_time": list(_one_at_a_time(family)),
         "parameters": [
             _parameter(p, family.splits)
@@ -187,6 +188,8 @@ def _page(family: "Listed") -> Iterator[str]:
     width, about = shutil.get_terminal_size().columns, _describe(family)
     yield from _wrap(f"{family.name}: {family.summary}", width)
     yield from _wrap(f"success: {family.success}", width, hang=9)
+    if family.agents:
+        yield f"a team: {', '.join(family.agents)}, each with what follows"
     yield (
         f"episode: {family.horizon} steps, {family.obs_dim} numbers observed, "
         f"{family.action_dim} in an action"
