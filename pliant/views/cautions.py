@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from meta.evaluation.results import MIN_GAP, Evaluation, levels
 from pliant.views.markdown import one_seed
-from pliant.views.names import name_of
+from pliant.views.names import clusters, name_of
 
 _UNLIKE = 1.1
 """Ratio of env steps in training from which methods are not compared in silence."""
@@ -23,7 +23,7 @@ def cautions(e: Evaluation) -> list[str]:
         )
         found.append(f"CAUTION: trained on unlike numbers of env steps: {each}")
     if e.objects > 1:
-        found.append(f"intervals draw {e.objects} objects, each with all its tasks")
+        found.append(clusters(e.family, e.objects))
     if any(one_seed(e.policies, name) for name in e.policies):
         found.append(
             "(tasks ...) marks one training seed: its interval covers the tasks alone"

@@ -7,6 +7,7 @@ from rich.table import Table
 
 from meta.evaluation.lie import MATTERS, Lie, Lies
 from pliant.views.markdown import count, exact, markdown, text
+from pliant.views.names import clusters
 
 COLUMNS = ("parameter", "oracle, lied to", "share lost", "verdict")
 
@@ -61,7 +62,7 @@ def _facts(lies: Lies) -> Iterator[str]:
         f"the oracle; what loses less than {MATTERS} is scenery"
     )
     if lies.objects:
-        yield f"intervals draw {lies.objects} objects, each with all its tasks"
+        yield clusters(lies.family, lies.objects)
     for lie in lies.contradicted:
         what, less = ("", "at least") if lie.scenery else ("not ", "less than")
         yield (

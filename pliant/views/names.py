@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from meta.evaluation.results import UNADAPTED
 from meta.registry import known_method
+from tasks.registry import FAMILIES
 
 Look = tuple[str, str, int]
 """Title, colour as matplotlib names it, and place among the rows of a table."""
@@ -21,6 +22,13 @@ _MADE: dict[str, Look] = {
 def name_of(method: str) -> str:
     """Return a method's name for people."""
     return _look(method)[0]
+
+
+def clusters(family: str, number: int) -> str:
+    """Return what intervals draw, where several tasks share one."""
+    kind = FAMILIES.get(family)
+    shared = "teams" if kind and kind.agents else "objects"
+    return f"intervals draw {number} {shared}, each with all its tasks"
 
 
 def colour_of(method: str) -> str:
