@@ -137,11 +137,19 @@ def read_belief(text: str, parameters: Sequence[Parameter]) -> Belief:
         ValueError: for anything else, or a parameter that is not among them.
     """
     try:
-        raw: dict[str, Any] = parse_json(text)
-        about = {name: _parsed(name, x, parameters) for name, x in raw.items()}
+        belief = parsed_belief(parse_json(text), parameters)
     except BROKEN as error:
         raise ValueError(f"not a belief: {error}") from error
-    return Belief(about=about)
+    return trained_on(belief, parameters)
+
+
+def parsed_belief(raw: Mapping[str, Any], parameters: Sequence[Parameter]) -> Belief:
+    """Return the belief in JSON that has been parsed, with its numbers as they are.
+
+    Raises:
+        ValueError: for what `read_belief` refuses; and `BROKEN` for another shape.
+    """
+    return Belief(about={name: _parsed(name, x, parameters) for name, x in raw.items()})
 
 
 def _parsed(
@@ -160,8 +168,19 @@ def _parsed(
     unit = scalar.unit if scalar else ""
     if raw.get("unit", unit) != unit:
         raise ValueError(f"{name!r} is in {unit!r}, got {raw['unit']!r}")
-    number = Number(mean=float(raw["mean"]), std=float(raw["std"]), unit=unit)
-    return clipped(number, scalar) if scalar else number
+    check = scalar.check if scalar else float
+    return Number(mean=check(raw["mean"]), std=check(raw["std"]), unit=unit)
+
+
+def trained_on(belief: Belief, parameters: Sequence[Parameter]) -> Belief:
+    """Return a belief whose means lie where training draws; see `clipped`."""
+    scalars = {p.name: scalar_of(p) for p in parameters}
+    about = dict(belief.about)
+    for name, x in belief.about.items():
+        scalar = scalars.get(name)
+        if scalar and isinstance(x, Number):
+            about[name] = clipped(x, scalar)
+    return Belief(about=about)
 
 
 def clipped(number: Number, scalar: Scalar) -> Number:
