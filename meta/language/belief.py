@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
@@ -137,7 +137,7 @@ def read_belief(text: str, parameters: Sequence[Parameter]) -> Belief:
         ValueError: for anything else, or a parameter that is not among them.
     """
     try:
-        belief = parsed_belief(parse_json(text), parameters)
+        belief = parsed_belief(as_object(parse_json(text), "it"), parameters)
     except BROKEN as error:
         raise ValueError(f"not a belief: {error}") from error
     return trained_on(belief, parameters)
@@ -149,7 +149,18 @@ def parsed_belief(raw: Mapping[str, Any], parameters: Sequence[Parameter]) -> Be
     Raises:
         ValueError: for what `read_belief` refuses; and `BROKEN` for another shape.
     """
-    return Belief(about={name: _parsed(name, x, parameters) for name, x in raw.items()})
+    about = {
+        name: _parsed(name, as_object(x, repr(name)), parameters)
+        for name, x in raw.items()
+    }
+    return Belief(about=about)
+
+
+def as_object(raw: object, name: str) -> Mapping[str, Any]:
+    """Return an object of parsed JSON, or raise ValueError naming what is none."""
+    if not isinstance(raw, dict):
+        raise ValueError(f"{name} is a JSON object, got {raw!r:.50}")
+    return cast("dict[str, Any]", raw)
 
 
 def _parsed(

@@ -15,6 +15,7 @@ from typing import Any
 from meta.language.belief import (
     Belief,
     Number,
+    as_object,
     parsed_belief,
     scalar_of,
     trained_on,
@@ -42,10 +43,6 @@ class Outcome:
 
     def __post_init__(self) -> None:
         """Refuse what no episode returns."""
-        for name in ("mean_return", "success"):
-            value: object = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise ValueError(f"{name} is a number, got {value!r}")
         if not (math.isfinite(self.mean_return) and 0 <= self.success <= 1):
             raise ValueError(
                 "an outcome has a finite mean_return and a success of 0 to 1, got "
@@ -75,7 +72,10 @@ class Message:
         """Refuse texts that are too long or cannot be printed, and odd counts."""
         for name, most in LONGEST.items():
             _check_text(name, getattr(self, name), most)
-        _check_count(self.episodes)
+        if not 0 <= self.episodes <= _MOST_EPISODES:
+            raise ValueError(
+                f"episodes is 0 to {_MOST_EPISODES:,}, got {self.episodes:,}"
+            )
 
     def to_json(self) -> str:
         """Return the message as JSON, which `read_message` reads."""
@@ -100,7 +100,7 @@ def read_message(text: str, family: TaskFamily) -> Message:
     try:
         if len(text) > _LARGEST:
             raise ValueError(f"at most {_LARGEST:,} characters, got {len(text):,}")
-        message = _parsed(parse_json(text), family)
+        message = _parsed(as_object(parse_json(text), "it"), family)
         heard(message, family)
     except BROKEN as error:
         raise ValueError(f"not a message: {error}") from error
@@ -149,25 +149,35 @@ def _parsed(raw: Mapping[str, Any], family: TaskFamily) -> Message:
             f"its fields are version, {', '.join(known)}, all but the last four "
             f"needed; missing or unknown: {', '.join(map(repr, odd))[:200]}"
         )
-    outcome = raw.get("outcome")
     return Message(
-        **{name: raw[name] for name in given - {"belief", "outcome"}},
-        belief=parsed_belief(raw["belief"], family.hidden),
-        outcome=None if outcome is None else Outcome(**outcome),
+        **{name: _typed(raw, name, str) for name in given & set(LONGEST)},
+        episodes=_typed(raw, "episodes", int),
+        belief=parsed_belief(as_object(raw["belief"], "belief"), family.hidden),
+        outcome=_outcome(raw.get("outcome")),
     )
 
 
-def _check_count(count: object) -> None:
-    sound = isinstance(count, int) and 0 <= count <= _MOST_EPISODES
-    if isinstance(count, bool) or not sound:
+def _outcome(raw: object) -> Outcome | None:
+    if raw is None:
+        return None
+    given = as_object(raw, "outcome")
+    if set(given) != {"mean_return", "success"}:
         raise ValueError(
-            f"episodes is a whole number, 0 to {_MOST_EPISODES:,}, got {count!r}"
+            f"outcome has a mean_return and a success, got {', '.join(given)[:100]}"
         )
+    return Outcome(**{name: _typed(given, name, float, int) for name in given})
 
 
-def _check_text(name: str, text: object, most: int) -> None:
-    if not isinstance(text, str) or len(text) > most:
-        given = f"{len(text):,} characters" if isinstance(text, str) else repr(text)
-        raise ValueError(f"{name} is text of at most {most:,} characters, got {given}")
+def _typed(raw: Mapping[str, Any], name: str, *kinds: type) -> Any:  # noqa: ANN401
+    """Return a field of one of some types; a bool is no number."""
+    if type(raw[name]) not in kinds:
+        names = {str: "text", int: "a whole number", float: "a number"}
+        raise ValueError(f"{name} is {names[kinds[0]]}, got {raw[name]!r:.50}")
+    return raw[name]
+
+
+def _check_text(name: str, text: str, most: int) -> None:
+    if len(text) > most:
+        raise ValueError(f"{name} has at most {most:,} characters, got {len(text):,}")
     if not text.replace("\n", "").isprintable():
         raise ValueError(f"{name} has characters that cannot be printed: {text!r:.100}")
