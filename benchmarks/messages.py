@@ -71,7 +71,7 @@ class Options:
     """Number of tasks, and of training tasks that bits are allocated by."""
     measure_episodes: int = 3
     """Measured episodes of each task."""
-    lived: tuple[int, ...] = (1, 3, 5)
+    lived: tuple[int, ...] = (1, 3)
     """Episodes of the sender."""
     split: str = "held-out"
     """Split of the tasks; `train` to choose by."""
@@ -224,7 +224,9 @@ def measure(
         width = family.obs_dim + family.action_dim + 1
         steps = k * (family.horizon * width + family.obs_dim)
         found["bits"][f"{k}: episode"] = FLOAT * steps
-        for name, (beliefs, bits) in ways(said, sure[k], worth, family).items():
+        # equally allocated bits are there to choose by, on training tasks
+        all_ways = ways(said, sure[k], worth, family, equal=o.split == "train")
+        for name, (beliefs, bits) in all_ways.items():
             found["bits"][f"{k}: {name}"] = bits
             add(f"{k}: {name}", _first(bench, _told(receiver, beliefs, o)))
             if o.regret and k == o.lived[-1] and name in REGRETTED:
@@ -239,6 +241,8 @@ def ways(
     sure: Mapping[str, float],
     worth: Mapping[str, Sequence[float]],
     family: TaskFamily,
+    *,
+    equal: bool = True,
 ) -> dict[str, tuple[list[Belief], float]]:
     """Return what a receiver believes of each task, and the bits, by channel."""
     hidden = family.hidden
@@ -257,9 +261,11 @@ def ways(
         "instructions": (sent(said, family, text=INSTRUCTIONS), nan),
     }
     spoken = {name: table for name, table in worth.items() if name in sure}
-    flat = {name: [0.0] * len(table) for name, table in spoken.items()}
-    for budget in BITS if spoken else ():
-        for name, table in (("bits", spoken), ("equal bits", flat)):
+    tables = {"bits": spoken}
+    if equal:
+        tables["equal bits"] = {name: [0.0] * len(t) for name, t in spoken.items()}
+    for name, table in tables.items() if spoken else ():
+        for budget in BITS:
             channel = Quantised(hidden, allocate(budget, table), sure)
             found[f"{budget} {name}"] = through(channel, said)
     return found
