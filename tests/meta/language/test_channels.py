@@ -145,6 +145,8 @@ def test_bits_go_where_they_are_worth_most() -> None:
         {"a": 1, "b": 2},
         {"a": 2, "b": 1},
     )
+    # a second bit that seems to be worth less than the first is worth as much
+    assert allocate(2, {"b": worth["b"][:3]}) == {"b": 2}
     assert allocate(8, {}) == {}
     assert (most_bits(OFFSET), most_bits(KIND)) == (8, 3)
 
