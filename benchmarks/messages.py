@@ -30,7 +30,7 @@ from meta.evaluation.evaluation_cfg import EvaluationCfg
 from meta.evaluation.measure import Bench, Ledger
 from meta.evaluation.telling import beliefs_of, tell
 from meta.experience.rollout import Experience, by_task, collect, some_episodes
-from meta.language.belief import DOUBT, Belief
+from meta.language.belief import Belief
 from meta.language.channels import (
     FLOAT,
     Channel,
@@ -44,7 +44,7 @@ from meta.language.channels import (
 )
 from meta.language.corruption import INSTRUCTIONS, beyond, flipped, overconfident
 from meta.language.evidence import Evidence
-from meta.language.message import Message, heard, read_message
+from meta.language.message import MESSAGE_DOUBT, Message, heard, read_message
 from meta.machine.devices import simulator_threads
 from meta.machine.seeds import derived_generator
 from meta.training.trained import Trained, load_trained
@@ -69,7 +69,7 @@ class Options:
     """Policies that infer a latent, one per training seed; each tells the next."""
     tasks: int = 100
     """Number of tasks, and of training tasks that bits are allocated by."""
-    measure_episodes: int = 3
+    measure_episodes: int = 2
     """Measured episodes of each task."""
     lived: tuple[int, ...] = (1, 3)
     """Episodes of the sender."""
@@ -79,7 +79,7 @@ class Options:
     """Decides the tasks."""
     tuning_seed: int = 11
     """Decides the training tasks."""
-    doubt: float = DOUBT
+    doubt: float = MESSAGE_DOUBT
     """Share of doubt about messages; chosen on training tasks."""
     regret: bool = True
     """Measure ten episodes, too."""
@@ -212,6 +212,7 @@ def measure(
     def add(name: str, row: Tensor) -> None:
         returns.setdefault(name, []).append(row.tolist())
 
+    known: list[tuple[list[Belief], Tensor]] = []
     add("untold", _first(bench, receiver.policy))
     with simulator_threads():
         add("true latent", true_latent(receiver.policy, family, tasks, cfg))
@@ -220,15 +221,20 @@ def measure(
         told = receiver.policy.begin(len(tasks)).after(e)
         with simulator_threads():
             add(f"{k}: episode", earned(family, tasks, cfg, told.act, oracle=False))
-        found["choice"][str(k)] = Template(family.hidden).entropy(said[0])
+        entropy = Template(family.hidden).entropy(said[0])
+        found["choice"].setdefault(str(k), []).append(entropy)
         width = family.obs_dim + family.action_dim + 1
         steps = k * (family.horizon * width + family.obs_dim)
-        found["bits"][f"{k}: episode"] = FLOAT * steps
+        found["bits"].setdefault(f"{k}: episode", []).append(FLOAT * steps)
         # equally allocated bits are there to choose by, on training tasks
         all_ways = ways(said, sure[k], worth, family, equal=o.split == "train")
         for name, (beliefs, bits) in all_ways.items():
-            found["bits"][f"{k}: {name}"] = bits
-            add(f"{k}: {name}", _first(bench, _told(receiver, beliefs, o)))
+            found["bits"].setdefault(f"{k}: {name}", []).append(bits)
+            same = next((row for b, row in known if b == beliefs), None)
+            if same is None:
+                same = _first(bench, _told(receiver, beliefs, o))
+                known.append((beliefs, same))
+            add(f"{k}: {name}", same)
             if o.regret and k == o.lived[-1] and name in REGRETTED:
                 lives = found["curves"].setdefault(name, [])
                 lives.append(curve(receiver, beliefs, tasks, o))

@@ -42,11 +42,11 @@ def _print_channels(raw: Study, first: dict[str, NDArray[np.float64]]) -> None:
         cells: list[str] = []
         for k in lived:
             way = f"{k}: {name}"
-            bits = raw["bits"].get(way)
+            bits = np.mean(raw["bits"].get(way, 0.0))
             share = _text(_share(raw, first, first[way])) if way in first else ""
             cells += [f"{bits:.1f}" if way in first else "", share]
         print(f"| {name} | {' | '.join(cells)} |")
-    entropy = [f"{raw['choice'][str(k)]:.1f}" for k in lived]
+    entropy = [f"{np.mean(raw['choice'][str(k)]):.1f}" for k in lived]
     print(f"\nbits of the words' choice: {', '.join(entropy)}")
 
 

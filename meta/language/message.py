@@ -26,6 +26,9 @@ from tasks.strict_json import BROKEN, parse_json
 
 VERSION = 1
 """Version of the JSON that this reads and writes."""
+MESSAGE_DOUBT = 0.1
+"""Share of doubt about a message: it says how sure it is, and was found to be right so
+often on training tasks. Words, which do not, are doubted more; see `belief.DOUBT`."""
 LONGEST = {"sender": 200, "family": 200, "handled": 200, "advice": 2000, "text": 2000}
 """Most characters of each text."""
 _MOST_EPISODES = 1_000_000
