@@ -26,7 +26,7 @@ FINEST = 8
 
 
 class Payload(NamedTuple):
-    """What goes through a channel."""
+    """Content that goes through a channel, and its bits."""
 
     content: str
     bits: int

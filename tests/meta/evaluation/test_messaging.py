@@ -128,8 +128,13 @@ def test_a_message_says_who_speaks_after_what(sent: list[Message]) -> None:
 def test_what_it_was_told_is_not_passed_on(
     receiver: Trained, evidence: Evidence
 ) -> None:
-    rumour = Belief(about={"mechanism": Names(probability={"drawer": 1.0})})
+    rumour = Belief(about={"latch": Number(mean=34.0, std=0.5, unit="N")})
     told = tell(receiver, evidence, [rumour])
+    env = make_env(OPEN, worlds=4, threads=1)
+    env.assign(TASKS[:4])
+    after = [messages_of(p.adapt(env), evidence) for p in (told, receiver)]
+    assert after[0] == after[1]
+    assert all(m.belief.about for m in after[0])
     [message] = messages_of(told.begin(1), evidence)
     assert message.belief == Belief()
     assert (message.episodes, message.outcome) == (0, None)
