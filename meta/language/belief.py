@@ -237,6 +237,8 @@ def log_weights(
             f"are {', '.join(names)}"
         )
     total = torch.zeros(len(numbers), dtype=torch.float64, device=numbers.device)
+    if not belief.about:
+        return total  # to the bit, which the rounding of a doubt is not
     for i, parameter in enumerate(parameters):
         if parameter.name in belief.about:
             x = numbers[:, i].double()
