@@ -99,7 +99,7 @@ def study(o: Options) -> dict[str, Any]:
     tasks = family.sample(cfg.split, cfg.seed, cfg.tasks)
     spoken = [describe(family.hidden, t.parameters, family.scenery) for t in tasks]
     said = [understand(family.hidden, text) for text in spoken]
-    wrong = [said[_other(spoken, i)] for i in range(len(said))]
+    wrong = [said[other(spoken, i)] for i in range(len(said))]
     bench = Bench(tasks, cfg)
     returns: dict[str, list[Any]] = {}
     spoken_of: list[dict[str, Any]] = []
@@ -142,7 +142,7 @@ def study(o: Options) -> dict[str, Any]:
     }
 
 
-def _other(spoken: Sequence[str], place: int) -> int:
+def other(spoken: Sequence[str], place: int) -> int:
     """Return the place of another task, of which other things are said."""
     turns = range(place + _SHIFT, place + _SHIFT + len(spoken))
     others = (i % len(spoken) for i in turns)
@@ -160,7 +160,7 @@ def true_latent(
         each = latents.repeat_interleave(len(obs) // len(latents), dim=0)
         return adapter.decide(theta, standardised(theta, obs), each)
 
-    return _earned(family, tasks, cfg, act, oracle=False)
+    return earned(family, tasks, cfg, act, oracle=False)
 
 
 def told_oracle(
@@ -189,10 +189,10 @@ def told_oracle(
     def lied(obs: Tensor) -> Distribution:
         return act(torch.cat([obs[:, : -told.shape[1]], told], dim=-1))
 
-    return _earned(family, tasks, cfg, lied, oracle=True)
+    return earned(family, tasks, cfg, lied, oracle=True)
 
 
-def _earned(
+def earned(
     family: TaskFamily,
     tasks: Sequence[Task],
     cfg: EvaluationCfg,

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from meta.language.belief import Belief as Belief
     from meta.language.complete import Cassette as Cassette
     from meta.language.complete import Endpoint as Endpoint
+    from meta.language.message import Message as Message
     from meta.learner import Learner as Learner
     from meta.learner import Sizes as Sizes
     from meta.learners.few_shot import Maml as Maml
@@ -63,6 +64,8 @@ if TYPE_CHECKING:
     from pliant.catalogue import robots as robots
     from pliant.telling import believe as believe
     from pliant.telling import inferred as inferred
+    from pliant.telling import messages as messages
+    from pliant.telling import read_message as read_message
     from pliant.telling import tell as tell
     from robots.registry import make_robot as make_robot
     from tasks.adapters.sb3 import TaskVecEnv as TaskVecEnv
@@ -90,6 +93,7 @@ _NAMES = {
     "meta.inner": ("Adam", "Sgd", "inner_loop"),
     "meta.language.belief": ("Belief",),
     "meta.language.complete": ("Cassette", "Endpoint"),
+    "meta.language.message": ("Message",),
     "meta.learner": ("Learner", "Sizes"),
     "meta.learners.few_shot": ("Maml", "Reptile"),
     "meta.learners.prototypical": ("Prototypical",),
@@ -107,7 +111,7 @@ _NAMES = {
         *("record", "train"),
     ),
     "pliant.catalogue": ("families", "methods", "policies", "robots"),
-    "pliant.telling": ("believe", "inferred", "tell"),
+    "pliant.telling": ("believe", "inferred", "messages", "read_message", "tell"),
     "robots.registry": ("make_robot",),
     "tasks.adapters.sb3": ("TaskVecEnv",),
     "tasks.env": ("Env",),

@@ -1,13 +1,18 @@
-"""Public functions about beliefs: what a text says, and a policy that is told it."""
+"""Public functions about beliefs: what a text or a robot says, and who is told it."""
 
 from collections.abc import Sequence
 
 from meta.evaluation.calibration import fit_evidence
+from meta.evaluation.messaging import messages_of
 from meta.evaluation.telling import beliefs_of
 from meta.evaluation.telling import tell as tell_belief
+from meta.experience.rollout import Rollout
 from meta.language.belief import DOUBT, Belief
 from meta.language.complete import Complete
+from meta.language.evidence import Evidence
 from meta.language.lexicon import lexicon
+from meta.language.message import MESSAGE_DOUBT, Message, heard
+from meta.language.message import read_message as read
 from meta.language.model_prior import model_prior
 from meta.learners.told import Told
 from meta.training.trained import Adapted, Trained, load_trained
@@ -35,10 +40,10 @@ def believe(text: str, family: str, *, model: Complete | None = None) -> Belief:
 
 def tell(
     policy: Trained | str,
-    words: str | Belief | Sequence[Belief],
+    words: str | Belief | Message | Sequence[Belief | Message],
     *,
     model: Complete | None = None,
-    doubt: float = DOUBT,
+    doubt: float | None = None,
     threads: int = 0,
 ) -> Trained:
     """Return a policy that is given a belief, and acts, adapts and evaluates as others.
@@ -48,26 +53,29 @@ def tell(
 
     Args:
         policy: RMA, system identification, or RMA with an explorer; or where it is.
-        words: a text, a belief, or one belief per task that it will act on.
+        words: a text, a belief or another robot's message; or one belief or message per
+            task that it will act on.
         model: as for `believe`.
-        doubt: how far not to trust what it is told, 0 to 1.
+        doubt: how far not to trust what it is told, 0 to 1; by default 0.1 of messages,
+            and 0.3 of anything else.
         threads: simulator threads; 0 means one per CPU.
 
     Raises:
-        ValueError: for a policy that infers no latent, no belief, or one about a
-            parameter that its family does not have.
+        ValueError: for a policy that infers no latent, no belief, one about a parameter
+            that its family does not have, or a message that `read_message` refuses.
     """
-    if not isinstance(words, str | Belief) and not words:
+    if not isinstance(words, str | Belief | Message) and not words:
         raise ValueError("a policy is told a text, or at least one belief; got none")
     trained = load_trained(policy) if isinstance(policy, str) else policy
     if isinstance(words, str):
         words = believe(words, trained.cfg.family, model=model)
-    beliefs = [words] if isinstance(words, Belief) else list(words)
-    learner = trained.learner
-    if isinstance(learner, Told):
-        evidence = learner.evidence
-    else:
-        evidence = fit_evidence(trained, threads=threads)
+    said = [words] if isinstance(words, Belief | Message) else list(words)
+    family = find_family(trained.cfg.family)
+    beliefs = [heard(x, family) if isinstance(x, Message) else x for x in said]
+    evidence = _evidence(trained, threads)
+    if doubt is None:
+        heard_all = all(isinstance(x, Message) for x in said)
+        doubt = MESSAGE_DOUBT if heard_all else DOUBT
     return tell_belief(trained, evidence, beliefs, doubt=doubt)
 
 
@@ -80,3 +88,46 @@ def inferred(adapted: Adapted) -> list[Belief]:
         ValueError: for a policy that was told nothing; tell it `Belief()`.
     """
     return beliefs_of(adapted)
+
+
+def messages(
+    adapted: Adapted,
+    *,
+    outcome: Rollout | None = None,
+    handled: str = "",
+    advice: str = "",
+    threads: int = 0,
+) -> list[Message]:
+    """Return a message to another robot about each task that a policy adapted to.
+
+    Args:
+        adapted: RMA, system identification, or RMA with an explorer. What it was told
+            is not passed on.
+        outcome: what `adapted.measure` returned, to say how it went.
+        handled: a name for the object that the tasks are about.
+        advice: words for people, which no robot acts on.
+        threads: as for `tell`, which need not have been called.
+
+    Raises:
+        ValueError: for a policy that infers no latent.
+    """
+    evidence = _evidence(adapted.policy, threads)
+    return messages_of(
+        adapted, evidence, outcome=outcome, handled=handled, advice=advice
+    )
+
+
+def read_message(text: str, family: str) -> Message:
+    """Read the JSON of a message about a task of a family.
+
+    Raises:
+        ValueError: in one line, for anything else.
+    """
+    return read(text, find_family(family))
+
+
+def _evidence(policy: Trained, threads: int) -> Evidence:
+    """Return the evidence by which a policy was told, or fit it."""
+    if isinstance(policy.learner, Told):
+        return policy.learner.evidence
+    return fit_evidence(policy, threads=threads)

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
@@ -137,11 +137,30 @@ def read_belief(text: str, parameters: Sequence[Parameter]) -> Belief:
         ValueError: for anything else, or a parameter that is not among them.
     """
     try:
-        raw: dict[str, Any] = parse_json(text)
-        about = {name: _parsed(name, x, parameters) for name, x in raw.items()}
+        belief = parsed_belief(as_object(parse_json(text), "it"), parameters)
     except BROKEN as error:
         raise ValueError(f"not a belief: {error}") from error
+    return trained_on(belief, parameters)
+
+
+def parsed_belief(raw: Mapping[str, Any], parameters: Sequence[Parameter]) -> Belief:
+    """Return the belief in JSON that has been parsed, with its numbers as they are.
+
+    Raises:
+        ValueError: for what `read_belief` refuses; and `BROKEN` for another shape.
+    """
+    about = {
+        name: _parsed(name, as_object(x, repr(name)), parameters)
+        for name, x in raw.items()
+    }
     return Belief(about=about)
+
+
+def as_object(raw: object, name: str) -> Mapping[str, Any]:
+    """Return an object of parsed JSON, or raise ValueError naming what is none."""
+    if not isinstance(raw, dict):
+        raise ValueError(f"{name} is a JSON object, got {raw!r:.50}")
+    return cast("dict[str, Any]", raw)
 
 
 def _parsed(
@@ -160,8 +179,19 @@ def _parsed(
     unit = scalar.unit if scalar else ""
     if raw.get("unit", unit) != unit:
         raise ValueError(f"{name!r} is in {unit!r}, got {raw['unit']!r}")
-    number = Number(mean=float(raw["mean"]), std=float(raw["std"]), unit=unit)
-    return clipped(number, scalar) if scalar else number
+    check = scalar.check if scalar else float
+    return Number(mean=check(raw["mean"]), std=check(raw["std"]), unit=unit)
+
+
+def trained_on(belief: Belief, parameters: Sequence[Parameter]) -> Belief:
+    """Return a belief whose means lie where training draws; see `clipped`."""
+    scalars = {p.name: scalar_of(p) for p in parameters}
+    about = dict(belief.about)
+    for name, x in belief.about.items():
+        scalar = scalars.get(name)
+        if scalar and isinstance(x, Number):
+            about[name] = clipped(x, scalar)
+    return Belief(about=about)
 
 
 def clipped(number: Number, scalar: Scalar) -> Number:
@@ -207,6 +237,8 @@ def log_weights(
             f"are {', '.join(names)}"
         )
     total = torch.zeros(len(numbers), dtype=torch.float64, device=numbers.device)
+    if not belief.about:
+        return total  # to the bit, which the rounding of a doubt is not
     for i, parameter in enumerate(parameters):
         if parameter.name in belief.about:
             x = numbers[:, i].double()
