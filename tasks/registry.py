@@ -7,6 +7,7 @@ import torch
 
 from robots.sim.simulator import check_device
 from tasks.contract import TaskFamily, Worlds
+from tasks.driving.drive_avoid import DriveAvoid
 from tasks.driving.drive_slide import DriveSlide
 from tasks.env import Env
 from tasks.external import ExternalEnv, ExternalFamily
@@ -35,6 +36,7 @@ FAMILIES: dict[str, type[Family]] = {
     ReachRotated.name: ReachRotated,
     CheetahDirection.name: CheetahDirection,
     DriveSlide.name: DriveSlide,
+    DriveAvoid.name: DriveAvoid,
     Shove.name: Shove,
 }
 

@@ -7,4 +7,5 @@ from meta.recipes.manipulation import ARM
 RECIPES = {
     # few episodes, of which one action decides: as the families of the arms
     "drive-slide": replace(ARM, iterations=150),
+    "drive-avoid": replace(ARM, iterations=150),
 }

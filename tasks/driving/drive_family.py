@@ -73,3 +73,10 @@ class DriveFamily(Family):
         cos, sin = yaw.cos(), yaw.sin()
         ahead, aside = cos * east + sin * north, cos * north - sin * east
         return Motion(x, y, yaw, ahead, aside, turn)
+
+
+def between(
+    ends: tuple[float, float], share: Float[Tensor, "*shape"]
+) -> Float[Tensor, "*shape"]:
+    """Return what lies between two numbers, the first where the share is 0."""
+    return ends[0] + (ends[1] - ends[0]) * share

@@ -20,7 +20,7 @@ from torch import Tensor
 from robots.sim.coordinates import Coordinates
 from robots.wheeled.road import TARMAC, add_camera, make_scene
 from tasks.contract import Values
-from tasks.driving.drive_family import DriveFamily
+from tasks.driving.drive_family import DriveFamily, between
 from tasks.driving.scenery import add_bay, add_line
 from tasks.family import Instant, Outcome, per_world
 from tasks.parameters import Scalar
@@ -99,9 +99,9 @@ class DriveSlide(DriveFamily):
         worlds = len(values["friction"])
         u = torch.rand(worlds, 2, generator=rng, device=self.device)
         zero = torch.zeros(worlds, device=self.device)
-        speed = _between(SPEED, u[:, 0])
+        speed = between(SPEED, u[:, 0])
         qpos, qvel = self.begin(zero, zero, zero, speed)
-        qpos[:, self._bay.qpos] = _between(PLACE, u[:, 1:])
+        qpos[:, self._bay.qpos] = between(PLACE, u[:, 1:])
         return qpos, qvel
 
     def control(
@@ -149,13 +149,6 @@ class DriveSlide(DriveFamily):
         """Return the way that is left to the middle of the bay [m]."""
         bay = self._bay.positions(now.readings)[:, 0]
         return bay - self.motion(now.readings).x
-
-
-def _between(
-    ends: tuple[float, float], share: Float[Tensor, "*shape"]
-) -> Float[Tensor, "*shape"]:
-    """Return what lies between two numbers, the first where the share is 0."""
-    return ends[0] + (ends[1] - ends[0]) * share
 
 
 def _add_clock(spec: mujoco.MjSpec) -> None:

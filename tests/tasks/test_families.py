@@ -347,6 +347,7 @@ HELD_OUT_HASHES = {
     "drive-slide": "d7f687c72dfc6376",
     "reach-rotated": "34ab94643edfe6ac",
     "cheetah-direction": "23d2d17539024236",
+    "drive-avoid": "81480fc727b17bbc",
     "shove": "b45a1ff7ec73a03d",
 }
 
