@@ -91,6 +91,34 @@ NUMBERS: Mapping[str, tuple[str, str, str, str, str]] = {
         "brakes late|much slack|slack cable",
         "brakes very late|very much slack",
     ),
+    "friction_left": (
+        "the left end very slippery|very slippery at the left end",
+        "the left end slippery|slippery at the left end",
+        "the left end of middling grip|of middling grip at the left end",
+        "the left end grippy|grippy at the left end",
+        "the left end very grippy|very grippy at the left end",
+    ),
+    "friction_right": (
+        "the right end very slippery|very slippery at the right end",
+        "the right end slippery|slippery at the right end",
+        "the right end of middling grip|of middling grip at the right end",
+        "the right end grippy|grippy at the right end",
+        "the right end very grippy|very grippy at the right end",
+    ),
+    "load_x": (
+        "its weight far on the left|very heavy on the left",
+        "its weight on the left|heavy on the left|heavier on the left",
+        "its weight in the middle|evenly balanced|well balanced|balanced",
+        "its weight on the right|heavy on the right|heavier on the right",
+        "its weight far on the right|very heavy on the right",
+    ),
+    "haste": (
+        "jumps very slowly",
+        "jumps slowly",
+        "jumps at a middling speed",
+        "jumps fast",
+        "jumps very fast",
+    ),
     "latch": (
         "very weak latch",
         "weak latch",
@@ -137,6 +165,10 @@ NUMBERS: Mapping[str, tuple[str, str, str, str, str]] = {
 """Words for the five parts of a number's range, the least first, by parameter."""
 
 OPTIONS: Mapping[str, Mapping[str, str]] = {
+    "habit": {
+        "left": "jumps to the left|jumps left|always to the left",
+        "right": "jumps to the right|jumps right|always to the right",
+    },
     "mechanism": {
         "drawer": "a drawer|pulled straight out|pull it straight",
         "door-left": "a door hinged on the left|door-left|hinges on the left|"

@@ -74,7 +74,7 @@ class DriveAvoid(DriveFamily):
             add_line(spec, (2.9, side), (3.9, 0.012))
         self.car.attach(spec)
         _add_walker(spec)
-        add_camera(spec, "overview", pos=(2.9, -4.2, 2.6), towards=(2.6, 0.2, 0.0))
+        add_camera(spec, "overview", pos=(-2.0, -1.0, 1.4), towards=(2.2, 0.0, 0.0))
         return spec.compile()
 
     def model_fields(self, values: Values) -> Mapping[str, Float[Tensor, "world ..."]]:
