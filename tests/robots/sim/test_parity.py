@@ -137,7 +137,8 @@ STEP = {  # median and greatest deviation, [m], [rad], [m/s] or [rad/s]
     "insert": (1e-6, 1e-5),
     "intercept": (1e-6, 1e-4),
     "drive-slide": (1e-5, 1e-4),
-    "drive-avoid": (1e-5, 1e-3),
+    # wheels turn at 50 rad/s, of which float32 leaves out 4e-6
+    "drive-avoid": (1e-4, 2e-3),
     "shove": (1e-5, 1e-3),
 }
 PERIOD = {  # median and 95th percentile
@@ -152,7 +153,7 @@ PERIOD = {  # median and 95th percentile
     "insert": (1e-6, 1e-5),
     "intercept": (1e-6, 1e-4),
     "drive-slide": (1e-5, 1e-4),
-    "drive-avoid": (1e-4, 1e-3),
+    "drive-avoid": (3e-4, 2e-3),
     "shove": (1e-4, 1e-2),
 }
 
