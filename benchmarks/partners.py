@@ -1,12 +1,12 @@
 """Measure how an agent adapts to partners that it never trained with.
 
     python -m benchmarks.partners shove --agents shipped:shove shipped:shove-explore \
-        --partner shipped:shove-oracle --robust shipped:shove-dr-memory
+        --partner shipped:shove-oracle
 
 One agent of each team is under test, the first in one half of the teams and the second
 in the other. It explores and adapts while its partner acts as it always does. The best
-response is found by trying: the one of a grid of constant actions that earns most
-beside that partner, in that world, from that initial state.
+response is found by trying first actions, beside that partner, in that world, from that
+initial state; so the family must be one of a single decision, such as `shove`.
 `--again FILE ...` prints what was written.
 """
 
@@ -26,6 +26,7 @@ from meta.evaluation.measure import ADAPT, MEASURE
 from meta.evaluation.statistics import Estimate, estimate, mean
 from meta.experience.batch import limit_episodes
 from meta.experience.rollout import by_task, collect
+from meta.learner import sequential
 from meta.machine.devices import simulator_threads
 from meta.machine.seeds import derived_generator
 from meta.training.trained import Trained, load_trained
@@ -36,8 +37,10 @@ from tasks.registry import find_family, make_env
 from tasks.rows import AGENT
 
 EPISODES = (0, 1, 3, 5)
-GRID = 21
-"""Constant actions that a best response is chosen from."""
+GRID, FINER = 11, (-0.08, -0.06, -0.04, -0.02, 0.02, 0.04, 0.06, 0.08)
+"""First actions that a best response is chosen from, 0 to 1, and then around it."""
+UNADAPTED = "unadapted"
+"""The agent's own policy before it has adapted, as a partner."""
 CHANCE = 9
 """Stream of random numbers of a partner that acts at random."""
 Partner = Callable[[Tensor], Tensor]
@@ -60,13 +63,11 @@ class Options:
     """Policies under test."""
     partner: str = ""
     """Oracle that partners are made of."""
-    robust: str = ""
-    """Policy that does not adapt, one more partner."""
     split: str = "held-out"
     """Split that the tasks are drawn from."""
     teams: int = 100
     """Teams, each with a world of its own."""
-    measure_episodes: int = 3
+    measure_episodes: int = 2
     """Measured episodes of each team."""
     seed: int = 41
     """Decides the tasks."""
@@ -98,18 +99,19 @@ def study(o: Options) -> dict[str, Any]:
     """Measure every agent beside every partner, on the same teams."""
     family = find_family(o.family)
     bench = _Bench(o)
-    told, robust = load_trained(o.partner), load_trained(o.robust)
+    told = load_trained(o.partner)
     partners = {name: bench.told(told, make) for name, make in PARTNERS.items()}
-    partners |= {"robust": bench.blind(robust), "random": bench.random()}
+    partners["random"] = bench.random()
     found: dict[str, dict[str, dict[str, list[float]]]] = {}
     with simulator_threads():
+        best = {name: bench.best_response(p) for name, p in partners.items()}
         for spec in o.agents:
             agent = load_trained(spec)
-            found[spec] = {
-                name: bench.adapted(agent, partner)
-                for name, partner in partners.items()
-            }
-        best = {name: bench.best_response(p) for name, p in partners.items()}
+            if sequential(agent.learner):
+                raise SystemExit(f"{spec} plays its episodes one after another")
+            met = partners | {UNADAPTED: bench.blind(agent)}
+            found[spec] = {n: bench.adapted(agent, p) for n, p in met.items()}
+            best[f"{spec} {UNADAPTED}"] = bench.best_response(met[UNADAPTED])
     return {
         "family": family.name,
         "split": o.split,
@@ -180,29 +182,38 @@ class _Bench:
         return found
 
     def best_response(self, partner: RecurrentPolicy) -> list[float]:
-        """Return what each team earns by the best of a grid of constant actions."""
-        size = self.family.action_dim
+        """Return what each team earns by the best first action that was tried."""
+        rows = len(self.tasks) * self.o.measure_episodes
+        best = torch.zeros(rows)
+        earned = torch.full((rows,), -torch.inf)
 
-        def constant(action: float) -> RecurrentPolicy:
-            def act(obs: Tensor) -> Distribution:
-                return _sure(torch.full((len(obs), size), action))
+        def attempt(actions: Tensor) -> None:
+            nonlocal best, earned
+            found = self._by_row(_first(actions), partner)
+            better = found > earned
+            best = torch.where(better, actions, best)
+            earned = torch.where(better, found, earned)
 
-            return with_memory(act)
-
-        grid = torch.linspace(-1, 1, GRID).tolist()
-        tried = [self._episodes(constant(action), partner) for action in grid]
-        return torch.stack(tried).amax(0).mean(1).tolist()
+        for action in torch.linspace(0, 1, GRID).tolist():
+            attempt(torch.full((rows,), action))
+        middle = best
+        for offset in FINER:
+            attempt(middle + offset)
+        return self._of_tested(earned).mean(1).tolist()
 
     def _earned(self, agent: RecurrentPolicy, partner: RecurrentPolicy) -> Tensor:
-        return self._episodes(agent, partner).mean(1)
+        return self._of_tested(self._by_row(agent, partner)).mean(1)
 
-    def _episodes(self, agent: RecurrentPolicy, partner: RecurrentPolicy) -> Tensor:
-        """Return what the tested agent of each team earns, by episode."""
+    def _of_tested(self, rows: Tensor) -> Tensor:
+        """Return the rows of each team's tested agent, by episode."""
+        return rows.reshape(-1, self.o.measure_episodes)[self.tested]
+
+    def _by_row(self, agent: RecurrentPolicy, partner: RecurrentPolicy) -> Tensor:
+        """Return what every row earns, of the tested agent or of its partner."""
         each = self.o.measure_episodes
         rng = derived_generator(self.o.seed, MEASURE, 0)
         both = self._beside(agent, partner, each)
-        returns = collect(self._worlds(each), both, rng, explore=False).returns
-        return returns.reshape(-1, each)[self.tested]
+        return collect(self._worlds(each), both, rng, explore=False).returns
 
     def _beside(
         self, agent: RecurrentPolicy, partner: RecurrentPolicy, each: int
@@ -252,6 +263,18 @@ class _Bench:
         return env
 
 
+def _first(actions: Tensor) -> RecurrentPolicy:
+    """Return the policy of some actions in the first step, one a row, and then none."""
+
+    def decide(obs: Tensor, memory: Tensor) -> Distribution:
+        return _sure(torch.where(memory == 0, actions[:, None], 0.0))
+
+    def watch(memory: Tensor, step: Transition) -> Tensor:
+        return memory + 1
+
+    return RecurrentPolicy(torch.zeros(1, 1), decide, watch)
+
+
 def _forgets(memory: Tensor, step: Transition) -> Tensor:
     return memory
 
@@ -272,7 +295,8 @@ def print_table(raw: dict[str, Any]) -> None:
     print(f"|---|---|{'---:|' * (len(EPISODES) + 2)}")
     for spec, partners in raw["returns"].items():
         for name, scores in partners.items():
-            best = np.array([raw["best"][name]])
+            key = f"{spec} {name}" if name == UNADAPTED else name
+            best = np.array([raw["best"][key]])
             rows = {k: np.array([scores[str(k)]]) for k in EPISODES}
             cells = [_share(rows[k], best, rng) for k in EPISODES]
             gain = estimate([rows[max(EPISODES)] - rows[0]], mean, rng)

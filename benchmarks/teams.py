@@ -24,6 +24,7 @@ from meta.evaluation.measure import ADAPT, MEASURE
 from meta.evaluation.statistics import Estimate, estimate, mean
 from meta.experience.batch import limit_episodes
 from meta.experience.rollout import by_task, collect
+from meta.learner import sequential
 from meta.machine.devices import simulator_threads
 from meta.machine.seeds import derived_generator
 from meta.training.trained import Adapted, Trained, load_trained, shipped_policies
@@ -107,6 +108,8 @@ def _together_and_alone(
     policy: Trained, family: TaskFamily, tasks: Sequence[Task], cfg: EvaluationCfg
 ) -> dict[str, list[float]]:
     """Return each team's mean return, by who adapts and after how many episodes."""
+    if sequential(policy.learner):
+        raise SystemExit(f"{policy.source} plays its episodes one after another")
     start, most = policy.begin(len(tasks)), max(EPISODES)
     env = make_env(family, worlds=len(tasks) * most, threads=cfg.threads)
     env.assign([task for task in tasks for _ in range(most)])

@@ -57,6 +57,8 @@ class Env:
         self._steps = torch.zeros(count, device=self.device)
         # worlds whose numbers were unsound, though their states are not
         self._unsound = torch.zeros(worlds, dtype=torch.bool, device=self.device)
+        # agents whose episodes are over: they act no more, and the others go on
+        self._over = torch.zeros_like(self._unsound)
 
     def assign(
         self, tasks: Sequence[Task], worlds: Int[Tensor, "n"] | None = None
@@ -120,6 +122,7 @@ class Env:
         obs = self._observe(self._now)
         rows = slice(None) if worlds is None else worlds
         self._unsound[rows] = ~sound(self.family, obs)[rows]
+        self._over[rows] = False
         self._obs = torch.where(self._unsound[:, None], 0.0, obs)
         return self._obs
 
@@ -129,7 +132,8 @@ class Env:
             raise RuntimeError("the worlds have no state yet: call reset first")
         rows = self._rows
         sane = action.isfinite().all(-1, keepdim=True)
-        action = rows.by_world(torch.where(sane, action.clamp(-1.0, 1.0), 0.0))
+        acts = sane & ~self._over[:, None]
+        action = rows.by_world(torch.where(acts, action.clamp(-1.0, 1.0), 0.0))
         before = self._now
         control = self.family.control(before, action)
         # the simulator stops a world whose control is not finite
@@ -147,10 +151,13 @@ class Env:
         self._unsound = self._unsound | broken
         fault = rows.of_each(readings.fault) | self._unsound
         self._obs = torch.where(fault[:, None], self._obs, obs)
+        terminated = rows.of_each(outcome.terminated) | fault
+        if self.family.agents:
+            self._over = self._over | terminated
         return Step(
             obs=self._obs,
             reward=torch.where(fault, 0.0, reward),
-            terminated=rows.of_each(outcome.terminated) | fault,
+            terminated=terminated,
             truncated=rows.of_each(self._steps >= self.horizon),
             fault=fault,
             success=rows.of_each(outcome.success) & ~fault,

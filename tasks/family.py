@@ -28,12 +28,12 @@ class Instant:
 class Outcome:
     """The value of one step."""
 
-    terms: Mapping[str, Float[Tensor, "world *agent"]]
+    terms: Mapping[str, Float[Tensor, "world ..."]]
     """Named reward terms; the reward is their weighted sum. A team's that lack the
     agent's axis are shared, as are the other two."""
-    success: Bool[Tensor, "world *agent"]
+    success: Bool[Tensor, "world ..."]
     """True where the task would count as done if the episode ended now."""
-    terminated: Bool[Tensor, "world *agent"]
+    terminated: Bool[Tensor, "world ..."]
     """Worlds whose episode ends here by the task's own rule."""
 
 

@@ -133,7 +133,8 @@ class Scalar:
 
     def check(self, value: object) -> float:
         """Return the value as a float, or raise ValueError."""
-        if not isinstance(value, int | float) or not math.isfinite(value):
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not math.isfinite(value):
             raise ValueError(
                 f"parameter {self.name!r} takes a finite number [{self.unit}], "
                 f"got {value!r}"

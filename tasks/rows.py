@@ -16,7 +16,7 @@ AGENT = "agent"
 def agent_parameter(agents: Sequence[str]) -> Choice:
     """Return the parameter that tells the tasks of a team's agents apart.
 
-    Each agent knows which one it is.
+    An agent may know which one it is: what it observes is the family's to say.
     """
     return Choice(name=AGENT, options=tuple(agents), hidden=False)
 

@@ -206,16 +206,21 @@ def _told(
         numbers = values[p.name]
         if (numbers == numbers[0]).all():
             continue
-        others = [_others(numbers.numpy(), rng) for _ in range(shuffles)]
+        others = [_others(numbers.numpy(), family.team, rng) for _ in range(shuffles)]
         lies = [{**values, p.name: numbers[other]} for other in others]
         yield p.name, [family.reveal(lie) for lie in lies]
 
 
 def _others(
-    numbers: NDArray[np.float32], rng: np.random.Generator
+    numbers: NDArray[np.float32], team: int, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Draw for each task another one, whose value is different."""
-    return np.array([rng.choice(np.flatnonzero(numbers != x)) for x in numbers])
+    """Draw for each task another one, whose value is different.
+
+    The agents of a team are told the same lie.
+    """
+    own = numbers[::team]
+    drawn = [rng.choice(np.flatnonzero(own != x)) for x in own]
+    return np.repeat(np.array(drawn) * team, team)[: len(numbers)]
 
 
 def _scores(

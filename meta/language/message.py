@@ -142,7 +142,7 @@ def reach(scalar: Scalar) -> tuple[float, float]:
 
 
 def _parsed(raw: Mapping[str, Any], family: TaskFamily) -> Message:
-    if raw.get("version") != VERSION or isinstance(raw["version"], bool):
+    if type(raw.get("version")) is not int or raw["version"] != VERSION:
         raise ValueError(f"version is {VERSION}, got {raw.get('version')!r}")
     given, known = set(raw) - {"version"}, [f.name for f in fields(Message)]
     needed = {"sender", "family", "belief", "episodes"}

@@ -1,9 +1,10 @@
-"""drive-avoid: pass somebody who jumps aside at the last moment, always the same way.
+"""drive-avoid: pass somebody who jumps aside late, and always the same way.
 
 Somebody stands on the lane and jumps aside when the car is near, to a side that is
 their habit. A car that has made for that side hits them, and one that waits to see has
-slowed down. Passing on the other side from afar is fast and safe: which one it is must
-be known beforehand, and how sharply the car may be steered depends on the grip.
+to be slow, the more so the more slippery the road. Passing on the other side from afar
+is fast and safe: which one it is must be known beforehand, and how fast the car may go
+depends on the grip.
 """
 
 from collections.abc import Mapping
@@ -45,6 +46,7 @@ class DriveAvoid(DriveFamily):
     fixed_within_episode: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("habit", "haste"), "they may be jumping"
     )
+    scenery = ("haste",)
     parameters = (
         Choice(name="habit", options=("left", "right")),
         Scalar(

@@ -45,14 +45,14 @@ def driven(obs: Tensor, side: Tensor | float, share: float) -> Tensor:
 
 
 def lived(
-    tasks: list[Task], side: Tensor | float, share: Tensor | float
+    tasks: list[Task], side: Tensor | float | None, share: float
 ) -> tuple[Tensor, Tensor]:
-    """Returns and successes of such a driver."""
+    """Returns and successes of such a driver, or without a side, of one who reacts."""
     env, obs = made(tasks)
     running, total = torch.ones(len(tasks), dtype=torch.bool), torch.zeros(len(tasks))
     success = ~running
     for _ in range(FAMILY.horizon):
-        step = env.step(driven(obs, side, share))  # pyright: ignore
+        step = env.step(reacting(obs) if side is None else driven(obs, side, share))
         assert not step.fault.any()
         total += step.reward * running
         success = torch.where(running, step.success, success)
@@ -122,19 +122,28 @@ def test_a_collision_and_the_roadside_forfeit_the_way_made_good() -> None:
     assert not steps[first].success[0]
 
 
+def reacting(obs: Tensor) -> Tensor:
+    """Actions down the middle, slower than could be, until they are seen to jump."""
+    jumped = 2 * (gap(obs) < NEAR - 0.05)
+    where = obs[:, 7] / 2 + obs[:, 0] / 2
+    side = -where.sign() * jumped * (where.abs() > 0.12)
+    return driven(obs, side.clamp(-1, 1), 0.75)
+
+
 @pytest.mark.slow
-def test_knowing_the_habit_and_the_grip_is_worth_more_than_a_third() -> None:
+def test_knowing_the_habit_and_the_grip_is_worth_a_fifth() -> None:
     tasks = FAMILY.sample("held-out", 1, 100)
     friction = FAMILY.values(tasks)["friction"]
     best = {s: lived(tasks, away(tasks), s)[0] for s in (0.6, 0.8, 1.0)}
     told = torch.where(friction < 0.2, best[0.8], best[1.0]).mean()
     assert told > 0.8
-    # the best driver who knows neither: a side, or slowly down the middle
+    # drivers who know neither: to one side, slowly down the middle, or reacting
     blind = [
         lived(tasks, side, share)[0].mean()
         for side in (-1.0, 0.0, 1.0)
         for share in (0.3, 0.5, 0.7, 0.9)
     ]
-    assert (told - max(blind)) / told > 0.35
+    blind.append(lived(tasks, None, 0.0)[0].mean())
+    assert (told - max(blind)) / told > 0.2
     # one who knows the habit alone, and drives all roads at one speed
     assert told - max(x.mean() for x in best.values()) > 0.05
