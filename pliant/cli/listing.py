@@ -168,7 +168,7 @@ def _overview(
     yield ""
     quick = " and ".join(f["name"] for f in families if f["in_episode"])
     yield from _wrap(
-        f"{quick} show what is hidden within an episode; the others need several.",
+        f"{quick} show what is hidden within one episode.",
         width,
     )
     yield from _wrap(
