@@ -133,8 +133,11 @@ class Scalar:
 
     def check(self, value: object) -> float:
         """Return the value as a float, or raise ValueError."""
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not math.isfinite(value):
+        if (
+            not isinstance(value, int | float)
+            or isinstance(value, bool)
+            or not math.isfinite(value)
+        ):
             raise ValueError(
                 f"parameter {self.name!r} takes a finite number [{self.unit}], "
                 f"got {value!r}"

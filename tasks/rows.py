@@ -34,6 +34,7 @@ class Rows:
     def __init__(self, agents: Sequence[str]) -> None:
         self._agents = tuple(agents)
         self._of: Int[Tensor, "world agent"] | None = None
+        self._first: Tensor | None = None
 
     @property
     def team(self) -> int:
@@ -94,7 +95,7 @@ class Rows:
         of = torch.tensor(found, device=device).T
         if again and self._of is not None and not torch.equal(of, self._of):
             raise ValueError("the rows of some worlds keep the agents that they had")
-        self._of = of
+        self._of, self._first = of, torch.tensor(found[0])
 
     def chosen(self, rows: Int[Tensor, "n"]) -> Int[Tensor, "m"]:
         """Return the worlds of some rows, ascending.
@@ -113,8 +114,8 @@ class Rows:
         return inside[:, 0].nonzero()[:, 0]
 
     def first(self, rows: Shaped[Tensor, "row ..."]) -> Shaped[Tensor, "world ..."]:
-        """Return what each world's first agent has."""
-        return rows if self._of is None else rows[self._of[:, 0].to(rows.device)]
+        """Return what each world's first agent has, of rows on the CPU."""
+        return rows if self._first is None else rows[self._first]
 
     def by_world(self, rows: Shaped[Tensor, "row ..."]) -> Shaped[Tensor, "world ..."]:
         """Lay rows out by world: (world, agent, ...), or as they are without a team."""

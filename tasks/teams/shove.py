@@ -111,7 +111,8 @@ class Shove(Family):
             spec.geom(f"{arm.prefix}paddle").size = np.array([0.06, 0.012, 0.04])
         spec.stat.center, spec.stat.extent = np.array([APART / 2, 0.2, 0.2]), 1.6
         camera = spec.camera("overview")
-        camera.pos, camera.alt.xyaxes = [APART / 2, -1.5, 1.1], [1, 0, 0, 0, 0.49, 0.87]
+        camera.pos = np.array([APART / 2, -1.5, 1.1])
+        camera.alt.xyaxes = np.array([1, 0, 0, 0, 0.49, 0.87])
         spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
         _add_load(spec)
         _add_place(spec)
@@ -255,8 +256,7 @@ def _balance(
 
 def _add_load(spec: mujoco.MjSpec) -> None:
     """Add the body `load`, a beam on two feet at its left end and two at its right."""
-    at = [APART / 2, 0.0, LEVEL]
-    body = spec.worldbody.add_body(name="load", pos=at)
+    body = spec.worldbody.add_body(name="load", pos=[APART / 2, 0.0, LEVEL])
     body.add_freejoint(name="load")
     body.explicitinertial, body.mass = True, MASS
     [ipos], [inertia] = _balance(torch.zeros(1).double())

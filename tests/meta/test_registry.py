@@ -113,7 +113,8 @@ def test_titles_colours_and_rows_are_told_apart() -> None:
 def test_sizes_are_those_of_the_worlds(family: str) -> None:
     sizes = sizes_of(family)
     for hidden in (False, True):
-        env = make_env(make_family(family), worlds=1, oracle=hidden, threads=1)
+        made = make_family(family)
+        env = make_env(made, worlds=made.team, oracle=hidden, threads=1)
         assert env.obs_dim == sizes.obs + hidden * sizes.hidden
         assert env.action_dim == sizes.action
 

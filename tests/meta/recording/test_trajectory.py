@@ -91,7 +91,7 @@ def test_every_family_replays_bit_for_bit(family: str, tmp_path: Path) -> None:
     loaded = load_recording(tmp_path / "it.npz")
     assert verify(loaded) == 0
     for e in loaded.episodes:
-        assert len(e.rewards) == make_family(family).horizon
+        assert 1 < len(e.rewards) <= make_family(family).horizon
         assert e.states[:, 1:].std(axis=0).any(), "nothing moved"
 
 

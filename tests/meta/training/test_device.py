@@ -110,7 +110,7 @@ LEARNERS = [("strike", m) for m in METHODS if m not in ("maml", "dr-sb3")]
 def test_an_iteration_keeps_to_its_device(name: str, method: str) -> None:
     cfg = replace(make_config(name, method), tasks=TASKS)
     family = FAMILIES[name](META)
-    simulator = Shapes(family, cfg.worlds)
+    simulator = Shapes(family, cfg.worlds // family.team)
     env = Env(family, worlds=cfg.worlds, oracle=cfg.privileged, simulator=simulator)
     env.horizon = HORIZON
     tasks = family.sample("train", 0, TASKS)
