@@ -145,7 +145,7 @@ class TaskFamily(ABC):
         return torch.cat([p.encode(values[p.name]) for p in self.hidden], dim=-1)
 
 
-def check_alone(family: TaskFamily, use: str) -> None:
+def check_alone(family: TaskFamily | type[TaskFamily], use: str) -> None:
     """Raise ValueError for a team, where one robot is wanted.
 
     Args:

@@ -13,7 +13,7 @@ from pettingzoo import ParallelEnv
 from tasks.adapters.gym import spaces_of, stream_of
 from tasks.adapters.pictures import MODES, Picture, make_pictures
 from tasks.adapters.stream import batched, step_info
-from tasks.registry import FAMILIES, make_family
+from tasks.registry import FAMILIES
 from tasks.task import Task
 
 Floats = NDArray[np.float32]
@@ -100,6 +100,8 @@ class TeamEnv(ParallelEnv[str, Any, Any], EzPickle):
     ) -> tuple[dict[str, Floats], dict[str, dict[str, Any]]]:
         """Begin an episode; a seed decides its task and state, and all that follow.
 
+        Options other than `task` are ignored, as PettingZoo's tests want it.
+
         Raises:
             ValueError: for a task of another family.
         """
@@ -180,7 +182,8 @@ class TeamEnv(ParallelEnv[str, Any, Any], EzPickle):
 
 
 def _agents_of(family: str) -> tuple[str, ...]:
-    if not (agents := make_family(family).agents):
+    kind = FAMILIES.get(family)
+    if not (agents := kind.agents if kind else ()):
         teams = ", ".join(name for name, kind in FAMILIES.items() if kind.agents)
         raise ValueError(f"family {family!r} is no team; teams: {teams}")
     return agents

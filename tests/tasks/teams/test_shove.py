@@ -93,7 +93,7 @@ def test_the_balance_of_the_load_is_that_of_its_parts() -> None:
 
 
 def test_the_agents_are_mirror_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the left one of a scene sees, the right one of its mirror image sees."""
+    """The right one of a scene's mirror image sees as the left one of the scene."""
     scene, mirrored = team(0.05, 0.1, 0.12), team(0.1, 0.05, -0.12)
     env = made(scene, mirrored, oracle=True)
     places = torch.tensor(
