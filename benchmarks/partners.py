@@ -10,18 +10,16 @@ initial state; so the family must be one of a single decision, such as `shove`.
 `--again FILE ...` prints what was written.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import tyro
 from torch import Tensor
-from tyro.conf import Positional
 
+from benchmarks.teams import Study, run, text_of
 from meta.evaluation.measure import ADAPT, MEASURE
 from meta.evaluation.statistics import Estimate, estimate, mean
 from meta.experience.batch import limit_episodes
@@ -54,45 +52,25 @@ PARTNERS: dict[str, Partner] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(Study):
     """Options of the study."""
 
-    family: Positional[str] = ""
-    """Team family."""
     agents: tuple[str, ...] = ()
     """Policies under test."""
     partner: str = ""
     """Oracle that partners are made of."""
-    split: str = "held-out"
-    """Split that the tasks are drawn from."""
-    teams: int = 100
-    """Teams, each with a world of its own."""
     measure_episodes: int = 2
     """Measured episodes of each team."""
     seed: int = 41
     """Decides the tasks."""
-    threads: int = 1
-    """Simulator threads."""
-    out: Path | None = None
-    """Write the raw numbers here."""
-    again: tuple[Path, ...] = ()
-    """Print the raw numbers in these files; measure nothing."""
 
 
 def main() -> None:
     """Measure, and print the table."""
     o = tyro.cli(Options)
-    torch.set_num_threads(1)
-    if not (o.again or o.agents):
-        raise SystemExit("name the policies: --agents shipped:shove ...")
-    if o.again:
-        studies = [json.loads(path.read_text()) for path in o.again]
-    else:
-        studies = [study(o)]
-    if o.out:
-        o.out.write_text(json.dumps(studies[0]))
-    for raw in studies:
-        print_table(raw)
+    if not (o.again or (o.agents and o.partner)):
+        raise SystemExit("name the policies: --agents shipped:shove ... --partner ...")
+    run(o, lambda: study(o), print_table)
 
 
 def study(o: Options) -> dict[str, Any]:
@@ -301,20 +279,16 @@ def print_table(raw: dict[str, Any]) -> None:
             cells = [_share(rows[k], best, rng) for k in EPISODES]
             gain = estimate([rows[max(EPISODES)] - rows[0]], mean, rng)
             known = [spec.removeprefix("shipped:"), name, f"{best.mean():.2f}"]
-            print(f"| {' | '.join([*known, *cells, _text(gain)])} |")
+            print(f"| {' | '.join([*known, *cells, text_of(gain)])} |")
 
 
 def _share(x: Any, best: Any, rng: np.random.Generator) -> str:  # noqa: ANN401
     """Return BR-Prox, what is earned as a share of the best response, in pairs."""
     value, whole = x.mean() / best.mean(), best.mean()
     e = estimate([x - value * best], mean, rng)
-    return _text(
+    return text_of(
         Estimate(value=value, low=value + e.low / whole, high=value + e.high / whole)
     )
-
-
-def _text(e: Estimate) -> str:
-    return f"{e.value:.2f} [{e.low:.2f}, {e.high:.2f}]"
 
 
 if __name__ == "__main__":

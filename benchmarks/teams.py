@@ -8,7 +8,7 @@ others stay as they were; an agent alone is each of them in turn, and the mean c
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,13 +39,11 @@ METHODS = ("dr-memory", "oracle")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
-    """Options of the study."""
+class Study:
+    """Options that studies of teams share."""
 
     family: Positional[str] = ""
     """Team family."""
-    policies: tuple[str, ...] = ()
-    """Policies that adapt."""
     split: str = "held-out"
     """Split that the tasks are drawn from."""
     teams: int = 100
@@ -62,16 +60,30 @@ class Options:
     """Print the raw numbers in these files; measure nothing."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Options(Study):
+    """Options of the study."""
+
+    policies: tuple[str, ...] = ()
+    """Policies that adapt."""
+
+
 def main() -> None:
     """Measure, and print the table."""
     o = tyro.cli(Options)
-    torch.set_num_threads(1)
     if not (o.again or o.policies):
         raise SystemExit("name the policies: --policies shipped:shove ...")
-    if o.again:
-        studies = [json.loads(path.read_text()) for path in o.again]
-    else:
-        studies = [study(o)]
+    run(o, lambda: study(o), print_table)
+
+
+def run(
+    o: Study,
+    study: Callable[[], dict[str, Any]],
+    print_table: Callable[[dict[str, Any]], None],
+) -> None:
+    """Measure and keep the raw numbers, or read those of earlier; print the tables."""
+    torch.set_num_threads(1)
+    studies = [json.loads(p.read_text()) for p in o.again] if o.again else [study()]
     if o.out:
         o.out.write_text(json.dumps(studies[0]))
     for raw in studies:
@@ -175,11 +187,12 @@ def print_table(raw: dict[str, Any]) -> None:
             both = np.array([scores[f"together {k}"]])
             gains = (both - alone, alone - neither)
             cells = [f"{x.mean():.2f}" for x in (neither, alone, both)]
-            cells += [_text(estimate([gain], mean, rng)) for gain in gains]
+            cells += [text_of(estimate([gain], mean, rng)) for gain in gains]
             print(f"| {' | '.join([name, str(k), *cells])} |")
 
 
-def _text(e: Estimate) -> str:
+def text_of(e: Estimate) -> str:
+    """Return an estimate with its interval."""
     return f"{e.value:.2f} [{e.low:.2f}, {e.high:.2f}]"
 
 
