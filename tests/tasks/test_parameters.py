@@ -5,6 +5,7 @@ import torch
 
 from tasks.parameters import Choice, Parameter, Scalar, Scaled
 from tasks.registry import find_family
+from tasks.strict_json import parse_json
 
 FRICTION = Scalar(name="friction", unit="1", low=0.04, high=0.13, log=True)
 OFFSET = Scalar(name="offset", unit="m", low=-0.05, high=0.03)
@@ -41,3 +42,16 @@ def test_unseen_options_decode_by_their_traits() -> None:
     index = torch.arange(10.0)
     assert torch.equal(mechanism.decode(mechanism.encode(index)), index)
     assert mechanism.decode(torch.zeros(2, 5, 3)).shape == (2, 5)
+
+
+@pytest.mark.parametrize("value", [True, "1", float("nan"), None])
+def test_a_number_is_finite_and_no_truth_value(value: object) -> None:
+    p = Scalar(name="mass", unit="kg", low=0.0, high=2.0)
+    with pytest.raises(ValueError, match=r"'mass' takes a finite number \[kg\]"):
+        p.check(value)
+
+
+def test_json_that_names_something_twice_is_refused() -> None:
+    assert parse_json('{"a": {"b": 1}, "b": 2}') == {"a": {"b": 1}, "b": 2}
+    with pytest.raises(ValueError, match="'b' is named twice"):
+        parse_json('{"a": {"b": 1, "b": 2}}')
