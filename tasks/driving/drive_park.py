@@ -140,5 +140,6 @@ class DrivePark(DriveFamily):
         motion, bay = self.motion(now.readings), self._bay.positions(now.readings)
         x, y = bay[:, 0] - motion.x, bay[:, 1] - motion.y
         cos, sin = motion.yaw.cos(), motion.yaw.sin()
-        turn = torch.atan2((bay[:, 2] - motion.yaw).sin(), (bay[:, 2] - motion.yaw).cos())
+        off = bay[:, 2] - motion.yaw
+        turn = torch.atan2(off.sin(), off.cos())
         return cos * x + sin * y, cos * y - sin * x, turn
