@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from meta.continual.stream import Stream as Stream
     from meta.continual.stream import Visit as Visit
     from meta.continual.stream import load_stream as load_stream
+    from meta.evaluation.dispatch import Plan as Plan
     from meta.evaluation.results import Evaluation as Evaluation
     from meta.inner import Adam as Adam
     from meta.inner import Sgd as Sgd
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from pliant.catalogue import policies as policies
     from pliant.catalogue import robots as robots
     from pliant.telling import believe as believe
+    from pliant.telling import dispatch as dispatch
     from pliant.telling import inferred as inferred
     from pliant.telling import messages as messages
     from pliant.telling import read_message as read_message
@@ -89,6 +91,7 @@ _NAMES = {
     "meta.continual.habits": ("Habits",),
     "meta.continual.senses": ("Senses", "fit_senses"),
     "meta.continual.stream": ("Stream", "Visit", "load_stream"),
+    "meta.evaluation.dispatch": ("Plan",),
     "meta.evaluation.results": ("Evaluation",),
     "meta.inner": ("Adam", "Sgd", "inner_loop"),
     "meta.language.belief": ("Belief",),
@@ -111,7 +114,14 @@ _NAMES = {
         *("record", "train"),
     ),
     "pliant.catalogue": ("families", "methods", "policies", "robots"),
-    "pliant.telling": ("believe", "inferred", "messages", "read_message", "tell"),
+    "pliant.telling": (
+        "believe",
+        "dispatch",
+        "inferred",
+        "messages",
+        "read_message",
+        "tell",
+    ),
     "robots.registry": ("make_robot",),
     "tasks.adapters.sb3": ("TaskVecEnv",),
     "tasks.env": ("Env",),

@@ -237,6 +237,7 @@ def record(
     seed: int = 0,
     adapt_episodes: int = 5,
     object: Objects | str | Path | None = None,
+    change: str | None = None,
     out: str | Path | None = None,
 ) -> Recorded:
     """Run a policy on one task, before and after adapting to it, and keep both.
@@ -251,11 +252,14 @@ def record(
         seed: decides the task and the episodes.
         adapt_episodes: episodes to adapt on.
         object: an object that the task is about, as for `make_env`.
+        change: how the task changes in the course of both episodes, if it does: step,
+            ramp, periodic or recurring.
         out: a file to write, which `load_recording` and `pliant replay` read.
 
     Raises:
-        ValueError: for an unknown split, a negative seed, no episode to adapt on, or an
-            environment that is not drawn.
+        ValueError: for an unknown split or change, a negative seed, no episode to adapt
+            on, an environment that is not drawn, or a change where nothing that matters
+            can change in mid-episode.
         OSError: if the file cannot be written; an existing one is then untouched.
     """
     trained = _loaded(policy)
@@ -265,6 +269,7 @@ def record(
         seed=seed,
         adapt_episodes=adapt_episodes,
         objects=_objects(object, trained.cfg.family),
+        change=change,
     )
     if out is not None:
         recording.save(Path(out))

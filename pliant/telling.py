@@ -1,8 +1,9 @@
 """Public functions about beliefs: what a text or a robot says, and who is told it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from meta.evaluation.calibration import fit_evidence
+from meta.evaluation.dispatch import Plan, expected, make_plan
 from meta.evaluation.messaging import messages_of
 from meta.evaluation.telling import beliefs_of
 from meta.evaluation.telling import tell as tell_belief
@@ -14,6 +15,7 @@ from meta.language.lexicon import lexicon
 from meta.language.message import MESSAGE_DOUBT, Message, heard
 from meta.language.message import read_message as read
 from meta.language.model_prior import model_prior
+from meta.language.orders import model_orders, understand_orders
 from meta.learners.told import Told
 from meta.training.trained import Adapted, Trained, load_trained
 from tasks.registry import find_family
@@ -124,6 +126,70 @@ def read_message(text: str, family: str) -> Message:
         ValueError: in one line, for anything else.
     """
     return read(text, find_family(family))
+
+
+def dispatch(
+    policy: Trained | str,
+    told: Mapping[str, str | Belief | Message],
+    jobs: Sequence[str],
+    *,
+    orders: str = "",
+    model: Complete | None = None,
+    seed: int = 0,
+    threads: int = 0,
+) -> Plan:
+    """Return who does which job, from what robots have told about themselves.
+
+    A solver decides, by what an informed robot is expected to earn, and obeys orders
+    in words: "robot 2 is broken; robot 1 must do job 3". Words are data: all that they
+    can do is to say something about a robot or to order.
+
+    Args:
+        policy: the oracle of the robots' family, or where it is.
+        told: a text, a belief or a message of each robot about itself, by its name.
+        jobs: names of the jobs, the states that the seed's episodes start in.
+        orders: what the plan has to obey.
+        model: reads texts and orders; by default the lexicon and rules do.
+        seed: decides the jobs, and the imagined tasks that a robot's worth is that of.
+        threads: simulator threads; 0 means one per CPU.
+
+    Raises:
+        ValueError: for no robot or no job, names that are not different, a policy that
+            is no oracle, or orders that contradict each other or cannot all be kept.
+        ImportError: without SciPy.
+
+    Warns:
+        UserWarning: where rules or the lexicon answer in the place of a model.
+    """
+    trained = load_trained(policy) if isinstance(policy, str) else policy
+    robots = list(told)
+    if (
+        not robots
+        or not jobs
+        or len({*map(str.lower, [*robots, *jobs])}) < len([*robots, *jobs])
+    ):
+        raise ValueError(
+            "robots and jobs have names, all different; got "
+            f"{', '.join(robots) or 'none'} and {', '.join(jobs) or 'none'}"
+        )
+    name = trained.cfg.family
+    family = find_family(name)
+    beliefs: list[Belief] = []
+    for said in told.values():
+        match said:
+            case str():
+                beliefs.append(believe(said, name, model=model))
+            case Message():
+                beliefs.append(heard(said, family))
+            case Belief():
+                beliefs.append(said)
+    if model is None or not orders:
+        read_as = understand_orders(orders, robots, jobs)
+    else:
+        read_as = model_orders(orders, robots, jobs, model)
+    read_as.check(robots, jobs)
+    worth = expected(trained, beliefs, len(jobs), seed=seed, threads=threads)
+    return make_plan(worth, robots, jobs, read_as)
 
 
 def _evidence(policy: Trained, threads: int) -> Evidence:

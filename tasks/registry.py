@@ -8,6 +8,7 @@ import torch
 from robots.sim.simulator import check_device
 from tasks.contract import TaskFamily, Worlds
 from tasks.driving.drive_avoid import DriveAvoid
+from tasks.driving.drive_park import DrivePark
 from tasks.driving.drive_slide import DriveSlide
 from tasks.env import Env
 from tasks.external import ExternalEnv, ExternalFamily
@@ -37,6 +38,7 @@ FAMILIES: dict[str, type[Family]] = {
     CheetahDirection.name: CheetahDirection,
     DriveSlide.name: DriveSlide,
     DriveAvoid.name: DriveAvoid,
+    DrivePark.name: DrivePark,
     Shove.name: Shove,
 }
 

@@ -1,13 +1,13 @@
 """Streams drawn at random: recurring, fresh and periodic ones, and ramps."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 
 from meta.continual.stream import MOST_EPISODES, Stream, Visit
-from meta.evaluation.changes import mattering
+from meta.experience.changes import mattering
+from meta.experience.schedule import between
 from tasks.contract import TaskFamily, check_alone
 from tasks.family import Family
 from tasks.parameters import Scalar, Value, current_split
@@ -145,7 +145,9 @@ def _ramp(
         count = int(rng.integers(steps[0], steps[1] + 1))
         for i in range(count):
             values = {
-                p.name: _between(p, a.parameters, b.parameters, i / count)
+                p.name: between(
+                    p, a.parameters[p.name], b.parameters[p.name], i / count
+                )
                 if isinstance(p, Scalar)
                 else kept[p.name]
                 for p in family.parameters
@@ -164,13 +166,3 @@ def _ramp(
         tasks=tuple(tasks.values()),
         visits=tuple(Visit(place, 1) for place in order),
     )
-
-
-def _between(
-    p: Scalar, a: Mapping[str, Value], b: Mapping[str, Value], share: float
-) -> float:
-    """Return a number between two, on a logarithmic scale if it is drawn on one."""
-    x, y = float(a[p.name]), float(b[p.name])
-    if p.log:
-        return float(np.exp((1 - share) * np.log(x) + share * np.log(y)))
-    return (1 - share) * x + share * y

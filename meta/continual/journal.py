@@ -34,11 +34,11 @@ from meta.machine.devices import simulator_threads
 from meta.machine.files import read_bytes, read_json, write_atomically, write_json
 from meta.machine.seeds import derived_seed
 from meta.machine.versions import versions
+from meta.recording.taping import taped
 from meta.recording.trajectory import (
     Recording,
     Trajectory,
     load_recording,
-    taped,
     world_hash,
 )
 from meta.training.trained import Trained

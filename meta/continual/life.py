@@ -11,7 +11,8 @@ from meta.continual.agent import Agent
 from meta.continual.habits import Noticed, Told
 from meta.continual.senses import returns_of
 from meta.continual.stream import Moment, Stream
-from meta.experience.rollout import Change, Experience, Rollout, by_task, collect
+from meta.experience.rollout import Experience, Rollout, by_task, collect
+from meta.experience.schedule import Changes
 from meta.library.library import one_task
 from meta.machine.seeds import derived_generator
 from meta.training.trained import Trained
@@ -63,12 +64,12 @@ def live_episode(
 ) -> tuple[Rollout, list[Moment]]:
     """Run one episode of every life, of which the agents have yet to be told."""
     moments = moments_at(streams, episode)
-    change = set_tasks(env, streams, moments)
+    changes = set_tasks(env, streams, moments)
     explores = torch.tensor([agent.explores for agent in agents])
     explores = explores.to(env.device)
     act = mixed(agents[0].policy, agents, explores)
     rng = derived_generator(seed, episode, device=env.device)
-    return collect(env, act, rng, explore=explores, change=change), moments
+    return collect(env, act, rng, explore=explores, changes=changes), moments
 
 
 def take_in(
@@ -112,9 +113,9 @@ def live_steadily(
     act = policy.begin(len(streams)).act
     for episode in range(max(map(len, streams))):
         moments = moments_at(streams, episode)
-        change = set_tasks(env, streams, moments)
+        changes = set_tasks(env, streams, moments)
         rng = derived_generator(seed, episode, device=env.device)
-        rollout = collect(env, act, rng, explore=False, change=change)
+        rollout = collect(env, act, rng, explore=False, changes=changes)
         yield [
             Lived(
                 moment,
@@ -136,11 +137,11 @@ def moments_at(streams: Sequence[Stream], episode: int) -> list[Moment]:
 
 def set_tasks(
     env: Worlds, streams: Sequence[Stream], moments: Sequence[Moment]
-) -> Change | None:
+) -> Changes:
     """Give worlds the tasks that their episodes begin in.
 
     Returns:
-        The change on the way, if there is one.
+        The change on the way, or none.
 
     Raises:
         ValueError: for streams whose changes are at other steps than the others'.
@@ -155,7 +156,7 @@ def set_tasks(
     first = [stream.tasks[moment.before] for stream, moment in pairs]
     last = [stream.tasks[moment.task] for stream, moment in pairs]
     _assign(env, first)
-    return None if first == last else Change(streams[0].step, last)
+    return {} if first == last else {streams[0].step: last}
 
 
 def mixed(

@@ -1,6 +1,5 @@
 """Episodes collected in a batch: one per world, and their layout per task."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -9,10 +8,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from meta.experience.schedule import Changes
 from policies.acting import Act, Transition, with_memory
 from policies.distribution import Distribution, distribution, parts
 from tasks.contract import Step, Worlds
-from tasks.task import Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +48,6 @@ class Rollout:
         return self.reward.numel()
 
 
-class Change(NamedTuple):
-    """Another task for every world, from one step of its episode on."""
-
-    step: int
-    tasks: Sequence[Task]
-
-
 class Experience(NamedTuple):
     """A rollout laid out per task, for functions that are mapped over tasks."""
 
@@ -83,7 +75,7 @@ def collect(
     rng: torch.Generator,
     *,
     explore: bool | Bool[Tensor, "world"] = True,
-    change: Change | None = None,
+    changes: Changes | None = None,
 ) -> Rollout:
     """Run one episode in every world.
 
@@ -93,7 +85,7 @@ def collect(
         rng: draws the initial states and the actions.
         explore: sample actions, in all worlds or in some; otherwise take the most
             probable.
-        change: what the tasks become in mid-episode, if they do.
+        changes: what the tasks become in the course of the episode, if they change.
     """
     rows: dict[str, list[Tensor]] = {}
     obs = env.reset(rng)
@@ -104,8 +96,8 @@ def collect(
     memory = acting.start(env.worlds)
     with torch.no_grad():
         for time in range(env.horizon):
-            if change is not None and time == change.step:
-                env.assign(change.tasks)
+            if changes and time in changes:
+                env.assign(changes[time])
             policy = acting.policy(obs, memory)
             action = _drawn(policy, rng, explore)
             step = env.step(action)

@@ -11,11 +11,12 @@ import json
 import os
 import time
 import urllib.request
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from tasks.strict_json import BROKEN, parse_json
@@ -26,6 +27,7 @@ KEY = "PLIANT_MODEL_KEY"
 """Environment variable of the key that a server asks for, if it asks for one."""
 LARGEST = 1 << 20
 """Bytes of an answer that are read at most."""
+_ATTEMPTS = 2
 
 
 class ModelError(Exception):
@@ -35,6 +37,8 @@ class ModelError(Exception):
 class NotRecordedError(ValueError):
     """A cassette lacks an answer, and has no model to ask."""
 
+
+_T = TypeVar("_T")
 
 Complete = Callable[[Sequence[Message], Mapping[str, Any]], str]
 """A language model: returns the answer to messages, which is meant to fit a JSON
@@ -190,3 +194,45 @@ class Cassette:
         kept = [{"key": k, "answer": v} for k, v in self._known.items()]
         content = "".join(f"{json.dumps(line)}\n" for line in kept)
         self.path.write_text(content, "utf-8")
+
+
+def answered(
+    complete: Complete,
+    messages: Sequence[Message],
+    schema: Mapping[str, Any],
+    read: Callable[[str], _T],
+    *,
+    instead: str,
+) -> _T | None:
+    """Ask a model, once more if its answer cannot be read, and return what it says.
+
+    Args:
+        complete: the model.
+        messages: what it is asked.
+        schema: JSON schema of the answer.
+        read: makes something of the answer, or raises ValueError.
+        instead: what happens if it does not answer, for the warning.
+
+    Returns:
+        What was read; None if nothing could be.
+
+    Warns:
+        UserWarning: in one line, where nothing could be read.
+
+    Raises:
+        NotRecordedError: as a cassette does.
+    """
+    reason = ""
+    for _ in range(_ATTEMPTS):
+        try:
+            return read(complete(messages, schema))
+        except NotRecordedError:
+            raise
+        except (ModelError, *BROKEN) as error:
+            reason = " ".join(str(error).split())[:200]
+            if isinstance(complete, Cassette):
+                complete.discard(messages, schema)
+    warnings.warn(
+        f"the model's answer cannot be used ({reason}): {instead}", stacklevel=3
+    )
+    return None

@@ -10,19 +10,12 @@ for, only names out of the lists come back.
 
 import json
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from meta.language.belief import Belief, clipped, scalar_of
 from meta.language.codebook import choices, understand
-from meta.language.complete import (
-    Cassette,
-    Complete,
-    Message,
-    ModelError,
-    NotRecordedError,
-)
+from meta.language.complete import Complete, Message, answered
 from meta.language.lexicon import (
     MATERIALS,
     MOST,
@@ -32,10 +25,9 @@ from meta.language.lexicon import (
     lognormal,
 )
 from tasks.parameters import Parameter
-from tasks.strict_json import BROKEN, parse_json
+from tasks.strict_json import parse_json
 
 UNKNOWN = "unknown"
-_ATTEMPTS = 2
 _MASS = (1e-4, 1e3)
 """Masses that are believed [kg]."""
 _SPREAD = 0.6
@@ -63,22 +55,15 @@ def model_prior(
     Raises:
         NotRecordedError: as a cassette does.
     """
-    schema, messages = schema_of(parameters), ask(text, parameters)
-    reason = ""
-    for _ in range(_ATTEMPTS):
-        try:
-            return read_answer(complete(messages, schema), parameters)
-        except NotRecordedError:
-            raise
-        except (ModelError, *BROKEN) as error:
-            reason = " ".join(str(error).split())[:200]
-            if isinstance(complete, Cassette):
-                complete.discard(messages, schema)
-    warnings.warn(
-        f"the model's answer cannot be used ({reason}): the lexicon answers instead",
-        stacklevel=2,
+    messages = ask(text, parameters)
+    found = answered(
+        complete,
+        messages,
+        schema_of(parameters),
+        lambda answer: read_answer(answer, parameters),
+        instead="the lexicon answers instead",
     )
-    return lexicon(text, parameters)
+    return lexicon(text, parameters) if found is None else found
 
 
 def ask(text: str, parameters: Sequence[Parameter]) -> list[Message]:

@@ -119,6 +119,27 @@ NUMBERS: Mapping[str, tuple[str, str, str, str, str]] = {
         "jumps fast",
         "jumps very fast",
     ),
+    "gain": (
+        "steers very weakly|very weak steering",
+        "steers weakly|weak steering",
+        "steers middlingly|middling steering",
+        "steers sharply|sharp steering",
+        "steers very sharply|very sharp steering",
+    ),
+    "bias": (
+        "pulls far to the right",
+        "pulls to the right",
+        "pulls to neither side|runs straight",
+        "pulls to the left",
+        "pulls far to the left",
+    ),
+    "lag": (
+        "answers at once|very prompt steering",
+        "answers soon|prompt steering",
+        "answers after a moment",
+        "answers late|late steering",
+        "answers very late|very late steering",
+    ),
     "latch": (
         "very weak latch",
         "weak latch",

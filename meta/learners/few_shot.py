@@ -58,8 +58,9 @@ class Maml(nn.Module):
         learn_rates: learn step sizes, beginning at the rule's.
 
     Raises:
-        ValueError: if `adapts` names nothing of the module, `steps` is negative, or
-            step sizes are to be learned from 0.
+        ValueError: if `adapts` names nothing of the module, `steps` is no count, the
+            rule is no inner optimiser, or step sizes are to be learned from 0; and when
+            called, if the loss is no scalar, or the sets are of different tasks.
     """
 
     def __init__(
@@ -74,6 +75,10 @@ class Maml(nn.Module):
         learn_rates: bool = False,
     ) -> None:
         super().__init__()
+        if not callable(getattr(rule, "direction", None)):
+            raise ValueError(
+                f"rule is an inner optimiser such as pliant.Sgd(0.01), got {rule!r:.60}"
+            )
         self.module = module
         self.loss = loss
         self.rule = rule
@@ -85,6 +90,11 @@ class Maml(nn.Module):
     def forward(self, support: Examples, query: Examples) -> Float[Tensor, "task"]:
         """Return the loss of each task's adapted module on its query set."""
         self._check_buffers()
+        if len(support.x) != len(query.x):
+            raise ValueError(
+                f"a support set of {len(support.x)} tasks and a query set of "
+                f"{len(query.x)}: the first axis is the task"
+            )
 
         def measured(params: Params, rates: Params, s: Examples, q: Examples) -> Tensor:
             adapted = self._adapt(params, rates, [s] * self.steps)
@@ -135,7 +145,13 @@ class Maml(nn.Module):
         )
 
     def _loss(self, params: Params, batch: Examples) -> Tensor:
-        return self.loss(self._call(params, batch.x), batch.y)
+        loss = self.loss(self._call(params, batch.x), batch.y)
+        if loss.ndim:
+            raise ValueError(
+                f"the loss of a task is a scalar, got shape {tuple(loss.shape)}: take "
+                "its mean"
+            )
+        return loss
 
     def _call(self, params: Params, x: Tensor) -> Tensor:
         return functional_call(self.module, params, (x,))
@@ -251,7 +267,7 @@ def _names(module: nn.Module, adapts: Sequence[str]) -> list[str]:
 
 
 def checked_steps(steps: int) -> int:
-    """Return the count of steps, or raise ValueError if it is negative."""
-    if steps < 0:
-        raise ValueError(f"need steps >= 0, got {steps}")
+    """Return the count of steps, or raise ValueError if it is none."""
+    if type(steps) is not int or steps < 0:
+        raise ValueError(f"need a whole number of steps >= 0, got {steps!r}")
     return steps

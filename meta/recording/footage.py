@@ -21,7 +21,7 @@ from torch import Tensor
 from meta.experience.rollout import collect
 from meta.machine.archives import read_arrays
 from meta.machine.files import opened, write_atomically
-from meta.recording.trajectory import check_asked, phases_of
+from meta.recording.taping import check_asked, phases_of
 from meta.training.trained import Adapted, Trained
 from tasks.contract import Step, TaskFamily
 from tasks.external import ExternalEnv, ExternalFamily

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from meta.recording.footage import Footage, film, is_footage, load_footage
+from meta.recording.taping import record as record_states
 from meta.recording.trajectory import Recording
 from meta.recording.trajectory import load_recording as load_states
-from meta.recording.trajectory import record as record_states
 from meta.training.trained import Trained
 from tasks.objects.object_set import Objects
 
@@ -19,14 +19,16 @@ def record(
     seed: int = 0,
     adapt_episodes: int = 5,
     objects: Objects | None = None,
+    change: str | None = None,
 ) -> Recorded:
-    """Run a policy on one task, before and after adapting to it; see `trajectory`.
+    """Run a policy on one task, before and after adapting to it; see `taping`.
 
     Raises:
         ValueError: for an unknown split, a negative seed, no episode to adapt on, or an
-            environment that is simulated elsewhere and not drawn.
+            environment that is simulated elsewhere and not drawn, or whose tasks are to
+            change.
     """
-    if ":" in trained.cfg.family and objects is None:
+    if ":" in trained.cfg.family and objects is None and change is None:
         return film(trained, split=split, seed=seed, adapt_episodes=adapt_episodes)
     return record_states(
         trained,
@@ -34,6 +36,7 @@ def record(
         seed=seed,
         adapt_episodes=adapt_episodes,
         objects=objects,
+        change=change,
     )
 
 

@@ -53,12 +53,16 @@ def verify(recording: Recording) -> float:
     Raises:
         ValueError: if the world is another one than was recorded.
     """
-    _, sim = world_of(recording)
+    family, sim = world_of(recording)
+    env = Env(family, worlds=family.team, simulator=sim)
     worst = 0.0
     for episode in recording.episodes:
+        env.assign(family.of_team(recording.task))
         sim.set_state(episode.states[:1])
         states = [sim.state()]
-        for control in episode.controls:
+        for step, control in enumerate(episode.controls):
+            if step in recording.changes:
+                env.assign(family.of_team(recording.changes[step]))
             sim.step(torch.from_numpy(control[None]))
             states.append(sim.state())
         difference = np.abs(np.concatenate(states) - episode.states).max()

@@ -8,29 +8,20 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from mujoco.batch import MODEL_FIELDS
 
-from meta.experience.rollout import Rollout, collect
 from meta.machine.archives import read_arrays
-from meta.machine.devices import simulator_threads
 from meta.machine.files import write_atomically
-from meta.training.trained import Adapted, Trained
-from policies.acting import Act
 from robots.sim.cpu import CpuSimulator
-from robots.sim.tape import Tape
-from tasks.contract import TaskFamily
-from tasks.env import Env
-from tasks.objects.object_set import Objects, ObjectSet, as_set, parse_set
-from tasks.registry import make_env, make_family
-from tasks.simulators import make_simulator
+from tasks.objects.object_set import ObjectSet, parse_set
+from tasks.registry import make_family
 from tasks.strict_json import BROKEN, parse_json
 from tasks.task import Task, read_task
 
@@ -85,6 +76,8 @@ class Recording:
     after: Trajectory
     objects: ObjectSet | None = None
     """Objects that the task's is one of, if it is not the family's own."""
+    changes: Mapping[int, Task] = field(default_factory=dict[int, Task])
+    """Steps of both episodes at which the task becomes another, and which."""
 
     @property
     def episodes(self) -> tuple[Trajectory, Trajectory]:
@@ -103,6 +96,7 @@ class Recording:
             "model_hash": self.model_hash,
             "policy": self.policy,
             "object": self.objects and self.objects.to_json(),
+            "changes": {k: t.to_json() for k, t in self.changes.items()},
         }
         arrays: dict[str, Any] = {}
         for name, e in zip(_EPISODES, self.episodes, strict=True):
@@ -141,8 +135,13 @@ def load_recording(path: Path) -> Recording:
         stored = about.get("object")
         objects = parse_set(stored) if stored else None
         task = read_task(about["task"])
+        changes = dict[int, Task]()
         if ":" not in task.family:
-            task = make_family(task.family, objects=objects).parse(about["task"])
+            family = make_family(task.family, objects=objects)
+            task = family.parse(about["task"])
+            # recordings from before there were changes have none
+            later = dict(about.get("changes", {}))
+            changes = {int(k): family.parse(t) for k, t in later.items()}
         return Recording(
             task=task,
             model_hash=str(about["model_hash"]),
@@ -150,79 +149,10 @@ def load_recording(path: Path) -> Recording:
             before=before,
             after=after,
             objects=objects,
+            changes=changes,
         )
     except BROKEN as error:
         raise ValueError(f"{path} is not a valid recording: {error}") from error
-
-
-def record(
-    trained: Trained,
-    *,
-    split: str = "held-out",
-    seed: int = 0,
-    adapt_episodes: int = 5,
-    task: Task | None = None,
-    objects: Objects | None = None,
-) -> Recording:
-    """Run a policy on one task, before and after adapting to it.
-
-    Both episodes start in the same state. A policy that does not adapt (DR, oracle)
-    gives the same episode twice.
-
-    Args:
-        trained: the policy.
-        split: where the task comes from.
-        seed: decides the task and the episodes.
-        adapt_episodes: episodes that it adapts on, all at once, as in evaluation.
-        task: run this one instead of drawing one.
-        objects: what the task is about, instead of the family's own objects.
-
-    Raises:
-        ValueError: for an unknown split, a task of another family, a negative seed, or
-            no episode to adapt on.
-    """
-    check_asked(seed, adapt_episodes)
-    family = make_family(trained.cfg.family, objects=objects)
-    tape = Tape(make_simulator(family, 1, threads=1))
-    env = Env(family, worlds=family.team, oracle=trained.cfg.told, simulator=tape)
-    [task] = [task] if task else family.sample(split, seed, 1)
-    env.assign(family.of_team(task))
-    with simulator_threads():
-        phases = phases_of(trained, family, task, seed, adapt_episodes)
-        before, after = (_run(env, tape, p.act, seed, count) for p, count in phases)
-    return Recording(
-        task=task,
-        model_hash=world_hash(tape.sim),
-        policy=trained.source,
-        before=before,
-        after=after,
-        objects=as_set(objects),
-    )
-
-
-def check_asked(seed: int, adapt_episodes: int) -> None:
-    """Raise ValueError for numbers that nothing can be recorded with."""
-    if not (0 <= seed < 2**62 and 1 <= adapt_episodes <= MOST_EPISODES):
-        raise ValueError(
-            f"need seed >= 0 and adapt_episodes >= 1, got {seed} and {adapt_episodes}; "
-            f"at most {MOST_EPISODES:,} episodes, and a seed of 62 bits"
-        )
-
-
-def phases_of(
-    trained: Trained, family: TaskFamily, task: Task, seed: int, adapt_episodes: int
-) -> tuple[tuple[Adapted, int], tuple[Adapted, int]]:
-    """Return a policy before and after adapting, each with the episodes it took."""
-    team = family.of_team(task)
-    before = trained.begin(len(team)), 0
-    if not trained.learner.inner_steps:
-        return before, before
-    oracle = trained.cfg.told
-    worlds = adapt_episodes * len(team)
-    lived = make_env(family, worlds=worlds, oracle=oracle, threads=1)
-    lived.assign([one for one in team for _ in range(adapt_episodes)])
-    # not the stream that the recorded episodes start from
-    return before, (trained.adapt(lived, seed=2**32 + seed), adapt_episodes)
 
 
 def world_hash(sim: CpuSimulator) -> str:
@@ -241,33 +171,6 @@ def world_hash(sim: CpuSimulator) -> str:
             value = np.where(np.abs(rounded) < 1e-12, 0.0, rounded)
         digest.update(f"{name} {value.shape} ".encode() + value.tobytes())
     return digest.hexdigest()
-
-
-def taped(tape: Tape, rollout: Rollout, *, adapted: int, seed: int) -> Trajectory:
-    """Return the one episode of a rollout, and the states that were taped of it.
-
-    Args:
-        tape: the simulator that it ran in.
-        rollout: of one world; of a team, actions lie side by side, and rewards are the
-            mean.
-        adapted: episodes that the policy had adapted on.
-        seed: decided the initial state.
-    """
-    steps = int(rollout.valid.any(1).sum())
-    return Trajectory(
-        states=np.concatenate(tape.states[: steps + 1]),
-        controls=np.concatenate(tape.controls[:steps]),
-        actions=rollout.action[:steps].flatten(1).double().numpy(),
-        rewards=(rollout.reward * rollout.valid)[:steps].mean(1).double().numpy(),
-        success=bool(rollout.success.all()),
-        adapt_episodes=adapted,
-        seed=seed,
-    )
-
-
-def _run(env: Env, tape: Tape, act: Act, seed: int, adapted: int) -> Trajectory:
-    rollout = collect(env, act, torch.Generator().manual_seed(seed), explore=False)
-    return taped(tape, rollout, adapted=adapted, seed=seed)
 
 
 def _trajectory(

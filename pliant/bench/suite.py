@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from meta.evaluation.changes import mattering
+from meta.experience.changes import mattering
 from meta.machine.files import read_bytes, read_json
 from meta.recipes.registry import make_config
 from meta.registry import CEILING, CORE, DEFAULT, FLOORS, METHODS, find_method
@@ -221,7 +221,7 @@ def _evaluation(
 ) -> Job:
     mine = [s for s in specs if checkpoint_config(locate(s)).method == DEFAULT]
     beside = ["--alone", "--beside", *(s for s in specs if s not in mine)]
-    where = ["--change"] if split == CHANGE else ["--split", split]
+    where = ["--change", "step"] if split == CHANGE else ["--split", split]
     options = ["--tasks", str(cfg.tasks), "--threads", "1", "--device", cfg.device]
     return Job(
         name=f"evaluate {family} {split}",

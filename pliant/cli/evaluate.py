@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pliant.cli.names import check_policy, check_split
 from pliant.cli.options import (
@@ -71,9 +71,10 @@ class Evaluate(Named):
     """Metres per unit of your object's file: 0.001 for millimetres."""
     up: Up = "z"
     """Axis of your object's file that points upwards."""
-    change: bool = False
+    change: Literal["step", "ramp", "periodic", "recurring"] | None = None
     """Measure instead how soon each method recovers when something that matters about
-    its task changes in the middle of an episode."""
+    its task changes in mid-episode: at once, by and by, in a wave, or there and back
+    in turns."""
     told: Text = None
     """Measure instead the policy told these words about its tasks, beside itself
     untold: "a wet bar of soap, heavy on the left"."""
@@ -144,11 +145,15 @@ class Evaluate(Named):
     ) -> int:
         from meta.evaluation.mid_episode import recoveries
         from meta.machine.files import write_atomically
-        from pliant.views.tables import print_changed
+        from pliant.views.recovery import print_changed, write_changed
 
         with progress_bar("evaluating") as progress:
-            results = recoveries(policies, groups, cfg, progress=progress)
+            results = recoveries(
+                policies, groups, cfg, kind=self.change or "step", progress=progress
+            )
         print_changed(results)
+        if self.report:
+            write_changed(results, self.report)
         if self.json:
             write_atomically(self.json, results.to_json().encode())
         return 0
@@ -200,9 +205,8 @@ class Evaluate(Named):
         telling = self.told is not None
         if self.change and telling:
             raise ValueError("--change and --told are measured apart: leave one out")
-        if (self.change or telling) and self.report:
-            given = "--change" if self.change else "--told"
-            raise ValueError(f"{given} has no report; --json keeps its figures")
+        if telling and self.report:
+            raise ValueError("--told has no report; --json keeps its figures")
         if not telling and (self.model or self.cassette):
             raise ValueError("--model and --cassette read the words that --told gives")
         if self.change and self.object:
@@ -218,3 +222,4 @@ class Evaluate(Named):
         if self.report and self.report.is_dir():
             check_can_be_written(self.report / "report.md")
             check_can_be_written(self.report / "curve.png")
+            check_can_be_written(self.report / "recovery.png")

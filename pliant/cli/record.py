@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from pliant.cli.names import check_policy, check_split
 from pliant.cli.options import (
@@ -36,6 +37,9 @@ class Record(Named):
     """Metres per unit of your object's file: 0.001 for millimetres."""
     up: Up = "z"
     """Axis of your object's file that points upwards."""
+    change: Literal["step", "ramp", "periodic", "recurring"] | None = None
+    """Let something that matters about the task change in the course of both episodes:
+    at once, by and by, in a wave, or there and back in turns. It adapts before."""
     out: File = None
     """The recording; FAMILY-SPLIT-SEED.npz by default."""
 
@@ -61,6 +65,7 @@ class Record(Named):
                 seed=self.seed,
                 adapt_episodes=self.adapt_episodes,
                 objects=objects,
+                change=self.change,
             )
         split = current_split(self.split).replace(":", "-")
         out = self.out or Path(f"{family}-{split}-{self.seed}.npz")

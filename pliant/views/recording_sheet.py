@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 from meta.recording.footage import Footage
 from meta.recording.recorded import Recorded
 from meta.recording.trajectory import Recording
+from pliant.views.hidden import hidden_parameters
 from pliant.views.style import (
     EPISODES,
     FAILURE,
@@ -23,7 +24,6 @@ from pliant.views.style import (
     typeface,
 )
 from tasks.family import Family
-from tasks.parameters import Parameter, Scalar, Scaled, Value
 
 Picture = UInt8[np.ndarray, "y x 3"]
 
@@ -218,15 +218,6 @@ class Sheet:
         return chart.resize(size, Image.Resampling.LANCZOS)
 
 
-def hidden_parameters(recording: Recording, family: Family) -> list[str]:
-    """Return names, values and units of the task's hidden parameters."""
-    values = recording.task.parameters
-    return [
-        f"{p.name.replace('_', ' ')} {_quantity(p, values[p.name])}"
-        for p in family.hidden
-    ]
-
-
 def captions(recording: Recorded) -> tuple[str, str]:
     """Return the names of the two episodes; a life's first may be adapted, too."""
     counts = [t.adapt_episodes for t in recording.episodes]
@@ -241,15 +232,6 @@ def returns(recording: Recorded) -> str:
     if not recording.before.adapt_episodes:
         return f"{before:.3f} before adapting, {after:.3f} after"
     return f"{before:.3f} and {after:.3f}, {' and '.join(captions(recording))}"
-
-
-def _quantity(parameter: Parameter, value: Value) -> str:
-    if isinstance(parameter, Scaled):
-        parameter = parameter.of
-    if not isinstance(parameter, Scalar) or isinstance(value, str):
-        return str(value)
-    unit = "" if parameter.unit == "1" else f" {parameter.unit}"
-    return f"{value:.3g}{unit}"
 
 
 def _number(value: float) -> str:

@@ -4,10 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
-from meta.evaluation.mid_episode import NEAR, WINDOW, Changed
 from meta.evaluation.results import MIN_ADMISSION, MIN_GAP, levels
 from meta.machine.files import (
     check_replaceable,
@@ -20,6 +16,7 @@ from pliant.views.grid_table import grid_table
 from pliant.views.markdown import interval, markdown, one_seed
 from pliant.views.names import in_order, name_of
 from pliant.views.price_table import price_tables
+from pliant.views.recovery import COLUMNS, cells
 from tasks.parameters import current_split
 from tasks.strict_json import BROKEN
 
@@ -203,43 +200,6 @@ def _changed(r: Mapping[str, Any]) -> str:
     ]
     title = f"### {r['family']}, a change in mid-episode: {r['tasks']} changes"
     return "\n\n".join([title, markdown(COLUMNS, rows)])
-
-
-def print_changed(c: Changed, console: Console | None = None) -> None:
-    """Print how each method recovered from the change, a row each."""
-    title = (
-        f"{c.family} on {c.split}: the task changes in mid-episode; {c.tasks} changes, "
-        f"seed {c.seed}, 95 % intervals"
-    )
-    table = Table(title=title)
-    for index, column in enumerate(COLUMNS):
-        table.add_column(column, justify="right" if index else "left")
-    for name, recovery in c.to_dict()["methods"].items():
-        one = one_seed(c.policies, name)
-        table.add_row(name_of(name), *cells(recovery, alone=one))
-    (console or Console()).print(table)
-
-
-COLUMNS = (
-    "policy",
-    "before",
-    "rest of that episode",
-    "then, adapted as before",
-    f"after {WINDOW} more episodes",
-    f"env steps to {NEAR:.0%} of the gain",
-)
-
-
-def cells(r: Mapping[str, Any], *, alone: bool = False) -> tuple[str, ...]:
-    """Return a recovery's figures, from its JSON, for all `COLUMNS` but the first."""
-    shown = (r["before"], r["rest"], r["stale"], r["after"][-1])
-    levels = [interval(x, "", one_seed=alone) for x in shown]
-    if r["steps"] is None:
-        return *levels, "no gain"
-    found = (r["steps"][k] for k in ("value", "low", "high"))
-    value, low, high = ("never" if x is None else f"{x:.0f}" for x in found)
-    ends = f"(tasks {low}, {high})" if alone else f"[{low}, {high}]"
-    return *levels, f"{value} {ends}"
 
 
 def filled(path: Path, texts: Mapping[str, str]) -> str:

@@ -14,7 +14,8 @@ from jaxtyping import Float
 
 from meta.recording.replay import world_of
 from meta.recording.trajectory import Recording
-from pliant.views.recording_sheet import captions, hidden_parameters
+from pliant.views.hidden import hidden_parameters
+from pliant.views.recording_sheet import captions
 from robots.sim.render import CLOSE, OVERVIEW
 
 STAY = 1.8

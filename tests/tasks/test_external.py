@@ -536,10 +536,10 @@ def test_the_command_evaluates_and_refuses_what_needs_a_model(
     mine = ["--family", Point.name]
     for command, words in (
         (
-            ["evaluate", maml, "--beside", dr, oracle, "--change", *mine],
+            ["evaluate", maml, "--beside", dr, oracle, "--change", "step", *mine],
             "Pliant's own: cheet",
         ),
-        (["evaluate", maml, "--change", *mine], "Pliant's own: cheet"),
+        (["evaluate", maml, "--change", "step", *mine], "Pliant's own: cheet"),
         (["record", maml, *mine], "is not drawn: its vector environment needs"),
     ):
         capsys.readouterr()

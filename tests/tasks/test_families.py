@@ -348,6 +348,7 @@ HELD_OUT_HASHES = {
     "reach-rotated": "34ab94643edfe6ac",
     "cheetah-direction": "23d2d17539024236",
     "drive-avoid": "81480fc727b17bbc",
+    "drive-park": "e522f4ae76574449",
     "shove": "b45a1ff7ec73a03d",
 }
 

@@ -9,16 +9,12 @@ import torch
 from torch import Tensor
 
 from meta.evaluation import mid_episode as change
-from meta.evaluation.changes import changed, check_changeable, draw_changes
 from meta.evaluation.evaluation_cfg import EvaluationCfg
-from meta.evaluation.mid_episode import (
-    WINDOW,
-    _Changes,
-    _recovery,
-    _time,
-    recoveries,
-)
-from meta.experience.rollout import Change, Experience, collect
+from meta.evaluation.mid_episode import _Changes, recoveries
+from meta.evaluation.recovery import WINDOW, _time, recovery
+from meta.experience.changes import changed, check_changeable, draw_changes
+from meta.experience.rollout import Experience, collect
+from meta.experience.schedule import schedule_over
 from meta.learners.maml import Maml
 from meta.learners.maml_cfg import MamlCfg
 from meta.theta import Params, Theta
@@ -50,7 +46,7 @@ def test_the_task_changes_at_the_step_and_the_episode_goes_on() -> None:
     rng = torch.Generator().manual_seed(0)
     env.assign(before)
     after = [before[0], *tasks("reach-rotated", 90.0)]
-    turned = collect(env, push, rng, explore=False, change=Change(10, after))
+    turned = collect(env, push, rng, explore=False, changes={10: after})
     assert torch.equal(turned.obs[:, 0], whole.obs[:, 0])
     assert torch.equal(turned.obs[:11, 1], whole.obs[:11, 1])
     assert not torch.equal(turned.obs[11, 1], whole.obs[11, 1])
@@ -125,11 +121,18 @@ def test_the_window_moves_from_the_old_task_over_the_change_to_the_new() -> None
         family=family,
         before=tasks("reach-rotated", 0.0),
         after=tasks("reach-rotated", 90.0),
+        schedule=schedule_over(family.horizon, "step"),
         seed=0,
         threads=1,
     )
     points = changes.points(trained)
-    assert set(points) == {"rest", "before", "stale", *map(str, range(WINDOW + 1))}
+    assert set(points) == {
+        "during",
+        "rest",
+        "before",
+        "stale",
+        *map(str, range(WINDOW + 1)),
+    }
     assert len(recorder.windows) == WINDOW + 2
     for new, e in enumerate(recorder.windows):
         assert e.obs.shape[:2] == (1, WINDOW)
@@ -150,10 +153,10 @@ def test_the_window_moves_from_the_old_task_over_the_change_to_the_new() -> None
 def test_the_time_to_recover_is_read(levels: Sequence[float], steps: int) -> None:
     rng = np.random.default_rng(0)
     scores = np.array(levels)[:, None, None] + rng.normal(0, 0.01, size=(4, 3, 50))
-    found = _time(scores, 25, rng)
+    found = _time(scores, 13, 25, rng)
     assert found is not None
     assert (found.low, found.value, found.high) == (steps, steps, steps)
-    assert _time(-scores, 25, rng) is None
+    assert _time(-scores, 13, 25, rng) is None
 
 
 def test_changes_of_one_object_are_drawn_together() -> None:
@@ -165,7 +168,10 @@ def test_changes_of_one_object_are_drawn_together() -> None:
     points = {str(k): first + (k >= 3) for k in range(1, WINDOW + 1)}
     points |= dict.fromkeys(("rest", "before", "stale", "0"), np.zeros((1, 40)))
     points["rest"] = first
-    alone, together = (_recovery(points, 25, rng, x) for x in ([0] * 40, objects))
+    during = first[:, None].repeat(25, 1)
+    alone, together = (
+        recovery(points, during, 13, 25, rng, x) for x in ([0] * 40, objects)
+    )
     assert alone.steps is not None
     assert together.steps is not None
     assert alone.steps.low == alone.steps.high == together.steps.low == 13 + 25

@@ -304,7 +304,7 @@ def test_classification_with_convolutions_learns() -> None:
     [
         ({"adapts": ("head",)}, "nothing to adapt in 'head'; parameters: 0.weight"),
         ({"adapts": ("0", "0.weigh")}, "nothing to adapt in '0.weigh'"),
-        ({"steps": -1}, "need steps >= 0, got -1"),
+        ({"steps": -1}, "need a whole number of steps >= 0, got -1"),
         ({"rule": Sgd(0.0), "learn_rates": True}, "need rate > 0, got 0.0"),
     ],
 )
@@ -315,10 +315,23 @@ def test_settings_that_cannot_work_are_refused(
         Maml(network(), mse_loss, **({"rule": Sgd(0.1)} | settings))
 
 
+def test_a_loss_per_example_and_sets_of_other_tasks_are_refused() -> None:
+    network = nn.Linear(1, 1)
+    rng = torch.Generator().manual_seed(0)
+    support, query = Sinusoid().sample("train", 3, rng, shots=4, queries=4)
+    unreduced = Maml(network, lambda p, y: (p - y).square(), Sgd(0.1))
+    for refused in (unreduced.adapt, lambda s: unreduced(s, query)):
+        with pytest.raises(ValueError, match=r"got shape \(4, 1\): take its mean"):
+            refused(support)
+    fewer = Examples(query.x[:2], query.y[:2])
+    with pytest.raises(ValueError, match="3 tasks and a query set of 2"):
+        Maml(network, mse_loss, Sgd(0.1))(support, fewer)
+
+
 def test_minibatches_that_cannot_be_are_refused() -> None:
     with pytest.raises(ValueError, match="need minibatches >= 1, got 0"):
         Reptile(network(), mse_loss, Sgd(0.1), minibatches=0)
     with pytest.raises(ValueError, match="11 minibatches of 10 examples are too many"):
         Reptile(network(), mse_loss, Sgd(0.1), minibatches=11)(*waves())
-    with pytest.raises(ValueError, match="need steps >= 0, got -2"):
+    with pytest.raises(ValueError, match="need a whole number of steps >= 0, got -2"):
         Maml(network(), mse_loss, Sgd(0.1)).adapt(waves().support, steps=-2)

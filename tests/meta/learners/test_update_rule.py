@@ -267,7 +267,7 @@ def test_settings_that_cannot_work_are_refused() -> None:
     with pytest.raises(ValueError, match="need steps >= 1, got 0"):
         RuleLearner(network(), mse_loss, any_rule(), steps=0)
     made, sets = learner(), waves()
-    with pytest.raises(ValueError, match="need steps >= 0, got -1"):
+    with pytest.raises(ValueError, match="need a whole number of steps >= 0, got -1"):
         made.adapt(sets.support, -1)
     with pytest.raises(ValueError, match="nothing to adapt in 'head'"):
         RuleLearner(network(), mse_loss, any_rule(), adapts=["head"])

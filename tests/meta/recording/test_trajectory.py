@@ -15,10 +15,11 @@ import torch
 
 from meta.learners.maml_cfg import MamlCfg
 from meta.recording.replay import verify, world_of
-from meta.recording.trajectory import Recording, load_recording, record
+from meta.recording.taping import record
+from meta.recording.trajectory import Recording, load_recording
 from meta.training.build import make_learner
 from meta.training.config import TrainCfg
-from meta.training.trained import Trained
+from meta.training.trained import Trained, load_trained
 from tasks.env import Env
 from tasks.locomotion.cheetah_direction import CheetahDirection
 from tasks.registry import FAMILIES, make_family
@@ -75,6 +76,32 @@ def same(one: Recording, other: Recording) -> bool:
 
 def changed(recording: Recording, **arrays: Any) -> Recording:
     return replace(recording, after=replace(recording.after, **arrays))
+
+
+@pytest.fixture(scope="module", params=["step", "ramp"])
+def of_a_change(request: pytest.FixtureRequest) -> Recording:
+    trained = make_trained("reach-rotated")
+    return record(trained, seed=2, adapt_episodes=K, change=request.param)
+
+
+def test_a_change_is_recorded_and_simulated_again(
+    of_a_change: Recording, tmp_path: Path
+) -> None:
+    """Bit for bit, and not without the change."""
+    of_a_change.save(tmp_path / "one.npz")
+    loaded = load_recording(tmp_path / "one.npz")
+    assert same(loaded, of_a_change)
+    assert loaded.changes == of_a_change.changes
+    assert len(loaded.changes) in (1, 12)
+    assert loaded.changes[max(loaded.changes)] != loaded.task
+    assert verify(loaded) == 0
+
+
+def test_a_change_of_friction_is_simulated_again() -> None:
+    """What changes is in the model here, and not in the control."""
+    made = record(load_trained("shipped:drive-slide-dr"), change="ramp")
+    assert verify(made) == 0
+    assert verify(replace(made, changes={})) > 1e-3
 
 
 # -- recording -----------------------------------------------------------------------

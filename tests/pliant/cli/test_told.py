@@ -58,7 +58,7 @@ def test_a_model_that_is_not_there_is_one_line_and_nothing_is_lost(call: Call) -
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ("--told x --change", "--change and --told are measured apart"),
+        ("--told x --change step", "--change and --told are measured apart"),
         ("--told x --report r", "--told has no report"),
         ("--model http://127.0.0.1:1/v1", "--model and --cassette read the words"),
         ("--told x --model file:///etc/passwd", "a model's URL is such as http://"),

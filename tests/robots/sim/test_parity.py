@@ -139,6 +139,7 @@ STEP = {  # median and greatest deviation, [m], [rad], [m/s] or [rad/s]
     "drive-slide": (1e-5, 1e-4),
     # wheels turn at 50 rad/s, of which float32 leaves out 4e-6
     "drive-avoid": (1e-4, 2e-3),
+    "drive-park": (1e-4, 2e-3),
     "shove": (1e-5, 1e-3),
 }
 PERIOD = {  # median and 95th percentile
@@ -154,6 +155,7 @@ PERIOD = {  # median and 95th percentile
     "intercept": (1e-6, 1e-4),
     "drive-slide": (1e-5, 1e-4),
     "drive-avoid": (3e-4, 2e-3),
+    "drive-park": (3e-4, 2e-3),
     "shove": (1e-4, 1e-2),
 }
 

@@ -211,7 +211,7 @@ def test_objects_are_drawn_on_a_sheet(
         ),
         (["objects", "--object", "gone.stl"], "gone.stl: no such file"),
         (
-            ["evaluate", "shipped:strike", "--change", "--object", "a.stl"],
+            ["evaluate", "shipped:strike", "--change", "step", "--object", "a.stl"],
             "--change is for the family's own tasks: leave out --object",
         ),
         (
