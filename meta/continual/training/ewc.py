@@ -100,10 +100,9 @@ def fisher_information(
                 action = policy.sample(rng)
             value = (policy.log_prob(action) * outer.valid).sum()
             found = torch.autograd.grad(
-                value, list(leaves.values()), retain_graph=True, allow_unused=True
+                value, list(leaves.values()), retain_graph=True, materialize_grads=True
             )
             for k, g in zip(leaves, found, strict=True):
-                if g is not None:
-                    total[k] += g.square()
+                total[k] += g.square()
     steps = draws * outer.valid.sum().clamp(min=1)
     return {k: (v / steps).detach() for k, v in total.items()}

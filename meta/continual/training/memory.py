@@ -142,5 +142,5 @@ def trained(theta: Theta) -> Mapping[str, Tensor]:
 
 
 def is_spread(name: str) -> bool:
-    """Tell whether a tensor of theta is the spread of actions, which pieces set anew."""
+    """Tell whether a tensor is the spread of actions, which each piece sets anew."""
     return name.endswith("/log_std")

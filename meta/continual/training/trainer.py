@@ -5,8 +5,9 @@ first iteration, which is lived in tasks of all pieces and takes no step: were t
 follow the pieces, a policy would forget though none of its weights changed. Each piece
 begins with a fresh optimiser, whose step size falls to 0 at the piece's end, and with
 the initial spread of actions, which no memory holds: after a narrow one, a policy that
-acts the wrong way never finds out. And some metrics are measured: the success of the mean action on held-out tasks of the piece
-under way a few times, and of all pieces whenever one ends.
+acts the wrong way never finds out. And some metrics are measured: the success of the
+mean action on held-out tasks of the piece under way a few times, and of all pieces
+whenever one ends.
 """
 
 import math
@@ -17,7 +18,14 @@ from functools import partial
 import numpy as np
 import torch
 
-from meta.continual.training.memory import Loss, Memory, Moment, Schedule, is_spread, trained
+from meta.continual.training.memory import (
+    Loss,
+    Memory,
+    Moment,
+    Schedule,
+    is_spread,
+    trained,
+)
 from meta.experience.rollout import Experience, collect
 from meta.learner import Learner, Metrics, Reproduces, adapt_to_worlds
 from meta.machine.devices import simulator_threads
@@ -34,7 +42,7 @@ from tasks.task import Task
 
 REMEMBER, MEASURE, HELD_OUT = 2, 3, 4
 """Streams of random numbers, beside those of `Trainer`."""
-OFTEN = 6
+OFTEN = 5
 """Times that a piece is measured while it is under way, and at its end."""
 
 
@@ -64,10 +72,8 @@ class PiecesTrainer(Trainer):
         self.schedule = Schedule(cfg.iterations, len(self.pieces))
         self.remembers = make_memory(cfg, learner)
         self._loss: Loss | None = None
-        self.optimizer.register_step_pre_hook(lambda *_: self._pull())
-        self.optimizer.register_step_post_hook(
-            lambda *_: self.remembers.settle(self.memory, self.theta)
-        )
+        self.optimizer.register_step_pre_hook(self._pull)
+        self.optimizer.register_step_post_hook(self._settle)
 
     @property
     def moment(self) -> Moment | None:
@@ -133,16 +139,18 @@ class PiecesTrainer(Trainer):
         )
         return metrics | {"piece": float(moment.piece)}
 
-    def _pull(self) -> None:
+    def _settle(self, *_: object) -> None:
+        self.remembers.settle(self.memory, self.theta)
+
+    def _pull(self, *_: object) -> None:
         """Add the gradient of what is remembered to the learner's own."""
         if self._loss is None:
             return
         leaves = [v for k, v in trained(self.theta).items() if not is_spread(k)]
         with torch.enable_grad():
-            found = torch.autograd.grad(self._loss(), leaves, allow_unused=True)
+            found = torch.autograd.grad(self._loss(), leaves, materialize_grads=True)
         for leaf, gradient in zip(leaves, found, strict=True):
-            if gradient is not None:
-                leaf.grad = gradient + (0.0 if leaf.grad is None else leaf.grad)
+            leaf.grad = gradient if leaf.grad is None else leaf.grad + gradient
 
     def _measured(self, moment: Moment | None) -> Metrics:
         """Measure all pieces when one has ended, and the one under way now and then."""
