@@ -8,7 +8,7 @@ held-out tasks of a piece, in [0, 1].
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from meta.machine.files import read_bytes
 from meta.training.run import METRICS
 
 Array = NDArray[np.float64]
-Curve = tuple[Sequence[float], Sequence[float]]
+Curve = tuple[Sequence[int], Sequence[float]]
 """Iterations, and the performance after each."""
 
 
@@ -100,7 +100,7 @@ def read_course(folder: Path, schedule: Schedule) -> Course:
 
 
 def course_of(
-    rows: Mapping[int, Mapping[str, float]], schedule: Schedule, source: str = "rows"
+    rows: Mapping[int, Mapping[str, Any]], schedule: Schedule, source: str = "rows"
 ) -> Course:
     """Return the course of a run from its metrics, by the iterations done before.
 
