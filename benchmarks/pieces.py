@@ -1,6 +1,6 @@
 """Measure every way to remember earlier pieces by Continual World's figures.
 
-    python -m benchmarks.pieces open --pieces mechanism/8 --folder runs/pieces
+    python -m benchmarks.pieces open --picture pieces.png
 
 Runs are those of `pliant train FAMILY --pieces ... --remember ...`, each in a folder of
 its own; one that is there already is not trained again, and one that was stopped goes
@@ -38,6 +38,13 @@ from tasks.pieces import make_pieces
 from tasks.registry import find_family
 
 ALONE = "alone"
+PIECES = tuple(
+    f"mechanism={name}"
+    for name in (
+        *("door-right", "door-left", "slide-right"),
+        *("slide-left", "swing-in-right", "swing-in-left"),
+    )
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,18 +55,21 @@ class Options:
     """Task family."""
     method: str = "oracle"
     """Method that learns."""
-    pieces: tuple[str, ...] = ("mechanism/8",)
-    """Pieces, as `pliant train` takes them."""
+    pieces: tuple[str, ...] = PIECES
+    """Pieces, as `pliant train` takes them. By default six mechanisms of open, told
+    apart by what the oracle observes, of which neighbours ask for opposite actions."""
     remember: tuple[str, ...] = (*MEMORIES, ALONE)
     """Ways to remember; and alone, which learns each piece from scratch."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Training seeds, which also draw the order of the pieces."""
-    each: int = 30
+    each: int = 20
     """Iterations of each piece."""
     episodes: int = 1
     """Times that an iteration's worlds run an episode, beside those of adapting."""
     threads: int = 1
     """Simulator threads."""
+    hold: float = 0.0
+    """Hold of all runs with a memory; 0: each kind's own."""
     folder: Path = Path("runs/pieces")
     """Folder of the runs."""
     train_only: bool = False
@@ -88,7 +98,8 @@ def runs(o: Options) -> Iterator[tuple[TrainCfg, Path]]:
                 for i, cfg in enumerate(_alone(o, seed)):
                     yield cfg, _folder(o, f"{ALONE}{i}", seed)
             else:
-                yield replace(_config(o, seed), remember=name), _folder(o, name, seed)
+                cfg = replace(_config(o, seed), remember=name, hold=o.hold)
+                yield cfg, _folder(o, name, seed)
 
 
 def _config(o: Options, seed: int) -> TrainCfg:

@@ -42,7 +42,7 @@ from tasks.task import Task
 
 REMEMBER, MEASURE, HELD_OUT = 2, 3, 4
 """Streams of random numbers, beside those of `Trainer`."""
-OFTEN = 5
+OFTEN = 4
 """Times that a piece is measured while it is under way, and at its end."""
 
 
