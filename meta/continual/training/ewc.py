@@ -27,7 +27,7 @@ class Ewc(Memory):
     """Keeps sums over pieces of the Fisher information, alone and times theta."""
 
     title = "EWC"
-    default = 100.0
+    default = 3.0
     reproduces = True
 
     def loss(

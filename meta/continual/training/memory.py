@@ -80,7 +80,7 @@ class Memory:
     at_once: ClassVar[bool] = False
     """True if all pieces are there from the start, and the run has no parts."""
     reproduces: ClassVar[bool] = False
-    """True if it needs a learner that `Reproduces`."""
+    """True if it serves only a learner that `Reproduces`."""
 
     def __init__(self, learner: Learner, hold: float) -> None:
         self.learner = learner

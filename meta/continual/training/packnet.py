@@ -31,6 +31,7 @@ class PackNet(Memory):
     title = "PackNet"
     default = 0.3
     most = 0.9
+    reproduces = True
 
     def begin(self, kept: Theta, theta: Theta, moment: Moment) -> Theta:
         """Give the free weights their initial values."""

@@ -11,7 +11,7 @@ class Replay(Memory):
     """Keeps what the pieces are; `hold` is the share of tasks from earlier ones."""
 
     title = "replay of tasks"
-    default = 0.5
+    default = 0.25
     most = 1.0
 
     def draw(self, moment: Moment, count: int) -> list[int]:

@@ -182,8 +182,8 @@ def make_memory(cfg: TrainCfg, learner: Learner) -> Memory:
         )
     if kind.reproduces and not isinstance(learner, Reproduces):
         raise ValueError(
-            f"{cfg.method} cannot remember by {cfg.remember}, which asks a learner "
-            "what it would do now (meta.learner.Reproduces)"
+            f"{cfg.method} cannot remember by {cfg.remember}, which serves learners "
+            "whose theta is one policy (meta.learner.Reproduces)"
         )
     return kind(learner, cfg.hold or kind.default)
 
