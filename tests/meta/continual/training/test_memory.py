@@ -229,14 +229,14 @@ def test_pieces_have_equal_shares_of_the_iterations_after_the_first() -> None:
 
 def test_replay_draws_its_share_from_earlier_pieces_in_turn() -> None:
     learner, _ = made()
-    replay = Replay(learner, 0.3)
+    replay = Replay(learner, 0.25)
     assert replay.draw(moment(0), 20) == [0] * 20
     counts: Counter[int] = Counter()
-    for iteration in range(10):
+    for iteration in range(12):
         places = replay.draw(moment(3, 8, iteration), 20)
         assert len(places) == 20  # no more than without
         counts.update(places)
-    assert counts == {0: 20, 1: 20, 2: 20, 3: 140}
+    assert counts == {0: 20, 1: 20, 2: 20, 3: 180}
 
 
 def test_fine_tuning_and_the_bound() -> None:
