@@ -74,6 +74,8 @@ class Options:
     """Folder of the runs."""
     train_only: bool = False
     """Print no table."""
+    again: bool = False
+    """Print the table of runs that have ended; train nothing."""
     picture: Path | None = None
     """Draw the courses here."""
 
@@ -82,7 +84,7 @@ def main() -> None:
     """Train what is not there yet, and print the tables."""
     o = tyro.cli(Options)
     torch.set_num_threads(1)
-    for cfg, folder in runs(o):
+    for cfg, folder in [] if o.again else runs(o):
         done = train(cfg, folder, resume=folder.is_dir())
         if done.signal:
             raise SystemExit(128 + done.signal)

@@ -30,11 +30,18 @@ def draw_courses(courses: Mapping[str, Sequence[Course]], path: Path) -> None:
         left = np.mean([average_performance(course) for course in own])
         axes.set_title(f"{title}: {left:.2f}", fontsize=11)
         _label(axes, len(mean))
+    for axes in grid[:, 0]:
+        axes.set_ylabel("success in piece", fontsize=9)
     for axes in list(grid.flat)[len(courses) :]:
         axes.axis("off")
     if image is not None:
-        figure.colorbar(image, ax=grid, label="success", shrink=0.7)
-    figure.suptitle("Success in each piece, after each; at the end, the mean", y=1.04)
+        figure.colorbar(image, ax=grid, label="success", shrink=0.9, pad=0.02)
+    figure.suptitle(
+        "Success in each piece (down) after training on each (across), framed where it "
+        "is trained on; by the name, the mean at the end",
+        y=1.05,
+        fontsize=11,
+    )
     figure.savefig(path, dpi=110, bbox_inches="tight")
 
 
@@ -43,7 +50,6 @@ def _label(axes: Axes, pieces: int) -> None:
     axes.set_xticks(range(pieces), [str(i + 1) for i in range(pieces)], fontsize=8)
     axes.set_yticks(range(pieces), [str(i + 1) for i in range(pieces)], fontsize=8)
     axes.set_xlabel("after piece", fontsize=9)
-    axes.set_ylabel("success in piece", fontsize=9)
     for i in range(pieces):
         axes.add_patch(_frame(i))
 
