@@ -29,7 +29,7 @@ class Course(NamedTuple):
     """(piece, piece): performance after the first piece, the second and so on; in each
     piece."""
     own: tuple[Curve, ...]
-    """Of each piece, from its beginning to its end."""
+    """The curve of each piece, from its beginning to its end."""
 
     @property
     def ends(self) -> Array:
