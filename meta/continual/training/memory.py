@@ -1,4 +1,4 @@
-"""What a run of pieces keeps of earlier ones: the contract, and the kinds of memory.
+"""Memories of earlier pieces that a run keeps: the contract, and the simplest kinds.
 
 A memory keeps no state: all that it knows is in `kept`, tensors by name, which is part
 of a checkpoint. Every kind is a hook around the updates of any learner: which pieces
@@ -65,7 +65,7 @@ class Schedule(NamedTuple):
 
 
 class Memory:
-    """What is kept of earlier pieces; by this one nothing, which is fine-tuning.
+    """A memory of earlier pieces; this one keeps nothing, which is fine-tuning.
 
     Args:
         learner: what learns.
