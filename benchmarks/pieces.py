@@ -17,7 +17,7 @@ import torch
 import tyro
 from tyro.conf import Positional
 
-from benchmarks.lives_tables import cell
+from benchmarks.lives_tables import cell, interval
 from benchmarks.pieces_picture import draw_courses
 from meta.continual.training.measures import (
     Course,
@@ -142,7 +142,8 @@ def report(o: Options) -> None:
     for name in names:
         print(_row(name, courses[name], bases, bound))
     ends = [[base[1][-1] for base in alone] for alone in bases]
-    print(f"\nfrom scratch, at the end of a piece: {cell([np.mean(e) for e in ends])}")
+    scratch = cell([float(np.mean(e)) for e in ends], rate=True)
+    print(f"\nfrom scratch, at the end of a piece: {scratch}")
     for seed in o.seeds:
         print(f"seed {seed}: {' '.join(_order(o, seed))}")
     if o.picture:
@@ -157,9 +158,10 @@ def _row(
     bound: Sequence[float],
 ) -> str:
     average = [average_performance(c) for c in courses]
-    cells = [cell(average), "", "", "", ""]
-    if bound:
-        cells[1] = f"{np.mean(average) / np.mean(bound):.2f}"
+    cells = [cell(average, rate=True), "", "", "", ""]
+    if bound and name != "together":
+        value, low, high = interval(np.divide, average, bound)
+        cells[1] = f"{value:.2f} [{low:.2f}, {high:.2f}]"
     if name != "together":
         both = list(zip(courses, bases, strict=True))
         cells[2] = cell([forgetting(c) for c in courses])
