@@ -6,6 +6,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from meta.experience.batch import Batch
 from meta.experience.rollout import (
     Experience,
     by_task,
@@ -15,6 +16,7 @@ from meta.experience.rollout import (
 )
 from meta.theta import Params, Theta
 from policies.acting import Act
+from policies.distribution import Distribution
 from policies.mlp import PolicyCfg
 from tasks.contract import TaskFamily, Worlds
 
@@ -116,6 +118,32 @@ class Explores(Protocol):
 
     def explore(self, theta: Theta, adaptation: Params) -> Act:
         """Return the policies of the adapting episodes, for worlds grouped by task."""
+        ...
+
+
+@runtime_checkable
+class Reproduces(Protocol):
+    """A learner that says what it would do now, where it has acted before.
+
+    What it says is differentiable in theta, through its adaptation, too.
+    """
+
+    def inner_batch(self, theta: Theta, experience: Experience) -> Batch:
+        """Return experience as it adapts on it."""
+        ...
+
+    def outer_batch(self, theta: Theta, experience: Experience) -> Batch:
+        """Return experience as it is measured on it."""
+        ...
+
+    def acted(self, theta: Theta, inner: Sequence[Batch], outer: Batch) -> Distribution:
+        """Return the distributions over actions at the measured steps.
+
+        Args:
+            theta: all that is learned.
+            inner: one batch to adapt on per inner step.
+            outer: the measured steps, of the same tasks.
+        """
         ...
 
 

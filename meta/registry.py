@@ -19,6 +19,8 @@ there is, for one that remembers its episode needs no adaptation to what it show
 CORE = (*FLOORS, DEFAULT, "rma", "explore", CEILING)
 """Methods whose claims rest on three training seeds on every family; of the others one
 is trained, on a few."""
+TRAINER = "meta.training.trainer:Trainer"
+"""The training loop of most methods."""
 _STATED = (
     *("title", "settings", "build"),
     *("stage", "initial", "trainable", "begin", "act", "adapt", "update"),
@@ -39,7 +41,7 @@ class Method:
     recipe: str | None = None
     """Function that makes its settings from a family's recipe, as `module:function`;
     none: the defaults of its settings."""
-    trainer: str = "meta.training.trainer:Trainer"
+    trainer: str = TRAINER
     """The training loop's class, as `module:Class`."""
     cpu_only: bool = False
     """True if its trainer runs on the CPU alone."""
@@ -154,6 +156,20 @@ _ENTRIES = (
     *(_RMA, _SYSID, _EXPLORE, _RL2, _RL2_TRANSFORMER, _ORACLE),
 )
 METHODS: Mapping[str, Method] = {entry.name: entry for entry in _ENTRIES}
+PIECES = "meta.continual.training.trainer:PiecesTrainer"
+"""The training loop of a run whose tasks arrive in pieces."""
+_MEMORIES = "meta.continual.training"
+MEMORIES: Mapping[str, str] = {
+    "nothing": f"{_MEMORIES}.memory:Memory",
+    "ewc": f"{_MEMORIES}.ewc:Ewc",
+    "packnet": f"{_MEMORIES}.packnet:PackNet",
+    "replay": f"{_MEMORIES}.replay:Replay",
+    "rehearsal": f"{_MEMORIES}.cloning:Rehearsal",
+    "cloning": f"{_MEMORIES}.cloning:Cloning",
+    "together": f"{_MEMORIES}.memory:Together",
+}
+"""Ways to remember earlier pieces, as `module:Class`; `nothing` is fine-tuning, and
+`together` has all pieces from the start."""
 _FOREIGN: dict[str, Method] = {}
 """Learners that stand elsewhere and have been imported, by their `module:Class`."""
 

@@ -16,6 +16,9 @@ from policies.distribution import Distribution
 
 _LEAST_LEFT = 0.03
 """Lower bound on the pooled baseline's residual, as a share of the returns' spread."""
+_CACHED_STEPS = 20_000
+"""Steps of experience worked on at once on a CPU; 1.1 to 1.2 times faster than 80,000
+with two hidden layers of 64."""
 
 
 class Batch(NamedTuple):
@@ -30,6 +33,13 @@ class Batch(NamedTuple):
     old_log_prob: Float[Tensor, "*task episode time"]
     advantage: Float[Tensor, "*task episode time"]
     valid: Float[Tensor, "*task episode time"]
+
+
+def at_once(batch: Batch) -> int | None:
+    """Return how many tasks to work on at once: on a CPU as many as its cache holds."""
+    if batch.valid.device.type != "cpu":
+        return None
+    return max(1, _CACHED_STEPS // batch.valid[0].numel())
 
 
 def make_batch(

@@ -18,7 +18,10 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.func import functional_call
 
+from meta.experience.batch import Batch
+from meta.theta import Theta, group
 from policies.mlp import Mlp
 
 
@@ -66,3 +69,26 @@ class LearnedAdvantage(nn.Module):
         shared = summary.expand(*x.shape[:-1], -1)
         out = self.head(torch.cat([x, shared], dim=-1))
         return Weights(advantage + out[..., 0], out[..., 1:])
+
+
+def inner_weights(advantage: nn.Module | None, theta: Theta, batch: Batch) -> Weights:
+    """Return the weights of one task's steps: estimated advantages, or learned ones.
+
+    Args:
+        advantage: a `LearnedAdvantage`, if the inner advantage is learned.
+        theta: holds its parameters.
+        batch: one task's experience.
+    """
+    if advantage is None:
+        return Weights(batch.advantage, torch.zeros_like(batch.action))
+    return functional_call(
+        advantage,
+        group(theta, "advantage"),
+        (
+            torch.cat([batch.obs, batch.change], dim=-1),
+            batch.action,
+            batch.old.noise(batch.action),
+            batch.advantage,
+            batch.valid,
+        ),
+    )

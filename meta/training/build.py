@@ -3,7 +3,7 @@
 from meta.learner import Learner, Sizes
 from meta.machine.distributed import local_threads, share
 from meta.machine.seeds import derived_generator
-from meta.registry import find_method
+from meta.registry import PIECES, TRAINER, find_method
 from meta.training.config import TrainCfg
 from meta.training.trainer import INITIAL, Trainer, Training
 from tasks.contract import Worlds, check_teams
@@ -19,8 +19,11 @@ def make_training(cfg: TrainCfg) -> Training:
             here, or an extra that is not installed.
     """
     method = find_method(cfg.method)
+    name = method.trainer
+    if cfg.pieces and name != TRAINER:
+        raise ValueError(f"{cfg.method} does not learn in pieces: leave out pieces")
     try:
-        kind = imported(method.trainer)
+        kind = imported(PIECES if cfg.pieces else name)
     except ValueError as error:
         if not method.extra:
             raise

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from meta.theta import group, prefixed
+from meta.theta import group, on_device, prefixed
 from meta.training.build import make_training
 from meta.training.config import TrainCfg
 from meta.training.format import FORMAT, read, write
@@ -26,6 +26,7 @@ def save_checkpoint(path: Path, trainer: Training) -> None:
     """
     tensors = prefixed("theta", trainer.theta)
     tensors |= prefixed("adam", _adam_tensors(trainer.optimizer))
+    tensors |= prefixed("memory", trainer.memory)
     tensors = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
     metadata = {
         "format": FORMAT,
@@ -56,6 +57,8 @@ def resume_trainer(path: Path, cfg: TrainCfg | None = None) -> Training:
     if not state:
         raise ValueError(f"{path} holds a policy only and cannot be resumed")
     _restore_adam(trainer.optimizer, state, path)
+    memory = group(tensors, "memory")
+    trainer.memory = on_device(memory, next(iter(saved.values())).device)
     trainer.iteration = int(metadata["iteration"])
     trainer.env_steps = int(metadata["env_steps"])
     return trainer

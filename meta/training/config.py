@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from meta.learners.maml_cfg import MamlCfg
-from meta.registry import find_method
+from meta.registry import MEMORIES, find_method
 from policies.mlp import PolicyCfg
 from robots.sim.simulator import MAX_THREADS
 from tasks.registry import FAMILIES
@@ -47,6 +47,18 @@ class TrainCfg:
     measure_rounds: int = 1
     """Times the measuring phase is repeated: more episodes to learn from than to adapt
     on."""
+    pieces: tuple[str, ...] = ()
+    """Pieces in which the training tasks arrive, one after another: PARAMETER/NUMBER of
+    equal shares, in an order that the seed draws, or each as PARAMETER=LOW:HIGH or
+    PARAMETER=OPTION|OPTION. None: all tasks at once."""
+    remember: str = "nothing"
+    """How earlier pieces are remembered: nothing (fine-tuning), ewc, packnet (told the
+    piece in use), replay (of tasks), rehearsal (of actions), cloning (of policies), or
+    together, which has all pieces from the start."""
+    hold: float = 0.0
+    """How strongly earlier pieces are held on to: the weight of ewc, rehearsal and
+    cloning, the share of tasks of replay, the share of a piece that packnet trains on
+    after pruning. 0: the method's own."""
     hidden: tuple[int, ...] = (64, 64)
     """Widths of the policy's hidden layers."""
     initial_std: float = 0.5
@@ -92,6 +104,7 @@ class TrainCfg:
                 f"{', '.join(map(str, self.hidden)) or 'none'}"
             )
         _check_numbers(self)
+        _check_memory(self)
         most = max(self.learner.adapt_episodes, default=1)
         if most > self.episodes:
             raise ValueError(
@@ -162,6 +175,19 @@ def _check_numbers(cfg: TrainCfg) -> None:
             raise ValueError(
                 f"{name} must be between 1e-6 and 1e6, got {getattr(cfg, name)}"
             )
+
+
+def _check_memory(cfg: TrainCfg) -> None:
+    """Refuse ways to remember that there are not, or that have nothing to remember."""
+    if cfg.remember not in MEMORIES:
+        raise ValueError(
+            f"unknown way to remember {cfg.remember!r}: {', '.join(MEMORIES)}"
+        )
+    if cfg.hold < 0 or (not cfg.pieces and (cfg.remember != "nothing" or cfg.hold)):
+        raise ValueError(
+            "remember and hold are about pieces (--pieces), and hold is at least 0; "
+            f"got {cfg.remember!r} and {cfg.hold} with {len(cfg.pieces)} pieces"
+        )
 
 
 def _check_finite(cfg: Any) -> None:  # noqa: ANN401  (any dataclass)

@@ -56,6 +56,7 @@ class Sb3Trainer:
             raise ValueError("dr-sb3 trains in one process, on the cpu")
         self.cfg, self.learner = cfg, learner
         self.iteration, self.env_steps = 0, 0
+        self.memory: Theta = {}
         self.theta = learner.initial(env.obs_dim)
         self._worlds = TaskVecEnv(env, finite=True)
         self._steps = env.horizon * cfg.phases

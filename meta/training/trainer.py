@@ -13,6 +13,7 @@ from meta.machine.seeds import derived_generator, derived_seed
 from meta.theta import Theta, on_device
 from meta.training.config import TrainCfg
 from tasks.contract import Worlds
+from tasks.task import Task
 
 INITIAL, TASKS, COLLECT = 0, 1, 2
 """Streams of random numbers of a run."""
@@ -33,6 +34,9 @@ class Training(Protocol):
         ...
 
     theta: Theta
+    memory: Theta
+    """All that is kept beside theta, in checkpoints too; nothing, but for a run whose
+    tasks arrive in pieces."""
     iteration: int
     env_steps: int
 
@@ -66,19 +70,20 @@ class Trainer:
                 "trainable() returned no tensor"
             )
         self.optimizer = torch.optim.Adam(leaves, lr=cfg.learner.rate)
+        self.memory: Theta = {}
         self.iteration, self.env_steps = 0, 0
 
     def step(self) -> Metrics:
         """One meta-iteration: sample tasks, collect, adapt, collect, update."""
         cfg, env = self.cfg, self.env
-        learner, left = self.learner.stage(self.iteration / cfg.iterations)
+        learner, left = self.learner.stage(self.progress())
         rank, size = share()
         # the first process draws as one that is alone
         entropy = (cfg.seed, COLLECT, self.iteration, *([rank] if rank else []))
         rng = derived_generator(*entropy, device=env.device)
         seed = derived_seed(cfg.seed, TASKS, self.iteration)
         count = cfg.tasks // size
-        tasks = env.family.sample("train", seed, cfg.tasks)[rank * count :][:count]
+        tasks = self.draw(seed)[rank * count :][:count]
         env.assign([task for task in tasks for _ in range(cfg.episodes)])
         # of episodes in sequence, each world has its own
         groups = env.worlds if sequential(learner) else count
@@ -99,10 +104,22 @@ class Trainer:
         experiences.append(by_task(rollouts[-1], groups))
         for entry in self.optimizer.param_groups:
             entry["lr"] = cfg.learner.rate * max(0.0, left)
-        metrics = learner.update(self.theta, self.optimizer, experiences)
+        metrics = self.learn(learner, experiences)
         self.iteration += 1
         self.env_steps += size * sum(r.env_steps for r in rollouts)
         return {"env_steps": float(self.env_steps)} | _summary(rollouts) | metrics
+
+    def progress(self) -> float:
+        """Return the share of training that has passed."""
+        return self.iteration / self.cfg.iterations
+
+    def draw(self, seed: int) -> list[Task]:
+        """Draw the tasks of an iteration, those of all processes."""
+        return self.env.family.sample("train", seed, self.cfg.tasks)
+
+    def learn(self, learner: Learner, experiences: list[Experience]) -> Metrics:
+        """Update theta with an iteration's experience."""
+        return learner.update(self.theta, self.optimizer, experiences)
 
 
 def _limited(e: Experience, cfg: TrainCfg, rng: torch.Generator) -> Experience:

@@ -1,0 +1,1 @@
+"""Training on a task distribution in pieces: what to keep of earlier ones."""
