@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from meta.language.packaged import PACKAGED, locate, needed
 from policies.reader import Reader
@@ -34,13 +35,18 @@ class LanguageModel:
         tokenizer: that of the model.
 
     Raises:
-        ValueError: if there is no such list.
+        ValueError: if there is no such list, or attention is fused.
     """
 
     def __init__(self, model: nn.Module, tokenizer: Any) -> None:  # noqa: ANN401
         self.model = model.eval()
         self.tokenizer = tokenizer
         config: Any = model.config
+        if getattr(config, "_attn_implementation", None) != "eager":
+            raise ValueError(
+                f"{type(model).__name__} has fused attention, through which no second "
+                'gradient goes: load it with attn_implementation="eager"'
+            )
         config.use_cache = False
         depth = config.num_hidden_layers
         lists = [m for m in model.modules() if isinstance(m, nn.ModuleList)]
@@ -81,26 +87,23 @@ class LanguageModel:
         first = len(self.layers) - adapt
         hidden: Tensor | None = None
         for rows in count.argsort().split(_BATCH):
-            ids = [torch.tensor(read[i]) for i in rows.tolist()]
-            below = self._reached(nn.utils.rnn.pad_sequence(ids, True), first)
-            states: Tensor = below.pop(next(iter(below)))
+            states, _ = self._reached([read[i] for i in rows.tolist()], first)
             if hidden is None:
                 hidden = states.new_zeros(len(read), tokens, states.shape[-1])
             hidden[rows, : states.shape[1]] = states
         assert hidden is not None
         hidden *= (torch.arange(tokens) < count[:, None])[..., None]
-        called = self._reached(torch.zeros(1, tokens, dtype=torch.long), first)
-        called.pop(next(iter(called)))
+        _, called = self._reached([[0] * tokens], first)
         layers = [HostedLayer(layer, called) for layer in self.layers[first:]]
         return Reader(hidden, count, layers, length=length)
 
     @torch.no_grad()
-    def _reached(self, ids: Tensor, first: int) -> dict[str, Any]:
-        """Return the arguments, by name, that one of the layers is called with.
-
-        Zeros at the end of a text are masked, but for a text of zeros alone.
-        """
+    def _reached(
+        self, texts: Sequence[Sequence[int]], first: int
+    ) -> tuple[Float[Tensor, "text token feature"], dict[str, Any]]:
+        """Return the hidden states below a layer, and what else it is called with."""
         layer, found = self.layers[first], dict[str, Any]()
+        ids = [torch.tensor(text) for text in texts]
 
         def stop(_: nn.Module, args: Any, kwargs: Any) -> None:  # noqa: ANN401
             bound = inspect.signature(layer.forward).bind(*args, **kwargs).arguments
@@ -110,9 +113,12 @@ class LanguageModel:
 
         handle = layer.register_forward_pre_hook(stop, with_kwargs=True)
         with suppress(_ReachedError):
-            self.model(input_ids=ids)
+            self.model(
+                input_ids=pad_sequence(ids, batch_first=True),
+                attention_mask=pad_sequence([torch.ones_like(i) for i in ids], True),
+            )
         handle.remove()
-        return found
+        return found.pop(next(iter(found))), found
 
 
 class HostedLayer(nn.Module):
@@ -133,10 +139,7 @@ class HostedLayer(nn.Module):
         self.called = dict(called)
         mask = self.called.pop("attention_mask", False)
         if mask is False or (mask is not None and not mask.is_floating_point()):
-            raise ValueError(
-                f"{type(layer).__name__} takes no additive mask: load its model with "
-                'attn_implementation="eager"'
-            )
+            raise ValueError(f"{type(layer).__name__} takes no additive mask")
         self.mask: Tensor | None = mask
         """Added to the attention of a text of full length."""
 
