@@ -31,7 +31,7 @@ from meta.inner import Adam, Rule, Sgd
 from meta.language.backbone import load_language_model
 from meta.learners.few_shot import Maml, Reptile
 from meta.learners.prototypical import Prototypical
-from policies.lora import add_lora
+from policies.lora import add_lora, freeze
 from policies.reader import Reader
 from tasks.supervised.contract import Shots
 from tasks.supervised.glosses import Glosses
@@ -90,7 +90,7 @@ METHODS = {
     "head": Method(
         title="frozen, logistic head",
         backbone=SMOL,
-        make=adapted(Adam(0.1), 10),
+        make=adapted(Sgd(0.03), 10),
         frozen=True,
     ),
     "plain": Method(title="plain LoRA", backbone=SMOL, make=adapted(Adam(0.01), 5)),
@@ -98,26 +98,28 @@ METHODS = {
         title="LoRA by FOMAML",
         backbone=SMOL,
         make=adapted(Sgd(0.1), 5, first_order=True),
-        tasks=400,
+        tasks=300,
+        rate=2e-3,
     ),
     "maml": Method(
         title="LoRA by MAML, second order",
         backbone=SMOL,
         make=adapted(Sgd(0.1), 5),
-        tasks=240,
+        tasks=180,
+        rate=2e-3,
     ),
     "reptile": Method(
         title="LoRA by Reptile",
         backbone=SMOL,
-        make=reptile(Adam(0.01), 5, 1),
-        tasks=400,
-        rate=0.5,
+        make=reptile(Adam(0.01, betas=(0.0, 0.999)), 5, 1),
+        tasks=150,
+        rate=0.3,
     ),
     "prototypical": Method(
         title="LoRA as a prototypical network",
         backbone=SMOL,
         make=nearest,
-        tasks=900,
+        tasks=700,
     ),
     "mini-mean": Method(
         title="frozen, nearest mean", backbone=MINI, make=nearest, frozen=True
@@ -125,14 +127,14 @@ METHODS = {
     "mini-head": Method(
         title="frozen, logistic head",
         backbone=MINI,
-        make=adapted(Adam(0.1), 10),
+        make=adapted(Sgd(0.03), 10),
         frozen=True,
     ),
     "mini-plain": Method(
         title="plain LoRA", backbone=MINI, make=adapted(Adam(0.003), 5)
     ),
     "mini-prototypical": Method(
-        title="LoRA as a prototypical network", backbone=MINI, make=nearest, tasks=900
+        title="LoRA as a prototypical network", backbone=MINI, make=nearest, tasks=700
     ),
 }
 
@@ -193,7 +195,8 @@ def built(method: Method, reader: Reader, seed: int) -> Learner:
         with torch.no_grad():
             parts = torch.arange(len(own.hidden)).split(64)
             features = torch.cat([own(part) for part in parts])
-        known: nn.Module = nn.Embedding.from_pretrained(features)
+        known = nn.Embedding.from_pretrained(features)
+        freeze(known)
         return method.make(known, head(own.width))
     add_lora(own)
     return method.make(own, head(own.width))
