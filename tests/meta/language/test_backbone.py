@@ -168,7 +168,7 @@ def finite_difference(
     loss: Callable[[], Tensor], value: Tensor, along: Tensor
 ) -> float:
     """Derivative along a direction, from both sides."""
-    small, ends = 1e-4, list[float]()
+    small, ends = 1e-6, list[float]()
     kept = value.detach().clone()
     for shift in (small, -small):
         with torch.no_grad():
@@ -208,7 +208,7 @@ def test_the_second_order_gradient_is_that_of_finite_differences(
         along = torch.randn(value.shape, generator=rng).double()
         found = finite_difference(lambda: losses(first_order=False), value, along)
         expected = (whole_ * along).sum().item()
-        assert found == pytest.approx(expected, rel=1e-3, abs=1e-6), name
+        assert found == pytest.approx(expected, rel=1e-5, abs=1e-6), name
         unlike += abs((part * along).sum().item() - found) > 0.02 * abs(found)
     assert unlike > len(named) / 2  # first order is another gradient
 
