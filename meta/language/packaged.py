@@ -17,7 +17,7 @@ class Packaged(NamedTuple):
     """A model in a package."""
 
     distribution: str
-    """What to install."""
+    """The distribution to install."""
     package: str
     within: str
     """File of llama.cpp, or folder of Hugging Face, inside the package."""

@@ -25,7 +25,7 @@ class Noun(NamedTuple):
 
     words: tuple[str, ...]
     gloss: str
-    """What it means, without examples."""
+    """Its meaning, without examples."""
     above: str | None
     """The first meaning that it is a kind of, by its number."""
 
