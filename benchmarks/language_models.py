@@ -94,6 +94,11 @@ METHODS = {
         frozen=True,
     ),
     "plain": Method(title="plain LoRA", backbone=SMOL, make=adapted(Adam(0.01), 5)),
+    "plain-sgd": Method(
+        title="plain LoRA, by FOMAML's inner steps",
+        backbone=SMOL,
+        make=adapted(Sgd(0.1), 5),
+    ),
     "fomaml": Method(
         title="LoRA by FOMAML",
         backbone=SMOL,
