@@ -161,7 +161,12 @@ def main(
         tune: print accuracy on validation classes over settings instead.
     """
     torch.set_num_threads(1)
-    family = Glosses(folder)
+    if unknown := [m for m in methods if m not in METHODS]:
+        raise SystemExit(f"no method {unknown[0]!r}; there are: {', '.join(METHODS)}")
+    try:
+        family = Glosses(folder)
+    except ValueError as error:
+        raise SystemExit(str(error)) from error
     out.mkdir(parents=True, exist_ok=True)
     for backbone in BACKBONES:
         asked = [

