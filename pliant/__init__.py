@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from meta.inner import Adam as Adam
     from meta.inner import Sgd as Sgd
     from meta.inner import inner_loop as inner_loop
+    from meta.language.backbone import LanguageModel as LanguageModel
+    from meta.language.backbone import load_language_model as load_language_model
     from meta.language.belief import Belief as Belief
     from meta.language.complete import Cassette as Cassette
     from meta.language.complete import Endpoint as Endpoint
@@ -69,6 +71,9 @@ if TYPE_CHECKING:
     from pliant.telling import messages as messages
     from pliant.telling import read_message as read_message
     from pliant.telling import tell as tell
+    from policies.lora import add_lora as add_lora
+    from policies.lora import merge_lora as merge_lora
+    from policies.reader import Reader as Reader
     from robots.registry import make_robot as make_robot
     from tasks.adapters.sb3 import TaskVecEnv as TaskVecEnv
     from tasks.env import Env as Env
@@ -77,12 +82,15 @@ if TYPE_CHECKING:
     from tasks.parameters import Choice as Choice
     from tasks.parameters import Scalar as Scalar
     from tasks.registry import make_family as make_family
+    from tasks.supervised.babble import Babble as Babble
     from tasks.supervised.contract import Examples as Examples
     from tasks.supervised.contract import Shots as Shots
     from tasks.supervised.contract import SupervisedFamily as SupervisedFamily
+    from tasks.supervised.glosses import Glosses as Glosses
     from tasks.supervised.glyphs import Glyphs as Glyphs
     from tasks.supervised.omniglot import Omniglot as Omniglot
     from tasks.supervised.sinusoid import Sinusoid as Sinusoid
+    from tasks.supervised.text import TextFamily as TextFamily
     from tasks.task import Task as Task
 
 _NAMES = {
@@ -94,6 +102,7 @@ _NAMES = {
     "meta.evaluation.dispatch": ("Plan",),
     "meta.evaluation.results": ("Evaluation",),
     "meta.inner": ("Adam", "Sgd", "inner_loop"),
+    "meta.language.backbone": ("LanguageModel", "load_language_model"),
     "meta.language.belief": ("Belief",),
     "meta.language.complete": ("Cassette", "Endpoint"),
     "meta.language.message": ("Message",),
@@ -122,6 +131,8 @@ _NAMES = {
         "read_message",
         "tell",
     ),
+    "policies.lora": ("add_lora", "merge_lora"),
+    "policies.reader": ("Reader",),
     "robots.registry": ("make_robot",),
     "tasks.adapters.sb3": ("TaskVecEnv",),
     "tasks.env": ("Env",),
@@ -129,10 +140,13 @@ _NAMES = {
     "tasks.family": ("Family",),
     "tasks.parameters": ("Choice", "Scalar"),
     "tasks.registry": ("make_family",),
+    "tasks.supervised.babble": ("Babble",),
     "tasks.supervised.contract": ("Examples", "Shots", "SupervisedFamily"),
+    "tasks.supervised.glosses": ("Glosses",),
     "tasks.supervised.glyphs": ("Glyphs",),
     "tasks.supervised.omniglot": ("Omniglot",),
     "tasks.supervised.sinusoid": ("Sinusoid",),
+    "tasks.supervised.text": ("TextFamily",),
     "tasks.task": ("Task",),
 }
 _PLACES = {name: module for module, names in _NAMES.items() for name in names}

@@ -18,7 +18,7 @@ MAML-PPO, which adapts policies to episodes, is `meta.learners.maml`.
 from collections.abc import Callable, Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
@@ -126,7 +126,7 @@ class Maml(nn.Module):
         return mapped(self._initial(), self._rates(), support)
 
     def predict(
-        self, adapted: Params, x: Float[Tensor, "task example *features"]
+        self, adapted: Params, x: Shaped[Tensor, "task example *features"]
     ) -> Float[Tensor, "task example *target"]:
         """Return what each task's adapted module makes of inputs."""
         self._check_buffers()

@@ -1,6 +1,6 @@
 """Prototypical networks: classify by the nearest mean of embedded examples."""
 
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -43,13 +43,13 @@ class Prototypical(nn.Module):
     def predict(
         self,
         adapted: Float[Tensor, "task way feature"],
-        x: Float[Tensor, "task example *features"],
+        x: Shaped[Tensor, "task example *features"],
     ) -> Float[Tensor, "task example way"]:
         """Return minus the squared distance to each class, as logits."""
         return nearness(self._embed(x), adapted)
 
     def _embed(
-        self, x: Float[Tensor, "task example *features"]
+        self, x: Shaped[Tensor, "task example *features"]
     ) -> Float[Tensor, "task example feature"]:
         features: Tensor = self.module(x.flatten(0, 1))
         return features.unflatten(0, x.shape[:2])

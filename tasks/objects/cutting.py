@@ -9,7 +9,6 @@ the folder that PLIANT_CACHE names, or ~/.cache/pliant, under a hash of what it 
 import contextlib
 import hashlib
 import io
-import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.cache import cache_folder
 from tasks.objects.confined import Arrays, RefusedError, confined, needed
 from tasks.objects.polyhedra import Points, few, hull_volume, triangulate
 from tasks.objects.shells import manifold_of, overlapping, surface_of, united
@@ -64,7 +64,7 @@ def convex_parts(
         parts = [few(surface.vertices)]
         return parts, volume_of(parts)
     arrays: Arrays = {"vertices": surface.vertices, "faces": surface.faces}
-    kept = _folder() / f"{_key(arrays)}.npz"
+    kept = cache_folder("parts") / f"{_key(arrays)}.npz"
     found = _read(kept)
     if found is None:
         if say is not None:
@@ -151,12 +151,6 @@ def _key(arrays: Mapping[str, NDArray[Any]]) -> str:
         digest.update(f"{name} {array.shape} {array.dtype}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:32]
-
-
-def _folder() -> Path:
-    named = os.environ.get("PLIANT_CACHE")
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return (Path(named) if named else home / "pliant") / "parts"
 
 
 def _read(path: Path) -> Arrays | None:

@@ -4,14 +4,14 @@ from abc import ABC, abstractmethod
 from typing import ClassVar, NamedTuple
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Shaped
 from torch import Tensor
 
 
 class Examples(NamedTuple):
     """Labelled examples of several tasks."""
 
-    x: Float[Tensor, "task example *features"]
+    x: Shaped[Tensor, "task example *features"]
     y: Shaped[Tensor, "task example *target"]
     """Numbers to regress on, or classes counted from 0 within the task."""
 

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 
 import torch
-from jaxtyping import Int, UInt8
+from jaxtyping import UInt8
 from torch import Tensor
 
-from tasks.supervised.contract import Examples, Shots, SupervisedFamily
+from tasks.supervised.classes import as_shots, check_ways, draw_examples
+from tasks.supervised.contract import Shots, SupervisedFamily
 
 Collection = UInt8[Tensor, "class image height width"]
 
@@ -45,11 +46,7 @@ class ImageFamily(SupervisedFamily):
             turned = [self.images["train"].rot90(k, (2, 3)) for k in range(4)]
             self.images["train"] = torch.cat(turned)
         for split, collection in self.images.items():
-            if not 2 <= ways <= len(collection):
-                raise ValueError(
-                    f"need 2 <= ways <= the {len(collection)} classes of {self.name}'s "
-                    f"split {split}, got {ways}"
-                )
+            check_ways(ways, len(collection), f"{self.name}'s split {split}")
 
     def draw(
         self,
@@ -68,18 +65,6 @@ class ImageFamily(SupervisedFamily):
                 f"{self.name} has {each} images of a class, and {shots} shots and "
                 f"{queries} queries are more"
             )
-        chosen = _subsets(classes, self.ways, (tasks,), rng)[:, :, None]
-        image = _subsets(each, shots + queries, (tasks, self.ways), rng)
-        x = images[chosen, image].float().div(255).unsqueeze(3)
-        y = torch.arange(self.ways)[None, :, None].expand(image.shape)
-        return Shots(
-            Examples(x[:, :, :shots].flatten(1, 2), y[:, :, :shots].flatten(1, 2)),
-            Examples(x[:, :, shots:].flatten(1, 2), y[:, :, shots:].flatten(1, 2)),
-        )
-
-
-def _subsets(
-    size: int, count: int, batch: tuple[int, ...], rng: torch.Generator
-) -> Int[Tensor, "*batch count"]:
-    """Draw `count` of `size` numbers without repetition, for each of a batch."""
-    return torch.rand(*batch, size, generator=rng).topk(count, dim=-1).indices
+        sizes = [each] * classes
+        chosen, image = draw_examples(sizes, self.ways, tasks, shots + queries, rng)
+        return as_shots(images[chosen, image].float().div(255).unsqueeze(3), shots)
