@@ -24,6 +24,7 @@ from tasks.manipulation.strike import Strike
 from tasks.named import imported
 from tasks.objects.mesh_file import Fits
 from tasks.objects.object_set import Objects, as_set
+from tasks.people.handover import Handover
 from tasks.teams.shove import Shove
 
 FAMILIES: dict[str, type[Family]] = {
@@ -38,6 +39,7 @@ FAMILIES: dict[str, type[Family]] = {
     DriveSlide.name: DriveSlide,
     DriveAvoid.name: DriveAvoid,
     Shove.name: Shove,
+    Handover.name: Handover,
 }
 
 
