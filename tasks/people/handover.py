@@ -31,6 +31,7 @@ ROD, ROD_RADIUS, ROD_MASS = 0.14, 0.011, 0.15  # [m, m, kg], of which ROD is hal
 APART = 0.25  # [m], from the hand to the tool, both of which hold the rod
 SEEN = 0.86  # [m], x of the hand beyond which the robot does not see it
 NEAR, TOUCH = 0.05, 0.10  # [m], off the right place: where it counts, where one feels
+CLOSE = 0.5  # the fourth command, from which on the robot tries to hand over
 FORCES = (3.0, 30.0)  # [N], of the least and the greatest pull or push
 HOLD = (300.0, 14.0)  # [N/m, N s/m], of whatever holds the rod
 KEEP = 0.20  # [m], that the hand stays short of the gripper in its way
@@ -46,7 +47,7 @@ class Handover(ArmFamily):
     horizon = 28
     substeps = 10
     obs_dim = 15
-    action_dim = 4
+    action_dim = 5
     robot = PandaGripper()
     start_x, start_y, tool_z = around(0.42, 0.02), around(0.0, 0.05), 0.35
     splits = (*Family.splits, "unseen")
@@ -103,7 +104,8 @@ class Handover(ArmFamily):
     fields = ()
     weights: ClassVar[Mapping[str, float]] = {
         "near": 0.5 / horizon,
-        "handed_over": 1.0,
+        "asked": 0.5,
+        "handed_over": 0.5,
         "stopped": -0.5 / horizon,
     }
 
@@ -160,7 +162,7 @@ class Handover(ArmFamily):
     def control(
         self, now: Instant, action: Float[Tensor, "world action"]
     ) -> Float[Tensor, "world nu"]:
-        """Move the tool safely, and pull or push where the last number is positive.
+        """Move the tool safely, and hand over by a pull or a push when told to.
 
         The rest is what the person does.
         """
@@ -175,7 +177,7 @@ class Handover(ArmFamily):
         tug = torch.minimum(_force(action), v["grip"]) * feels * (2 * takes - 1.0)
         by_hand = torch.where(takes, mood > 0, mood <= 0)
         by_tool = torch.where(takes, mood == 0, mood > 0)
-        closed = by_tool | (action[:, 3] > 0)
+        closed = by_tool | (action[:, 3] > CLOSE)
         width = torch.where(closed, ROD_RADIUS, OPEN)
         grip = 300 * (width - self._fingers.positions(r)[:, 0])
         grip = grip.clamp(-FORCE, FORCE)
@@ -217,11 +219,11 @@ class Handover(ArmFamily):
         self, before: Instant, now: Instant, action: Float[Tensor, "world action"]
     ) -> Outcome:
         """Reward the one try by place, moment and strength, and to be at the place."""
-        tried, _ = self._tried(before, action)
+        tried, agreed = self._tried(before, action)
         moment, wrong = script.judged(before.values, self._time(before), _force(action))
         off = self._off_place(before)
-        worth = closeness((off - NEAR / 2).clamp(min=0), 0.06)
-        worth = worth * closeness(moment, 0.15) * closeness(wrong, 0.5)
+        # wide, so that a try that fails says in which direction the right one is
+        worth = closeness(off, 0.15) * closeness(moment, 0.3) * closeness(wrong, 0.7)
         waiting = (self._mood(now) == 0) & (
             self._hand.positions(now.readings)[:, 0] < SEEN
         )
@@ -229,7 +231,8 @@ class Handover(ArmFamily):
         return Outcome(
             terms={
                 "near": closeness(self._off_place(now), 0.15) * waiting,
-                "handed_over": worth * tried,
+                "asked": worth * tried,
+                "handed_over": agreed.float(),
                 "stopped": self.safe(before, action).stopped.float(),
             },
             success=done,
@@ -259,7 +262,7 @@ class Handover(ArmFamily):
         held again.
         """
         off = self._off_place(now)
-        acts = (action[:, 3] > 0) & (self._mood(now) == 0)
+        acts = (action[:, 3] > CLOSE) & (self._mood(now) == 0)
         tried = acts & ((off < TOUCH) | (now.values["direction"] > 0))
         asked = script.judged(now.values, self._time(now), _force(action))
         return tried, tried & (off < NEAR) & script.content(asked)
@@ -281,9 +284,9 @@ class Handover(ArmFamily):
 
 
 def _force(action: Float[Tensor, "world action"]) -> Float[Tensor, "world"]:
-    """Return the force of a pull or push [N], from the least at 0 to the greatest."""
+    """Return the force of a pull or push [N]; equal steps are equal ratios."""
     least, greatest = FORCES
-    return least * (greatest / least) ** action[:, 3].clamp(0, 1)
+    return least * (greatest / least) ** ((action[:, 4] + 1) / 2)
 
 
 def _add_rod(spec: mujoco.MjSpec) -> None:
