@@ -27,7 +27,7 @@ STIFFNESS, DAMPING = 300.0, 32.0
 Bizzi 1985)."""
 LAG = DAMPING / STIFFNESS
 """Time that the hand is behind a servo's target that moves at a constant speed [s]."""
-_SKIN, _SLEEVE, _SHIRT = (0.87, 0.68, 0.55, 1), (0.30, 0.45, 0.68, 1), (0.27, 0.4, 0.6, 1)
+_SKIN, _SLEEVE, _SHIRT = (0.87, 0.68, 0.55, 1.0), (0.30, 0.45, 0.68, 1.0), (0.27, 0.4, 0.6, 1.0)
 _CAPSULE, _SPHERE = mujoco.mjtGeom.mjGEOM_CAPSULE, mujoco.mjtGeom.mjGEOM_SPHERE
 
 
@@ -51,18 +51,18 @@ def _add_body(spec: mujoco.MjSpec, x: float) -> None:
     chest.explicitinertial, chest.mass = True, 1.0
     chest.ipos, chest.inertia = np.zeros(3), np.ones(3)
     chest.add_joint(name=STAND, type=mujoco.mjtJoint.mjJNT_SLIDE, axis=[0, 1, 0])
-    _draw(chest, _CAPSULE, _SHIRT, 0.10, (0, -0.10, 0.42), (0, 0.10, 0.42))
-    _draw(chest, _CAPSULE, _SHIRT, 0.12, (0, -0.05, 0.05), (0, -0.05, 0.35))
-    _draw(chest, _CAPSULE, _SHIRT, 0.12, (0, 0.05, 0.05), (0, 0.05, 0.35))
+    _draw(chest, _CAPSULE, _SHIRT, 0.10, (0.0, -0.10, 0.42), (0.0, 0.10, 0.42))
+    _draw(chest, _CAPSULE, _SHIRT, 0.12, (0.0, -0.05, 0.05), (0.0, -0.05, 0.35))
+    _draw(chest, _CAPSULE, _SHIRT, 0.12, (0.0, 0.05, 0.05), (0.0, 0.05, 0.35))
     head = chest.add_body(name="head", pos=[0, 0, 0.52], gravcomp=1)
     head.explicitinertial, head.mass = True, 1.0
     head.ipos, head.inertia = np.zeros(3), np.full(3, 0.03)
     head.add_joint(name=HEAD, axis=[0, -1, 0])
-    _draw(head, _CAPSULE, _SKIN, 0.045, (0, 0, -0.02), (0, 0, 0.06))
-    _draw(head, _SPHERE, _SKIN, 0.09, (-0.015, 0, 0.15))
-    _draw(head, _SPHERE, (0.25, 0.18, 0.13, 1), 0.092, (0.005, 0, 0.17))
+    _draw(head, _CAPSULE, _SKIN, 0.045, (0.0, 0.0, -0.02), (0.0, 0.0, 0.06))
+    _draw(head, _SPHERE, _SKIN, 0.09, (-0.015, 0.0, 0.15))
+    _draw(head, _SPHERE, (0.25, 0.18, 0.13, 1.0), 0.092, (0.005, 0.0, 0.17))
     for side in (-0.03, 0.03):
-        _draw(head, _SPHERE, (0.12, 0.12, 0.14, 1), 0.012, (-0.096, side, 0.165))
+        _draw(head, _SPHERE, (0.12, 0.12, 0.14, 1.0), 0.012, (-0.096, side, 0.165))
 
 
 def _draw(
@@ -91,10 +91,10 @@ def _add_hand(spec: mujoco.MjSpec) -> None:
     for name, axis in zip(HAND, np.eye(3), strict=True):
         hand.add_joint(name=name, type=mujoco.mjtJoint.mjJNT_SLIDE, axis=axis)
     ends = (
-        (_SKIN, 0.034, (0.015, 0, 0.012), (0.015, 0, -0.012)),
+        (_SKIN, 0.034, (0.015, 0.0, 0.012), (0.015, 0.0, -0.012)),
         (_SKIN, 0.02, (-0.018, 0.016, 0.02), (-0.018, 0.016, -0.02)),
         (_SKIN, 0.013, (0.02, -0.025, 0.03), (-0.035, -0.012, 0.026)),
-        (_SLEEVE, 0.042, (0.09, 0, 0), (0.29, 0, -0.01)),
+        (_SLEEVE, 0.042, (0.09, 0.0, 0.0), (0.29, 0.0, -0.01)),
     )
     for name, (rgba, radius, start, end) in zip(SKIN, ends, strict=True):
         geom = _draw(hand, _CAPSULE, rgba, radius, start, end)

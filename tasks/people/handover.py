@@ -29,7 +29,7 @@ WALLS = ((0.32, 0.70), (-0.34, 0.34), (0.14, 0.62))  # [m], that the tool stays 
 WALL_GAIN = 5.0  # [1/s]
 ROD, ROD_RADIUS, ROD_MASS = 0.14, 0.011, 0.15  # [m, m, kg], of which ROD is half
 APART = 0.25  # [m], from the hand to the tool, both of which hold the rod
-SEEN = 0.86  # [m], x of the hand beyond which the robot does not see it
+SEEN = 0.95  # [m], x of the hand beyond which the robot does not see it
 NEAR, TOUCH = 0.05, 0.10  # [m], off the right place: where it counts, where one feels
 CLOSE = 0.5  # the fourth command, from which on the robot tries to hand over
 FORCES = (3.0, 30.0)  # [N], of the least and the greatest pull or push
@@ -104,8 +104,7 @@ class Handover(ArmFamily):
     fields = ()
     weights: ClassVar[Mapping[str, float]] = {
         "near": 0.5 / horizon,
-        "asked": 0.5,
-        "handed_over": 0.5,
+        "handed_over": 1.0,
         "stopped": -0.5 / horizon,
     }
 
@@ -113,7 +112,7 @@ class Handover(ArmFamily):
         super().__init__(device)
         model = self.model
         self._fingers = Coordinates(model, FINGERS, device)
-        self._hand = Coordinates(model, person.HAND, device)
+        self.hand = Coordinates(model, person.HAND, device)
         self._rod = Coordinates(model, ROD_JOINTS, device)
         self._stand = Coordinates(model, [person.STAND], device)
         self._head = Coordinates(model, [person.HEAD], device)
@@ -148,7 +147,7 @@ class Handover(ArmFamily):
         stand = 0.04 * (2 * u[:, 2] - 1)
         qpos[:, self._stand.qpos] = stand[:, None]
         hand = script.place(values, stand, torch.zeros_like(stand))
-        qpos[:, self._hand.qpos] = hand
+        qpos[:, self.hand.qpos] = hand
         low, high = torch.tensor(
             [self.start_x, self.start_y, (self.tool_z, self.tool_z)], device=self.device
         ).unbind(-1)
@@ -190,14 +189,21 @@ class Handover(ArmFamily):
     ) -> safety.Checked:
         """Return the velocity that the tool is given [m/s], and where it is stopped."""
         tool = now.readings.sensors["tool_pos"]
+        hand = self.hand.positions(now.readings)
+        return safety.check(self.wanted(now, action), tool, hand)
+
+    def wanted(
+        self, now: Instant, action: Float[Tensor, "world action"]
+    ) -> Float[Tensor, "world 3"]:
+        """Return the velocity that is asked for [m/s], within the walls."""
+        tool = now.readings.sensors["tool_pos"]
         low, high = WALL_GAIN * (self._low - tool), WALL_GAIN * (self._high - tool)
-        wanted = torch.minimum(torch.maximum(SPEED * action[:, :3], low), high)
-        return safety.check(wanted, tool, self._hand.positions(now.readings))
+        return torch.minimum(torch.maximum(SPEED * action[:, :3], low), high)
 
     def observe(self, now: Instant) -> Float[Tensor, "world obs"]:
         """Return the tool, the hand once it is near, what the head says, and time."""
         r = now.readings
-        tool, hand = r.sensors["tool_pos"], self._hand.positions(r)
+        tool, hand = r.sensors["tool_pos"], self.hand.positions(r)
         seen = (hand[:, :1] < SEEN).float()
         centre = (self._low + self._high) / 2
         return torch.cat(
@@ -219,20 +225,19 @@ class Handover(ArmFamily):
         self, before: Instant, now: Instant, action: Float[Tensor, "world action"]
     ) -> Outcome:
         """Reward the one try by place, moment and strength, and to be at the place."""
-        tried, agreed = self._tried(before, action)
+        tried, _ = self._tried(before, action)
         moment, wrong = script.judged(before.values, self._time(before), _force(action))
         off = self._off_place(before)
-        # wide, so that a try that fails says in which direction the right one is
         worth = closeness(off, 0.15) * closeness(moment, 0.3) * closeness(wrong, 0.7)
         waiting = (self._mood(now) == 0) & (
-            self._hand.positions(now.readings)[:, 0] < SEEN
+            self.hand.positions(now.readings)[:, 0] < SEEN
         )
         done = self._mood(now) > 0
         return Outcome(
             terms={
                 "near": closeness(self._off_place(now), 0.15) * waiting,
-                "asked": worth * tried,
-                "handed_over": agreed.float(),
+                # wide feet: a try that fails says in which direction the right one is
+                "handed_over": tried * (worth + worth**3) / 2,
                 "stopped": self.safe(before, action).stopped.float(),
             },
             success=done,
@@ -250,7 +255,7 @@ class Handover(ArmFamily):
 
     def _off_place(self, now: Instant) -> Float[Tensor, "world"]:
         """Return how far the tool is from where it can hand over [m]."""
-        hand, tool = self._hand.positions(now.readings), now.readings.sensors["tool_pos"]
+        hand, tool = self.hand.positions(now.readings), now.readings.sensors["tool_pos"]
         return (hand - self._offset - tool).norm(dim=-1)
 
     def _tried(

@@ -349,6 +349,7 @@ HELD_OUT_HASHES = {
     "cheetah-direction": "23d2d17539024236",
     "drive-avoid": "81480fc727b17bbc",
     "shove": "b45a1ff7ec73a03d",
+    "handover": "74a42ec25f4db4d7",
 }
 
 
