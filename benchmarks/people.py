@@ -12,7 +12,7 @@ a person has of a policy after so many episodes with them, by the idle times of 
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -23,29 +23,38 @@ import tyro
 from torch import Tensor
 from tyro.conf import Positional
 
+from benchmarks.people_worlds import Counted, Unsafe, Watched
 from benchmarks.teams import text_of
 from meta.evaluation.measure import ADAPT, MEASURE
 from meta.evaluation.statistics import estimate, mean
 from meta.experience.batch import limit_episodes
 from meta.experience.rollout import by_task, collect
+from meta.learner import sequential
 from meta.machine.devices import simulator_threads
 from meta.machine.seeds import derived_generator
 from meta.training.trained import Trained, load_trained
-from policies.acting import RecurrentPolicy, Transition
+from policies.acting import Act, RecurrentPolicy, Transition
 from policies.distribution import Distribution, distribution
-from robots.humans.person import HAND
-from robots.sim.cpu import CpuSimulator
-from robots.sim.simulator import Readings
-from tasks.contract import Step
 from tasks.env import Env
-from tasks.family import Instant
 from tasks.people import safety
 from tasks.people.handover import APART, Handover
+from tasks.task import Task
 
 EPISODES = (0, 1, 3, 5)
-STILL = {"person": 0.05, "robot": 0.03}
-"""Speeds below which the hand and the tool are idle [m/s]."""
-Act = Callable[[Tensor, Tensor], Tensor]
+MEASURED = 5
+"""Measured episodes with each person."""
+FORCE = "greatest force [N]"
+MEASURES = (
+    "success",
+    "return",
+    "time to the end [s]",
+    "person idle",
+    "robot idle",
+    "nearest [m]",
+    "stops",
+    FORCE,
+)
+Unknowing = Callable[[Tensor, Tensor], Tensor]
 """Turns observations and random numbers into actions."""
 
 
@@ -71,70 +80,6 @@ class Options:
     """Write the raw numbers here."""
 
 
-class Unsafe(Handover):
-    """The family with its layer switched off."""
-
-    def safe(self, now: Instant, action: Tensor) -> safety.Checked:
-        """Return the velocity as the policy wants it."""
-        wanted = self.wanted(now, action)
-        return safety.Checked(wanted, torch.zeros(len(wanted), dtype=torch.bool))
-
-
-class Watched(CpuSimulator):
-    """Worlds of which every physics step is looked at."""
-
-    def __init__(self, family: Handover, worlds: int) -> None:
-        super().__init__(family.model, worlds=worlds, substeps=1, threads=1)
-        self._held = family.substeps
-        dofs = [int(family.model.joint(name).dofadr[0]) for name in HAND]
-        self._dofs, self._forces = dofs, self._batch.bind("qfrc_constraint")
-        self._joints = family.hand
-        self.clear()
-
-    def clear(self) -> None:
-        """Begin to watch anew."""
-        self.nearest = torch.full((self.worlds,), torch.inf)
-        self.excess = torch.full((self.worlds,), -torch.inf)
-        self.force = torch.zeros(self.worlds)
-
-    def step(self, ctrl: Tensor) -> Readings:
-        """Advance by one control period, and keep the worst of its steps."""
-        readings = super().step(ctrl)
-        self._watch(readings)
-        for _ in range(self._held - 1):
-            readings = super().step(ctrl)
-            self._watch(readings)
-        return readings
-
-    def _watch(self, readings: Readings) -> None:
-        sensors = readings.sensors
-        apart, towards = safety.separation(
-            sensors["tool_pos"], self._joints.positions(readings)
-        )
-        speed = (sensors["tool_vel"] * towards).sum(-1)
-        force = torch.from_numpy(np.linalg.norm(self._forces[:, self._dofs], axis=1))
-        self.nearest = torch.minimum(self.nearest, apart)
-        self.excess = torch.maximum(self.excess, speed - safety.allowed(apart))
-        self.force = torch.maximum(self.force, force.float())
-
-
-class Counted(Env):
-    """Worlds that count their protective stops."""
-
-    stops: Tensor
-
-    def reset(self, rng: torch.Generator, worlds: Tensor | None = None) -> Tensor:
-        """Start new episodes, of which nothing is counted yet."""
-        self.stops = torch.zeros(self.worlds)
-        return super().reset(rng, worlds)
-
-    def step(self, action: Tensor) -> Step:
-        """Advance, and count."""
-        step = super().step(action)
-        self.stops = self.stops + step.terms["stopped"]
-        return step
-
-
 def main() -> None:
     """Measure, and print the table."""
     o = tyro.cli(Options)
@@ -148,19 +93,23 @@ def main() -> None:
 def limits(o: Options) -> list[dict[str, Any]]:
     """Return and print the worst that every policy does."""
     family = (Unsafe if o.off else Handover)()
-    unknowing: dict[str, Act] = {
+    unknowing: dict[str, Unknowing] = {
         "random": lambda obs, u: 2 * u - 1,
-        "extreme": lambda obs, u: (2 * u - 1).sign(),
+        "extreme": _corner,
         "at the hand": _chase,
     }
     trained = {name: load_trained(name) for name in o.policies}
     each = -(-o.episodes // (len(unknowing) + len(trained)))
-    print("| policy | episodes | nearest [m] | most over the limit of speed [m/s] | "
-          "greatest force [N] | stops an episode | limits broken |")
+    print(
+        "| policy | episodes | nearest [m] | most over the limit of speed [m/s] | "
+        "greatest force [N] | stops an episode | limits broken |"
+    )
     print("|---|---:|---:|---:|---:|---:|---:|")
     rows: list[dict[str, Any]] = []
     for name in (*unknowing, *trained):
-        rows.append(_worst(o, family, name, each, unknowing.get(name), trained.get(name)))
+        rows.append(
+            _worst(o, family, name, each, unknowing.get(name), trained.get(name))
+        )
         r = rows[-1]
         print(
             f"| {name} | {each:,} | {r['nearest']:.3f} | {r['excess']:.3f} | "
@@ -174,7 +123,7 @@ def _worst(
     family: Handover,
     name: str,
     each: int,
-    act: Act | None,
+    act: Unknowing | None,
     policy: Trained | None,
 ) -> dict[str, Any]:
     """Return the worst of many episodes, with people of all splits."""
@@ -205,7 +154,71 @@ def _worst(
     }
 
 
-def _unknowing(act: Act) -> RecurrentPolicy:
+def fluency(o: Options) -> list[dict[str, Any]]:
+    """Return and print what people have of each policy, by episodes lived with it."""
+    family, rng = Handover(), np.random.default_rng(o.seed)
+    tasks = family.sample(o.split, o.seed, o.people)
+    print(f"| policy | episodes | {' | '.join(MEASURES)} |")
+    print(f"|---|---:|{'---:|' * len(MEASURES)}")
+    rows: list[dict[str, Any]] = []
+    for name in o.policies:
+        policy = load_trained(name)
+        for k, act in _adapted(o, family, tasks, policy):
+            found = _comfort(o, family, tasks, act, told=policy.cfg.told)
+            rows.append({"policy": name, "episodes": k, **found})
+            cells = [
+                f"{max(found[m]):.0f}"
+                if m == FORCE
+                else text_of(estimate([np.array([found[m]])], mean, rng))
+                for m in MEASURES
+            ]
+            print(f"| {name.removeprefix('shipped:')} | {k} | {' | '.join(cells)} |")
+    return rows
+
+
+def _adapted(
+    o: Options, family: Handover, tasks: Sequence[Task], policy: Trained
+) -> Iterator[tuple[int, Act]]:
+    """Yield the policy after so many episodes with each person; once if it is told."""
+    if sequential(policy.learner):
+        raise SystemExit(f"{policy.source} plays its episodes one after another")
+    start, most = policy.begin(len(tasks)), max(EPISODES)
+    yield 0, start.act
+    if not policy.learner.inner_steps:
+        return
+    env = Env(family, worlds=len(tasks) * most, threads=1)
+    env.assign([task for task in tasks for _ in range(most)])
+    rng = derived_generator(o.seed, ADAPT, 0)
+    lived = by_task(collect(env, start.explore, rng), len(tasks))
+    for k in EPISODES[1:]:
+        part = limit_episodes(lived, torch.full((len(tasks),), k))
+        yield k, start.after(part).act
+
+
+def _comfort(
+    o: Options, family: Handover, tasks: Sequence[Task], act: Act, *, told: bool
+) -> dict[str, list[float]]:
+    """Return the mean of each measure for every person."""
+    worlds = len(tasks) * MEASURED
+    sim = Watched(family, worlds)
+    env = Counted(family, worlds=worlds, oracle=told, simulator=sim)
+    env.assign([task for task in tasks for _ in range(MEASURED)])
+    rollout = collect(env, act, derived_generator(o.seed, MEASURE, 0), explore=False)
+    idle = env.idle()
+    each = {
+        "success": rollout.success.float(),
+        "return": rollout.returns,
+        "time to the end [s]": idle["time"],
+        "person idle": idle["person"],
+        "robot idle": idle["robot"],
+        "nearest [m]": sim.nearest,
+        "stops": env.stops,
+        FORCE: sim.force,
+    }
+    return {k: v.reshape(-1, MEASURED).mean(1).tolist() for k, v in each.items()}
+
+
+def _unknowing(act: Unknowing) -> RecurrentPolicy:
     """Return a policy that reads no task."""
 
     def decide(obs: Tensor, memory: Tensor) -> Distribution:
@@ -217,6 +230,12 @@ def _unknowing(act: Act) -> RecurrentPolicy:
         return memory + 1
 
     return RecurrentPolicy(torch.zeros(1, 1), decide, watch)
+
+
+def _corner(obs: Tensor, u: Tensor) -> Tensor:
+    """Hold full commands, others in every world, and try in half of the worlds."""
+    worlds = torch.arange(len(obs))[:, None] + 1
+    return torch.where(worlds // 2 ** torch.arange(u.shape[1]) % 2 == 0, 1.0, -1.0)
 
 
 def _chase(obs: Tensor, u: Tensor) -> Tensor:

@@ -5,5 +5,5 @@ from dataclasses import replace
 from meta.recipes.manipulation import ARM
 
 RECIPES = {
-    "handover": replace(ARM, iterations=180),
+    "handover": replace(ARM, iterations=120),
 }

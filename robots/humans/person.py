@@ -27,7 +27,11 @@ STIFFNESS, DAMPING = 300.0, 32.0
 Bizzi 1985)."""
 LAG = DAMPING / STIFFNESS
 """Time that the hand is behind a servo's target that moves at a constant speed [s]."""
-_SKIN, _SLEEVE, _SHIRT = (0.87, 0.68, 0.55, 1.0), (0.30, 0.45, 0.68, 1.0), (0.27, 0.4, 0.6, 1.0)
+_SKIN, _SLEEVE, _SHIRT = (
+    (0.87, 0.68, 0.55, 1.0),
+    (0.30, 0.45, 0.68, 1.0),
+    (0.27, 0.4, 0.6, 1.0),
+)
 _CAPSULE, _SPHERE = mujoco.mjtGeom.mjGEOM_CAPSULE, mujoco.mjtGeom.mjGEOM_SPHERE
 
 
@@ -88,7 +92,7 @@ def _add_hand(spec: mujoco.MjSpec) -> None:
     hand = spec.worldbody.add_body(name="hand", gravcomp=1)
     hand.explicitinertial, hand.mass = True, MASS
     hand.ipos, hand.inertia = np.zeros(3), np.full(3, 0.01)
-    for name, axis in zip(HAND, np.eye(3), strict=True):
+    for name, axis in zip(HAND, np.eye(3).tolist(), strict=True):
         hand.add_joint(name=name, type=mujoco.mjtJoint.mjJNT_SLIDE, axis=axis)
     ends = (
         (_SKIN, 0.034, (0.015, 0.0, 0.012), (0.015, 0.0, -0.012)),

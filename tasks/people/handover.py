@@ -21,21 +21,18 @@ from tasks.contract import Values
 from tasks.family import Family, Instant, Outcome
 from tasks.manipulation.arm_family import ArmFamily, around
 from tasks.parameters import Choice, Scalar
-from tasks.people import safety, script
+from tasks.people import rod, safety, script
 from tasks.rewards import closeness
 
 SPEED = 0.8  # [m/s], of a full command
 WALLS = ((0.32, 0.70), (-0.34, 0.34), (0.14, 0.62))  # [m], that the tool stays within
 WALL_GAIN = 5.0  # [1/s]
-ROD, ROD_RADIUS, ROD_MASS = 0.14, 0.011, 0.15  # [m, m, kg], of which ROD is half
 APART = 0.25  # [m], from the hand to the tool, both of which hold the rod
 SEEN = 0.95  # [m], x of the hand beyond which the robot does not see it
 NEAR, TOUCH = 0.05, 0.10  # [m], off the right place: where it counts, where one feels
 CLOSE = 0.5  # the fourth command, from which on the robot tries to hand over
 FORCES = (3.0, 30.0)  # [N], of the least and the greatest pull or push
-HOLD = (300.0, 14.0)  # [N/m, N s/m], of whatever holds the rod
 KEEP = 0.20  # [m], that the hand stays short of the gripper in its way
-ROD_JOINTS = ("rod_x", "rod_y", "rod_z")
 
 
 class Handover(ArmFamily):
@@ -74,9 +71,7 @@ class Handover(ArmFamily):
             hole=(0.38, 0.42),
             beyond=((0.18, 0.22), (0.50, 0.56)),
         ),
-        Scalar(
-            name="reach_time", unit="s", low=0.6, high=1.0, beyond=((0.5, 0.6),)
-        ),
+        Scalar(name="reach_time", unit="s", low=0.6, high=1.0, beyond=((0.5, 0.6),)),
         Scalar(
             name="hesitation",
             unit="s",
@@ -113,7 +108,7 @@ class Handover(ArmFamily):
         model = self.model
         self._fingers = Coordinates(model, FINGERS, device)
         self.hand = Coordinates(model, person.HAND, device)
-        self._rod = Coordinates(model, ROD_JOINTS, device)
+        self._rod = Coordinates(model, rod.JOINTS, device)
         self._stand = Coordinates(model, [person.STAND], device)
         self._head = Coordinates(model, [person.HEAD], device)
         self._period = self.substeps * model.opt.timestep
@@ -127,7 +122,7 @@ class Handover(ArmFamily):
         spec.option.timestep = 0.01
         # what is behind the wrist stays out of reach
         self.robot.let_touch(spec, person.SKIN, "link6")
-        _add_rod(spec)
+        rod.add_rod(spec, APART)
         camera = spec.camera("overview")
         camera.pos = np.array([0.75, -1.75, 0.95])
         camera.alt.xyaxes = np.array([1, 0, 0, 0, 0.37, 0.93])
@@ -153,9 +148,9 @@ class Handover(ArmFamily):
         ).unbind(-1)
         tool = low + (high - low) * torch.nn.functional.pad(u[:, :2], (0, 1))
         takes = values["direction"][:, None] > 0
-        rod = torch.where(takes, tool + self._offset / 2, hand - self._offset / 2)
-        qpos[:, self._rod.qpos] = rod
-        qpos[:, self._fingers.qpos] = torch.where(takes, ROD_RADIUS, OPEN)
+        middle = torch.where(takes, tool + self._offset / 2, hand - self._offset / 2)
+        qpos[:, self._rod.qpos] = middle
+        qpos[:, self._fingers.qpos] = torch.where(takes, rod.RADIUS, OPEN)
         return qpos, qvel
 
     def control(
@@ -168,7 +163,7 @@ class Handover(ArmFamily):
         r, v = now.readings, now.values
         arm = self.move(now, self.safe(now, action).velocity)
         tried, done = self._tried(now, action)
-        takes, mood = v["direction"] > 0, self._mood(now)
+        takes, mood = v["direction"] > 0, self.mood(now)
         nod = self._head.positions(r)[:, 0]
         turn = torch.where(mood == 0, tried.float() * (2 * done.float() - 1), mood)
         turn = script.NOD_RATE * turn * (nod.abs() < script.NOD)
@@ -177,7 +172,7 @@ class Handover(ArmFamily):
         by_hand = torch.where(takes, mood > 0, mood <= 0)
         by_tool = torch.where(takes, mood == 0, mood > 0)
         closed = by_tool | (action[:, 3] > CLOSE)
-        width = torch.where(closed, ROD_RADIUS, OPEN)
+        width = torch.where(closed, rod.RADIUS, OPEN)
         grip = 300 * (width - self._fingers.positions(r)[:, 0])
         grip = grip.clamp(-FORCE, FORCE)
         rest = torch.stack([grip, *self._reach(now).unbind(-1), turn, tug], dim=-1)
@@ -229,10 +224,10 @@ class Handover(ArmFamily):
         moment, wrong = script.judged(before.values, self._time(before), _force(action))
         off = self._off_place(before)
         worth = closeness(off, 0.15) * closeness(moment, 0.3) * closeness(wrong, 0.7)
-        waiting = (self._mood(now) == 0) & (
+        waiting = (self.mood(now) == 0) & (
             self.hand.positions(now.readings)[:, 0] < SEEN
         )
-        done = self._mood(now) > 0
+        done = self.mood(now) > 0
         return Outcome(
             terms={
                 "near": closeness(self._off_place(now), 0.15) * waiting,
@@ -248,7 +243,7 @@ class Handover(ArmFamily):
         """Return the time since the episode began [s]."""
         return now.progress * (self.horizon * self._period)
 
-    def _mood(self, now: Instant) -> Float[Tensor, "world"]:
+    def mood(self, now: Instant) -> Float[Tensor, "world"]:
         """Return 1 where the person is content, -1 where not, and 0 before."""
         nod = self._head.positions(now.readings)[:, 0]
         return nod.sign() * (nod.abs() > script.DECIDED)
@@ -267,7 +262,7 @@ class Handover(ArmFamily):
         held again.
         """
         off = self._off_place(now)
-        acts = (action[:, 3] > CLOSE) & (self._mood(now) == 0)
+        acts = (action[:, 3] > CLOSE) & (self.mood(now) == 0)
         tried = acts & ((off < TOUCH) | (now.values["direction"] > 0))
         asked = script.judged(now.values, self._time(now), _force(action))
         return tried, tried & (off < NEAR) & script.content(asked)
@@ -292,38 +287,3 @@ def _force(action: Float[Tensor, "world action"]) -> Float[Tensor, "world"]:
     """Return the force of a pull or push [N]; equal steps are equal ratios."""
     least, greatest = FORCES
     return least * (greatest / least) ** ((action[:, 4] + 1) / 2)
-
-
-def _add_rod(spec: mujoco.MjSpec) -> None:
-    """Add the rod, which touches nothing: springs hold it, at the hand and the tool."""
-    rod = spec.worldbody.add_body(name="rod")
-    rod.explicitinertial, rod.mass = True, ROD_MASS
-    rod.ipos, rod.inertia = np.zeros(3), np.full(3, 1e-3)
-    for name, axis in zip(ROD_JOINTS, np.eye(3), strict=True):
-        joint = rod.add_joint(
-            name=name, type=mujoco.mjtJoint.mjJNT_SLIDE, axis=axis, damping=0.2
-        )
-        if name == "rod_z":
-            joint.limited, joint.range = True, np.array([ROD_RADIUS, 2.0])
-    geom = rod.add_geom(
-        type=mujoco.mjtGeom.mjGEOM_CAPSULE,
-        size=[ROD_RADIUS, 0, 0],
-        rgba=[0.93, 0.55, 0.15, 1],
-        mass=0,
-        contype=0,
-        conaffinity=0,
-    )
-    geom.fromto = np.array([-ROD, 0, 0, ROD, 0, 0])
-    stiffness, damping = HOLD
-    for end, holder, x in (("by_hand", "hand", APART / 2), ("by_tool", "tool", -APART / 2)):
-        rod.add_site(name=end, pos=[x, 0, 0])
-        for i, axis in enumerate("xyz"):
-            spring = spec.add_actuator(
-                name=f"{end}_{axis}",
-                trntype=mujoco.mjtTrn.mjTRN_SITE,
-                target=end,
-                refsite=holder,
-            )
-            spring.gear = np.eye(6)[i]
-            spring.gaintype = mujoco.mjtGain.mjGAIN_AFFINE
-            spring.gainprm[:3] = [0.0, -stiffness, -damping]

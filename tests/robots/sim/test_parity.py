@@ -140,6 +140,7 @@ STEP = {  # median and greatest deviation, [m], [rad], [m/s] or [rad/s]
     # wheels turn at 50 rad/s, of which float32 leaves out 4e-6
     "drive-avoid": (1e-4, 2e-3),
     "shove": (1e-5, 1e-3),
+    "handover": (1e-5, 1e-3),
 }
 PERIOD = {  # median and 95th percentile
     # strike's first period holds the blow, in which MuJoCo's own answer to a change of
@@ -155,6 +156,7 @@ PERIOD = {  # median and 95th percentile
     "drive-slide": (1e-5, 1e-4),
     "drive-avoid": (3e-4, 2e-3),
     "shove": (1e-4, 1e-2),
+    "handover": (1e-5, 1e-3),
 }
 
 
