@@ -63,7 +63,7 @@ class Options:
     """Options of the study."""
 
     what: Positional[Literal["limits", "fluency"]]
-    """What to measure."""
+    """The study: of limits, or of fluency."""
     policies: tuple[str, ...] = ()
     """Policies, beside those that know nothing."""
     episodes: int = 10_000
@@ -95,7 +95,7 @@ def limits(o: Options) -> list[dict[str, Any]]:
     family = (Unsafe if o.off else Handover)()
     unknowing: dict[str, Unknowing] = {
         "random": lambda obs, u: 2 * u - 1,
-        "extreme": _corner,
+        "extreme": lambda obs, u: (2 * u - 1).sign(),
         "at the hand": _chase,
     }
     trained = {name: load_trained(name) for name in o.policies}
@@ -219,10 +219,10 @@ def _comfort(
 
 
 def _unknowing(act: Unknowing) -> RecurrentPolicy:
-    """Return a policy that reads no task."""
+    """Return a policy that reads no task; its random numbers last for four steps."""
 
     def decide(obs: Tensor, memory: Tensor) -> Distribution:
-        rng = derived_generator(0, MEASURE, int(memory[0]))
+        rng = derived_generator(0, MEASURE, int(memory[0]) // 4)
         action = act(obs, torch.rand(len(obs), Handover.action_dim, generator=rng))
         return distribution(action, torch.full_like(action, -12.0))
 
@@ -230,12 +230,6 @@ def _unknowing(act: Unknowing) -> RecurrentPolicy:
         return memory + 1
 
     return RecurrentPolicy(torch.zeros(1, 1), decide, watch)
-
-
-def _corner(obs: Tensor, u: Tensor) -> Tensor:
-    """Hold full commands, others in every world, and try in half of the worlds."""
-    worlds = torch.arange(len(obs))[:, None] + 1
-    return torch.where(worlds // 2 ** torch.arange(u.shape[1]) % 2 == 0, 1.0, -1.0)
 
 
 def _chase(obs: Tensor, u: Tensor) -> Tensor:

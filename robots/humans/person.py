@@ -23,7 +23,7 @@ FRONT, BACK, RADIUS = -0.02, 0.30, 0.06
 MASS = 1.2
 """Mass of hand and forearm as it is felt at the hand [kg]."""
 STIFFNESS, DAMPING = 300.0, 32.0
-"""Of the servos [N/m, N s/m]; a relaxed arm has 100 to 500 N/m (Mussa-Ivaldi, Hogan and
+"""Stiffness and damping of the servos [N/m, N s/m]; a relaxed arm has 100 to 500 N/m (Mussa-Ivaldi, Hogan and
 Bizzi 1985)."""
 LAG = DAMPING / STIFFNESS
 """Time that the hand is behind a servo's target that moves at a constant speed [s]."""

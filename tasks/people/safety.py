@@ -32,7 +32,7 @@ GRIPPER = (-0.02, 0.30, 0.085)
 
 
 class Checked(NamedTuple):
-    """What the layer made of a command."""
+    """A command after the layer has seen it."""
 
     velocity: Float[Tensor, "world 3"]
     stopped: Bool[Tensor, "world"]
