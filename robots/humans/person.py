@@ -23,8 +23,9 @@ FRONT, BACK, RADIUS = -0.02, 0.30, 0.06
 MASS = 1.2
 """Mass of hand and forearm as it is felt at the hand [kg]."""
 STIFFNESS, DAMPING = 300.0, 32.0
-"""Stiffness and damping of the servos [N/m, N s/m]; a relaxed arm has 100 to 500 N/m (Mussa-Ivaldi, Hogan and
-Bizzi 1985)."""
+"""Stiffness and damping of the servos [N/m, N s/m].
+
+A relaxed arm has 100 to 500 N/m (Mussa-Ivaldi, Hogan and Bizzi 1985)."""
 LAG = DAMPING / STIFFNESS
 """Time that the hand is behind a servo's target that moves at a constant speed [s]."""
 _SKIN, _SLEEVE, _SHIRT = (

@@ -10,7 +10,7 @@ HALF, RADIUS = 0.14, 0.011
 MASS = 0.15
 """Its mass [kg]."""
 HOLD = (300.0, 14.0)
-"""Stiffness and damping of what holds it [N/m, N s/m]: it sags by 5 mm, and is damped critically."""
+"""Stiffness and damping of what holds it [N/m, N s/m]: critical; it sags by 5 mm."""
 
 
 def add_rod(spec: mujoco.MjSpec, apart: float) -> None:

@@ -4,6 +4,8 @@ Nothing is remembered but what can be seen: a head that is raised or bowed has d
 and how far it is says how long ago.
 """
 
+import math
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -96,5 +98,4 @@ def content(
 ) -> Bool[Tensor, "world"]:
     """Tell whether moment and force, as `judged` found them, please the person."""
     moment, force = off
-    half = torch.tensor(TOO_MUCH).log() / 2
-    return (moment <= 0) & (force <= half)
+    return (moment <= 0) & (force <= math.log(TOO_MUCH) / 2)

@@ -1,10 +1,13 @@
 """The layer that keeps limits: distances, speeds, and that it is needed."""
 
+from dataclasses import replace
+
 import mujoco
 import numpy as np
 import torch
 
 from benchmarks.people import Options, limits
+from benchmarks.people_worlds import Counted, Watched
 from robots.humans import person
 from tasks.people import safety
 from tasks.people.handover import Handover
@@ -103,3 +106,22 @@ def test_no_limit_is_broken_and_without_the_layer_they_are() -> None:
     off = limits(Options(what="limits", episodes=150, off=True))
     assert all(row["broken"] > 20 for row in off)
     assert max(row["force"] for row in off) > 20 > max(row["force"] for row in kept)
+
+
+def test_idle_times_are_those_of_who_stands_still() -> None:
+    """A robot that waits where it is, beside a person who waits for 0.7 s and leaves."""
+    task = FAMILY.sample("train", 0, 1)[0]
+    values = {"reach_time": 0.6, "hesitation": 0.3, "handed": "left", "height": 0.5}
+    task = replace(task, parameters={**task.parameters, **values})
+    env = Counted(FAMILY, worlds=1, simulator=Watched(FAMILY, 1))
+    env.assign([task])
+    env.reset(torch.Generator().manual_seed(0))
+    idle = torch.tensor([[0.0, 0.0, 0.0, -1.0, 0.0]])
+    for _ in range(FAMILY.horizon):
+        env.step(idle)
+    found = env.idle()
+    assert abs(float(found["time"]) - 2.8) < 1e-5
+    assert found["robot"] > 0.9
+    # at the place for about 0.7 s, before 0.2 s and after that for 0.9 s at rest
+    assert abs(float(found["person"]) * 2.8 - 1.8) < 0.35
+    assert float(env.stops) == 0
