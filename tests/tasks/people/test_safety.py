@@ -109,7 +109,7 @@ def test_no_limit_is_broken_and_without_the_layer_they_are() -> None:
 
 
 def test_idle_times_are_those_of_who_stands_still() -> None:
-    """A robot that waits where it is, beside a person who waits for 0.7 s and leaves."""
+    """A robot that stays, beside a person who waits for 0.7 s and leaves."""
     task = FAMILY.sample("train", 0, 1)[0]
     values = {"reach_time": 0.6, "hesitation": 0.3, "handed": "left", "height": 0.5}
     task = replace(task, parameters={**task.parameters, **values})
