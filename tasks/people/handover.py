@@ -23,10 +23,9 @@ from tasks.manipulation.arm_family import ArmFamily, around
 from tasks.parameters import Choice, Scalar
 from tasks.people import rod, safety, script
 from tasks.rewards import closeness
+from tasks.task import Task
 
 SPEED = 0.8  # [m/s], of a full command
-WALLS = ((0.32, 0.70), (-0.34, 0.34), (0.14, 0.62))  # [m], that the tool stays within
-WALL_GAIN = 5.0  # [1/s]
 APART = 0.25  # [m], from the hand to the tool, both of which hold the rod
 SEEN = 0.95  # [m], x of the hand beyond which the robot does not see it
 NEAR, TOUCH = 0.05, 0.10  # [m], off the right place: where it counts, where one feels
@@ -112,7 +111,7 @@ class Handover(ArmFamily):
         self._stand = Coordinates(model, [person.STAND], device)
         self._head = Coordinates(model, [person.HEAD], device)
         self._period = self.substeps * model.opt.timestep
-        self._low, self._high = torch.tensor(WALLS, device=device).unbind(-1)
+        self._low, self._high = torch.tensor(safety.WALLS, device=device).unbind(-1)
         self._offset = torch.tensor([APART, 0.0, 0.0], device=device)
 
     def compile(self) -> mujoco.MjModel:
@@ -131,6 +130,10 @@ class Handover(ArmFamily):
     def model_fields(self, values: Values) -> Mapping[str, Float[Tensor, "world ..."]]:
         """Nothing of the model differs: people differ in what they do."""
         return {}
+
+    def object_of(self, task: Task) -> str:
+        """Return nothing: no two people are the same, whatever their style."""
+        return ""
 
     def start(
         self, values: Values, rng: torch.Generator
@@ -190,10 +193,9 @@ class Handover(ArmFamily):
     def wanted(
         self, now: Instant, action: Float[Tensor, "world action"]
     ) -> Float[Tensor, "world 3"]:
-        """Return the velocity that is asked for [m/s], within the walls."""
+        """Return the velocity that is asked for [m/s], as far as the arm reaches."""
         tool = now.readings.sensors["tool_pos"]
-        low, high = WALL_GAIN * (self._low - tool), WALL_GAIN * (self._high - tool)
-        return torch.minimum(torch.maximum(SPEED * action[:, :3], low), high)
+        return safety.within_reach(SPEED * action[:, :3], tool)
 
     def observe(self, now: Instant) -> Float[Tensor, "world obs"]:
         """Return the tool, the hand once it is near, what the head says, and time."""

@@ -26,6 +26,13 @@ ALLOWED = 0.25
 """The limit: approach at no more than this, and `SLOPE` of the separation [m/s]."""
 FORCE = 140.0
 """The limit of contact force on the hand [N], ISO/TS 15066's for lasting contact."""
+WALLS = ((0.32, 0.70), (-0.34, 0.34), (0.14, 0.62))
+"""Extent of what the tool may reach along x, y and z [m]."""
+STRETCH, WRIST = 0.66, (-0.088, 0.0, 0.207 - 0.333)
+"""Greatest distance from shoulder to wrist [m], and what is to be added to the tool's
+place for it: an arm that is stretched out does not go where it is told to."""
+WALL_GAIN = 5.0
+"""Speed for each metre to a wall [1/s]."""
 GRIPPER = (-0.02, 0.30, 0.085)
 """A vertical capsule that holds gripper and wrist: its ends above the tool, its radius
 [m]."""
@@ -90,3 +97,22 @@ def check(
     slowed = velocity * (most / speed).clamp(max=1)[:, None]
     stopped = (apart < STOP) & ((velocity * towards).sum(-1) > 0)
     return Checked(torch.where(stopped[:, None], 0.0, slowed), stopped)
+
+
+def within_reach(
+    velocity: Float[Tensor, "world 3"], tool: Float[Tensor, "world 3"]
+) -> Float[Tensor, "world 3"]:
+    """Slow a command down towards walls, and towards where the arm is stretched out.
+
+    Args:
+        velocity: of the tool, as the policy wants it [m/s].
+        tool: the tool's centre [m].
+    """
+    low, high = torch.tensor(WALLS, device=tool.device).unbind(-1)
+    velocity = torch.maximum(velocity, WALL_GAIN * (low - tool))
+    velocity = torch.minimum(velocity, WALL_GAIN * (high - tool))
+    arm = tool + torch.tensor(WRIST, device=tool.device)
+    length = arm.norm(dim=-1, keepdim=True)
+    out = (velocity * arm).sum(-1, keepdim=True) / length
+    over = (out - WALL_GAIN * (STRETCH - length)).clamp(min=0)
+    return velocity - over * arm / length
