@@ -108,10 +108,14 @@ def within_reach(
         velocity: of the tool, as the policy wants it [m/s].
         tool: the tool's centre [m].
     """
-    low, high = torch.tensor(WALLS, device=tool.device).unbind(-1)
-    velocity = torch.maximum(velocity, WALL_GAIN * (low - tool))
-    velocity = torch.minimum(velocity, WALL_GAIN * (high - tool))
-    arm = tool + torch.tensor(WRIST, device=tool.device)
+    sides = zip(velocity.unbind(-1), tool.unbind(-1), WALLS, strict=True)
+    within = [
+        torch.minimum(torch.maximum(v, WALL_GAIN * (low - x)), WALL_GAIN * (high - x))
+        for v, x, (low, high) in sides
+    ]
+    velocity = torch.stack(within, dim=-1)
+    x, y, z = tool.unbind(-1)
+    arm = torch.stack([x + WRIST[0], y + WRIST[1], z + WRIST[2]], dim=-1)
     length = arm.norm(dim=-1, keepdim=True)
     out = (velocity * arm).sum(-1, keepdim=True) / length
     over = (out - WALL_GAIN * (STRETCH - length)).clamp(min=0)

@@ -99,6 +99,18 @@ def test_a_command_is_slowed_and_keeps_its_direction_or_is_stopped() -> None:
     assert float(velocity.norm()) > 0.1
 
 
+def test_the_tool_slows_down_at_walls_and_where_the_arm_is_stretched_out() -> None:
+    tool = torch.tensor([[0.45, 0.33, 0.35], [0.55, 0.0, 0.55], [0.45, 0.0, 0.35]])
+    wish = torch.tensor([[0.1, 0.5, -0.1], [0.8, 0.0, 0.8], [0.3, 0.2, 0.1]])
+    slowed = safety.within_reach(wish, tool)
+    expected = torch.tensor([0.1, 0.05, -0.1])
+    torch.testing.assert_close(slowed[0], expected, rtol=0.0, atol=1e-5)
+    arm = tool[1] + torch.tensor(safety.WRIST)
+    out = (slowed[1] @ arm) / arm.norm()
+    torch.testing.assert_close(out, safety.WALL_GAIN * (safety.STRETCH - arm.norm()))
+    assert torch.equal(slowed[2], wish[2])
+
+
 def test_no_limit_is_broken_and_without_the_layer_they_are() -> None:
     kept = limits(Options(what="limits", episodes=150))
     assert [row["broken"] for row in kept] == [0, 0, 0]
