@@ -25,6 +25,7 @@ from tasks.manipulation.strike import Strike
 from tasks.named import imported
 from tasks.objects.mesh_file import Fits
 from tasks.objects.object_set import Objects, as_set
+from tasks.people.handover import Handover
 from tasks.teams.shove import Shove
 
 FAMILIES: dict[str, type[Family]] = {
@@ -40,6 +41,7 @@ FAMILIES: dict[str, type[Family]] = {
     DriveAvoid.name: DriveAvoid,
     DrivePark.name: DrivePark,
     Shove.name: Shove,
+    Handover.name: Handover,
 }
 
 

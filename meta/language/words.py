@@ -140,6 +140,34 @@ NUMBERS: Mapping[str, tuple[str, str, str, str, str]] = {
         "answers late|late steering",
         "answers very late|very late steering",
     ),
+    "height": (
+        "reaches out very low",
+        "reaches out low",
+        "reaches out at a middling height",
+        "reaches out high",
+        "reaches out very high",
+    ),
+    "reach_time": (
+        "reaches out very fast",
+        "reaches out fast",
+        "reaches out at a middling pace",
+        "reaches out slowly",
+        "reaches out very slowly",
+    ),
+    "hesitation": (
+        "ready at once|does not hesitate",
+        "ready soon|hesitates a little",
+        "ready after a moment|hesitates",
+        "ready late|hesitates long",
+        "ready very late|hesitates very long",
+    ),
+    "grip": (
+        "of a very light grip|holds very loosely",
+        "of a light grip|holds loosely",
+        "of a middling grip",
+        "of a firm grip|holds firmly",
+        "of a very firm grip|holds very firmly",
+    ),
     "latch": (
         "very weak latch",
         "weak latch",
@@ -186,6 +214,14 @@ NUMBERS: Mapping[str, tuple[str, str, str, str, str]] = {
 """Words for the five parts of a number's range, the least first, by parameter."""
 
 OPTIONS: Mapping[str, Mapping[str, str]] = {
+    "handed": {
+        "left": "left-handed|uses the left hand",
+        "right": "right-handed|uses the right hand",
+    },
+    "style": {
+        "steady": "a steady person|patient",
+        "impatient": "an impatient person|withdraws and comes again",
+    },
     "habit": {
         "left": "jumps to the left|jumps left|always to the left",
         "right": "jumps to the right|jumps right|always to the right",
@@ -223,6 +259,11 @@ OPTIONS: Mapping[str, Mapping[str, str]] = {
         "no": "as commanded|unmirrored",
         "yes": "mirrored|left and right swapped",
     },
-    "direction": {"forwards": "runs forwards", "backwards": "runs backwards"},
+    "direction": {
+        "forwards": "runs forwards",
+        "backwards": "runs backwards",
+        "gives": "gives something|hands something over",
+        "takes": "takes something|receives something",
+    },
 }
 """Words for options, by parameter; an option such as box-1 has those of box."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from meta.learner import sequential
-from meta.recipes import driving, locomotion, manipulation, teams
+from meta.recipes import driving, locomotion, manipulation, people, teams
 from meta.recipes.recipe import Recipe
 from meta.registry import DEFAULT, find_method
 from meta.training.config import TrainCfg
@@ -15,6 +15,7 @@ RECIPES: Mapping[str, Recipe] = {
     **locomotion.RECIPES,
     **driving.RECIPES,
     **teams.RECIPES,
+    **people.RECIPES,
 }
 FALLBACK = manipulation.REACH_ROTATED
 """The recipe of a family that has none of its own."""

@@ -165,7 +165,6 @@ def _overview(
             summary = textwrap.shorten(family["summary"], room, placeholder=" ...")
             yield f"  {family['name']:<18}{counts}  {summary}"
     splits = list(dict.fromkeys(s for f in families for s in f["splits"]))
-    yield ""
     quick = " and ".join(f["name"] for f in families if f["in_episode"])
     yield from _wrap(
         f"{quick} show what is hidden within one episode.",
@@ -177,10 +176,8 @@ def _overview(
         width,
     )
     yield f"{len(policies)} trained policies ship; --family names those of a family."
-    yield ""
     name = families[0]["name"]
-    yield f"pliant list --family {name:<10} parameters, success, splits, policies"
-    yield f"pliant evaluate shipped:{name:<7} measure how it adapts"
+    yield f"next: pliant list --family {name}, or pliant evaluate shipped:{name}"
 
 
 def _page(family: "Listed") -> Iterator[str]:

@@ -166,14 +166,17 @@ class Panda(Robot):
         """
         return _load("scene.xml")
 
-    def let_touch(self, scene: mujoco.MjSpec, geoms: Sequence[str]) -> None:
+    def let_touch(
+        self, scene: mujoco.MjSpec, geoms: Sequence[str], onwards: str = "link0"
+    ) -> None:
         """Let every part of the arm collide with some geoms, and with nothing else new.
 
         Args:
             scene: as `scene` built it, with those geoms added.
             geoms: their names.
+            onwards: the first body of the arm that collides, and all beyond it do.
         """
-        for geom in scene.body("link0").find_all(mujoco.mjtObj.mjOBJ_GEOM):
+        for geom in scene.body(onwards).find_all(mujoco.mjtObj.mjOBJ_GEOM):
             geom.conaffinity |= TOUCH
         for name in geoms:
             scene.geom(name).contype |= TOUCH

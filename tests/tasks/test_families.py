@@ -350,6 +350,7 @@ HELD_OUT_HASHES = {
     "drive-avoid": "81480fc727b17bbc",
     "drive-park": "e522f4ae76574449",
     "shove": "b45a1ff7ec73a03d",
+    "handover": "74a42ec25f4db4d7",
 }
 
 

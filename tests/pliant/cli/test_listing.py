@@ -75,7 +75,8 @@ def test_a_family_in_full(call: Call, name: str) -> None:
         assert f"\n  {parameter.name}" in out
     assert f"splits: {', '.join(family.splits)} " in words
     _, _, policies = words.partition("shipped policies: ")
-    once = name in ("intercept", "drive-slide", "drive-avoid", "drive-park", "shove")
+    few = ("intercept", "drive-slide", "drive-avoid", "drive-park", "shove", "handover")
+    once = name in few
     seeds = "" if once else ", ...-seed1, ...-seed2"
     assert f"maml shipped:{name}{seeds} " in policies
     assert f" oracle shipped:{name}-oracle{seeds}" in policies

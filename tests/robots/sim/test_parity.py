@@ -141,6 +141,7 @@ STEP = {  # median and greatest deviation, [m], [rad], [m/s] or [rad/s]
     "drive-avoid": (1e-4, 2e-3),
     "drive-park": (1e-4, 2e-3),
     "shove": (1e-5, 1e-3),
+    "handover": (1e-5, 1e-3),
 }
 PERIOD = {  # median and 95th percentile
     # strike's first period holds the blow, in which MuJoCo's own answer to a change of
@@ -157,6 +158,7 @@ PERIOD = {  # median and 95th percentile
     "drive-avoid": (3e-4, 2e-3),
     "drive-park": (3e-4, 2e-3),
     "shove": (1e-4, 1e-2),
+    "handover": (1e-5, 1e-3),
 }
 
 

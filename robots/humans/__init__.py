@@ -1,0 +1,1 @@
+"""Scripted people, of simple shapes."""

@@ -1,0 +1,1 @@
+"""Families in which a robot works with a scripted person."""
