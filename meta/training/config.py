@@ -52,11 +52,11 @@ class TrainCfg:
     equal shares, in an order that the seed draws, or each as PARAMETER=LOW:HIGH or
     PARAMETER=OPTION|OPTION. None: all tasks at once."""
     remember: str = "nothing"
-    """How earlier pieces are remembered: nothing (fine-tuning), ewc, packnet (told the
+    """Way to remember earlier pieces: nothing (fine-tuning), ewc, packnet (told the
     piece in use), replay (of tasks), rehearsal (of actions), cloning (of policies), or
     together, which has all pieces from the start."""
     hold: float = 0.0
-    """How strongly earlier pieces are held on to: the weight of ewc, rehearsal and
+    """Strength of what earlier pieces are held by: the weight of ewc, rehearsal and
     cloning, the share of tasks of replay, the share of a piece that packnet trains on
     after pruning. 0: the method's own."""
     hidden: tuple[int, ...] = (64, 64)
