@@ -49,7 +49,8 @@ from meta.evaluation.evaluation_cfg import EvaluationCfg
 from meta.recording.footage import Footage, Take
 from meta.recording.recorded import load_recording
 from meta.recording.replay import verify
-from meta.recording.trajectory import Recording, record
+from meta.recording.taping import record
+from meta.recording.trajectory import Recording
 from meta.training.checkpoint import resume_trainer
 from meta.training.format import read, write
 from meta.training.run import CONFIG, METRICS, VERSIONS

@@ -24,7 +24,8 @@ import meta.recording.trajectory
 import pliant.bench.suite
 from meta.machine import files
 from meta.machine.files import read_json, write_atomically
-from meta.recording.trajectory import load_recording, record
+from meta.recording.taping import record
+from meta.recording.trajectory import load_recording
 from meta.training.checkpoint import resume_trainer
 from meta.training.format import read, write
 from meta.training.run import CONFIG, METRICS, VERSIONS

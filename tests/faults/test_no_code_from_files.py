@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import pliant
-from meta.recording.trajectory import load_recording, record
+from meta.recording.taping import record
+from meta.recording.trajectory import load_recording
 from meta.training.format import read, write
 from meta.training.run import CONFIG, read_config
 from meta.training.trained import load_trained, locate

@@ -13,7 +13,8 @@ from PIL import Image
 from meta.evaluation.evaluation_cfg import EvaluationCfg
 from meta.evaluation.measure import Bench, Ledger
 from meta.recording.replay import verify
-from meta.recording.trajectory import load_recording, record
+from meta.recording.taping import record
+from meta.recording.trajectory import load_recording
 from meta.training.trained import load_trained
 from pliant.cli.main import main
 from tasks.env import Env

@@ -10,7 +10,8 @@ import trimesh
 from jaxtyping import Float
 
 from meta.recording.replay import verify
-from meta.recording.trajectory import load_recording, record
+from meta.recording.taping import record
+from meta.recording.trajectory import load_recording
 from meta.training.trained import load_trained
 from pliant.cli.main import main
 from tasks.env import Env
