@@ -3,7 +3,7 @@
 The car stands and sees the bay; then it drives, and sees it again only when the time is
 over. Its steering may be mirrored, and has a gain, a bias and a lag. With the bay in
 sight all along a driver would feel his way in, and with one look he has to know what a
-command does.
+command does. The lag matters little: it delays every turn alike.
 """
 
 from collections.abc import Mapping
@@ -37,12 +37,13 @@ class DrivePark(DriveFamily):
     """Drive into a bay by a steering that has to be known."""
 
     name = "drive-park"
-    summary = "park on one look, with a steering that may be mirrored, weak or late"
+    summary = "park on one look, with a steering that may be mirrored, weak or biased"
     success = "the car stands (under 10 cm/s) within 10 cm and 0.2 rad of the bay"
     horizon = 30
     substeps = 15
     obs_dim = 7
     action_dim = 2
+    scenery = ("lag",)
     parameters = (
         Choice(name="mirrored", options=("no", "yes")),
         Scalar(
