@@ -123,7 +123,7 @@ def _time(
     rng: np.random.Generator,
     labels: Clusters | None = None,
 ) -> Estimate | None:
-    """Env steps from the change until the mean has `NEAR` of its gain.
+    """Env steps from the change until the mean has `NEAR` of its gain, if it gains.
 
     Changes, together with those of the same object, and whole seeds are resampled.
     """
@@ -138,13 +138,16 @@ def _time(
 
     level = scores.mean(axis=(1, 2))
     drawn: list[float] = []
+    gains: list[float] = []
     chosen, stretch = resampled(tasks, labels, rng, _RESAMPLES)
     for rows, picked in chosen:
         for row, some in zip(rows, picked, strict=True):
             own = scores[:, rng.integers(seeds, size=seeds)][..., some]
-            drawn.append(steps(level + stretch[row] * (own.mean((1, 2)) - level)))
+            means = level + stretch[row] * (own.mean((1, 2)) - level)
+            drawn.append(steps(means))
+            gains.append(float(means[-1] - means[0]))
     value = steps(level)
-    if not math.isfinite(value):
+    if not math.isfinite(value) or np.quantile(gains, 0.025) <= 0:
         return None
     low, high = np.quantile(drawn, [0.025, 0.975], method="nearest")
     return Estimate(value=value, low=float(low), high=float(high))

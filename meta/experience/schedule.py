@@ -88,14 +88,16 @@ def schedule_over(horizon: int, kind: str) -> Schedule:
     """Return the schedule of a kind that fits an episode.
 
     A step comes half way; a ramp takes the two middle quarters; a wave of half an
-    episode begins after a quarter; turns are quarters, of which the first is A.
+    episode begins after a quarter and goes on; three turns, of which the first is B,
+    share what is left after a quarter.
 
     Raises:
         ValueError: for an unknown kind.
     """
     quarter = max(horizon // 4, 1)
     start = horizon // 2 if kind == "step" else quarter
-    length = quarter if kind == "recurring" else 2 * quarter
+    turn = math.ceil((horizon - start) / 3)
+    length = turn if kind == "recurring" else 2 * quarter
     return Schedule(kind=kind, start=start, length=length)
 
 

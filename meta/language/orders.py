@@ -7,6 +7,7 @@ what (`meta.evaluation.dispatch`), and obeys them or refuses.
 
 import json
 import re
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,12 +21,24 @@ from tasks.strict_json import parse_json
 Pair = tuple[str, str]
 """A robot, and a job."""
 _KINDS = ("must", "never", "away")
-_NEVER = re.compile(r"\b(not|never|no|cannot|can't|don't|doesn't|won't|nor)\b")
-_AWAY = re.compile(
-    r"\b(away|broken|out of (order|service)|defective|charging|off|unavailable|"
-    r"stays? (at home|behind|put)|does nothing|is down|(can't|cannot) (move|drive))\b"
+_NEVER = re.compile(
+    r"n't\b|\b(not|never|cannot|nor|avoids?|avoiding|away from|out of|forbid\w*|"
+    r"prohibit\w*|banned|closed|refuses?|nobody|no one)\b"
 )
-_CLAUSE = re.compile(r"[.;!?\n]|,|\b(?:and|but|while|whereas)\b")
+_MUST = re.compile(
+    r"\b(must|has to|have to|shall|should|takes?|does|do|gets?|goes? to|drives? to)\b"
+)
+_AWAY = re.compile(
+    r"\b(is|are) (away|broken|defective|charging|unavailable|down|(switched )?off|"
+    r"out of (order|service))\b|\b(stays?|remains?) (at home|behind|put)\b|"
+    r"\bdoes nothing\b"
+)
+_NOT = re.compile(r"n't\b|\b(not|never|no)\b")
+_UNSURE = re.compile(
+    r"\b(if|unless|until|except|without|instead|either|or|may|might|could|rather|than|"
+    r"maybe|perhaps)\b|\?"
+)
+_CLAUSE = re.compile(r"(?<=[.;!?\n,])|\b(?:and|but|while|whereas)\b")
 _SYSTEM = (
     "You read orders about which robot does which job. Answer with JSON that fits the "
     "schema: away lists robots that do nothing, never and must list pairs of a robot "
@@ -62,19 +75,32 @@ class Orders:
 def understand_orders(text: str, robots: Sequence[str], jobs: Sequence[str]) -> Orders:
     """Return the orders in a text, by rules, clause by clause.
 
-    A clause with a robot and a job is an order that it does that, or with a "not" in
-    it, that it does not; one with a robot alone and such words as "broken" or "stays at
-    home", that it does nothing. A clause that names no robot is about the one before.
+    A clause with a robot, a job and such a word as "must", "takes" or "goes to" is an
+    order that it does that; with a word such as "not", "avoid" or "away from", that it
+    does not; one with a robot that "is broken" or "stays at home", that it does
+    nothing. A clause without a robot is about that of the clause before. Questions,
+    conditions and choices ("if", "or", "except", "may") order nothing.
+
+    Warns:
+        UserWarning: of each clause that seems to order something and is not understood.
     """
     found: dict[str, set[Any]] = {kind: set() for kind in _KINDS}
     about: list[str] = []
     for clause in _CLAUSE.split(text[:MOST].lower().replace("\u2019", "'")):
         about = _named(clause, robots) or about
         pairs = [(r, j) for r in about for j in _named(clause, jobs)]
-        if pairs:
-            found["never" if _NEVER.search(clause) else "must"].update(pairs)
-        elif _AWAY.search(clause):
+        no, gone = _NEVER.search(clause), _AWAY.search(clause)
+        unsure = _UNSURE.search(clause)
+        if pairs and no and not unsure:
+            found["never"].update(pairs)
+        elif pairs and _MUST.search(clause) and not unsure:
+            found["must"].update(pairs)
+        elif about and gone and not unsure and not _NOT.search(clause):
             found["away"].update(about)
+        elif pairs or no or gone or _MUST.search(clause):
+            warnings.warn(
+                f"not understood as an order: {clause.strip()!r:.100}", stacklevel=2
+            )
     return _orders(found)
 
 

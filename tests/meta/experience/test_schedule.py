@@ -32,6 +32,8 @@ def test_a_schedule_over_an_episode_begins_in_a_and_reaches_b() -> None:
             shares = [schedule.share(step) for step in range(horizon)]
             assert shares[0] == 0
             assert max(shares) == pytest.approx(1, abs=0.1)
+            if kind != "periodic":  # whatever the remainders
+                assert shares[-1] == 1
     with pytest.raises(ValueError, match="one of step, ramp, periodic, recurring"):
         schedule_over(12, "sudden")
 

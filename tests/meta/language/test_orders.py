@@ -1,6 +1,7 @@
 """Orders in words: read by rules or a model, and nothing else comes of them."""
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -42,12 +43,38 @@ def orders(
             orders(never=[("blue car", "bay 1"), ("blue car", "bay 2")]),
         ),
         ("the red car stays at home", orders(away=["red car"])),
-        # of a robot that is not there nothing is known
-        ("the green cars are broken", orders()),
+        ("The red car mustn't go to bay 1.", orders(never=[("red car", "bay 1")])),
+        ("Keep the red car away from bay 1", orders(never=[("red car", "bay 1")])),
+        ("the red car should avoid bay 2", orders(never=[("red car", "bay 2")])),
+        ("the blue car is out of order", orders(away=["blue car"])),
     ],
 )
 def test_rules(text: str, expected: Orders) -> None:
-    assert understand_orders(text, ROBOTS, JOBS) == expected
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert understand_orders(text, ROBOTS, JOBS) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # of a robot that is not there nothing is known
+        "the green van must do bay 1",
+        "nobody may go to bay 2",
+        "Anyone except the red car does bay 1.",
+        "Can the red car reach bay 1?",
+        "The red car may do bay 1",
+        "the red car has just left bay 1",
+        "either the red car or the blue car does bay 1",
+        "the red car does bay 2 instead of bay 1",
+        "if the red car is broken",
+        "The red car is not broken.",
+        "the red car is slow. Bay 1 is important.",
+    ],
+)
+def test_what_is_no_clear_order_orders_nothing_and_is_named(text: str) -> None:
+    with pytest.warns(UserWarning, match="not understood as an order: '"):
+        assert understand_orders(text, ROBOTS, JOBS) == orders()
 
 
 def test_orders_about_others_or_at_odds_are_refused() -> None:
