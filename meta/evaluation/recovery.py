@@ -143,8 +143,8 @@ def _time(
     for rows, picked in chosen:
         for row, some in zip(rows, picked, strict=True):
             own = scores[:, rng.integers(seeds, size=seeds)][..., some]
-            means = level + stretch[row] * (own.mean((1, 2)) - level)
-            drawn.append(steps(means))
+            means = own.mean((1, 2))
+            drawn.append(steps(level + stretch[row] * (means - level)))
             gains.append(float(means[-1] - means[0]))
     value = steps(level)
     if not math.isfinite(value) or np.quantile(gains, 0.025) <= 0:
