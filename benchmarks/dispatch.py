@@ -106,19 +106,25 @@ def _returns(
 
 
 def print_table(scores: Mapping[str, Scores]) -> None:
-    """Print returns, and shares of the best plan's, with 95 % intervals over teams."""
+    """Print returns, and shares of what planning can gain, with 95 % intervals.
+
+    It can gain what the best plan is worth over one at random.
+    """
     rng = np.random.default_rng(0)
-    best = scores["the truth"]
-    teams = best.shape[1]
+    floor = scores["at random"]
+    gap = scores["the truth"] - floor
+    teams = gap.shape[1]
     chosen = rng.integers(teams, size=(2000, teams))
-    print("| plans from | return of a job | share of the best |\n|---|---:|---:|")
+    print("| plans from | return of a job | share of what planning can gain |")
+    print("|---|---:|---:|")
     for name, values in scores.items():
         level = estimate([values], mean, rng)
-        shares = values[0, chosen].sum(1) / best[0, chosen].sum(1)
+        more = values - floor
+        shares = more[0, chosen].sum(1) / gap[0, chosen].sum(1)
         low, high = np.quantile(shares, [0.025, 0.975])
         print(
             f"| {name} | {level.value:.2f} [{level.low:.2f}, {level.high:.2f}] | "
-            f"{values.sum() / best.sum():.2f} [{low:.2f}, {high:.2f}] |"
+            f"{more.sum() / gap.sum():.2f} [{low:.2f}, {high:.2f}] |"
         )
 
 

@@ -61,7 +61,7 @@ class Options:
     remember: tuple[str, ...] = (*MEMORIES, ALONE)
     """Ways to remember; and alone, which learns each piece from scratch."""
     seeds: tuple[int, ...] = (0, 1, 2)
-    """Training seeds, which also draw the order of the pieces."""
+    """Training seeds, which also draw the order of pieces that a number stands for."""
     each: int = 20
     """Iterations of each piece."""
     episodes: int = 1

@@ -159,19 +159,12 @@ def dispatch(
         ImportError: without SciPy.
 
     Warns:
-        UserWarning: where rules or the lexicon answer in the place of a model.
+        UserWarning: where rules or the lexicon answer in the place of a model, and of
+            what in the orders rules do not understand.
     """
     trained = load_trained(policy) if isinstance(policy, str) else policy
     robots = list(told)
-    if (
-        not robots
-        or not jobs
-        or len({*map(str.lower, [*robots, *jobs])}) < len([*robots, *jobs])
-    ):
-        raise ValueError(
-            "robots and jobs have names, all different; got "
-            f"{', '.join(robots) or 'none'} and {', '.join(jobs) or 'none'}"
-        )
+    _check_names(robots, jobs, orders)
     name = trained.cfg.family
     family = find_family(name)
     beliefs: list[Belief] = []
@@ -183,6 +176,10 @@ def dispatch(
                 beliefs.append(heard(said, family))
             case Belief():
                 beliefs.append(said)
+            case _:
+                raise ValueError(
+                    f"a robot tells a text, a belief or a message, got {said!r:.60}"
+                )
     if model is None or not orders:
         read_as = understand_orders(orders, robots, jobs)
     else:
@@ -190,6 +187,23 @@ def dispatch(
     read_as.check(robots, jobs)
     worth = expected(trained, beliefs, len(jobs), seed=seed, threads=threads)
     return make_plan(worth, robots, jobs, read_as)
+
+
+def _check_names(
+    robots: Sequence[object], jobs: Sequence[object], orders: object
+) -> None:
+    """Raise ValueError unless there are names, all different, and orders are a text."""
+    if isinstance(jobs, str) or not isinstance(orders, str):
+        raise ValueError(
+            f"jobs are a list of names, and orders a text; got {jobs!r:.60} and "
+            f"{orders!r:.60}"
+        )
+    for kind, names in (("robot", robots), ("job", jobs)):
+        if not names or not all(isinstance(x, str) and x.strip() for x in names):
+            raise ValueError(f"name at least one {kind}, by a text; got {names!r:.60}")
+    both = [str(name).lower() for name in (*robots, *jobs)]
+    if twice := sorted({name for name in both if both.count(name) > 1}):
+        raise ValueError(f"robots and jobs have different names; twice: {twice[0]!r}")
 
 
 def _evidence(policy: Trained, threads: int) -> Evidence:

@@ -72,7 +72,7 @@ def parse_piece(text: str) -> Piece:
     """
     within: dict[str, Part] = {}
     for one in text.split(","):
-        name, _, part = one.partition("=")
+        name, _, part = (x.strip() for x in one.partition("="))
         ends = part.split(":")
         try:
             found = (float(ends[0]), float(ends[1])) if len(ends) == 2 else ()
@@ -131,7 +131,7 @@ def _narrow(p: Parameter, part: Part) -> Parameter:
         case Scalar(), (float(low), float(high)):
             if not p.low <= low < high <= p.high:
                 raise ValueError(
-                    f"a piece of {p.name!r} has ends within its training range "
+                    f"a piece of {p.name!r} is LOW:HIGH within its training range "
                     f"{p.low:g}:{p.high:g}, got {_written(part)}"
                 )
             return replace(p, low=low, high=high, hole=_hole(p, low, high), beyond=())

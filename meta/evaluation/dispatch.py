@@ -87,8 +87,8 @@ def make_plan(
     pairs: list[tuple[int, int]] = [(there[row], column) for row, column in chosen]
     if any(barred[pair] for pair in pairs):
         raise ValueError(
-            f"no plan keeps all orders: {len(there)} robots cannot do "
-            f"{min(len(there), len(jobs))} jobs"
+            f"no plan keeps all orders: {', '.join(robots[i] for i in there)} cannot "
+            f"do {min(len(there), len(jobs))} of {', '.join(jobs)}"
         )
     return Plan(
         jobs={robots[i]: jobs[j] for i, j in pairs},
@@ -121,7 +121,10 @@ def expected(
             about a parameter that its family does not have.
     """
     if not policy.cfg.told:
-        raise ValueError(f"worth is that of an oracle, and {policy.source} is none")
+        raise ValueError(
+            f"worth is that of an oracle, such as shipped:{policy.cfg.family}-oracle, "
+            f"and {policy.source} is none"
+        )
     family = make_family(policy.cfg.family)
     check_alone(family, "a dispatcher")
     imagined = family.sample("train", derived_seed(seed, 1), IMAGINED)

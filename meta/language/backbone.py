@@ -188,7 +188,7 @@ def load_language_model(
     try:
         config = transformers.AutoConfig.from_pretrained(found)
         depth = config.num_hidden_layers
-        if not 1 <= (layers or depth) <= depth:
+        if layers is not None and not 1 <= layers <= depth:
             raise ValueError(
                 f"need 1 <= layers <= the {depth} of {source}, got {layers}"
             )

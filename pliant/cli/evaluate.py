@@ -5,9 +5,9 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from pliant.cli.names import check_policy, check_split
+from pliant.cli.names import check_change, check_policy, check_split
 from pliant.cli.options import (
     Device,
     Named,
@@ -19,7 +19,7 @@ from pliant.cli.options import (
     own_objects,
     warned,
 )
-from pliant.cli.parsing import File, Folder, Numbers, Policies, Text
+from pliant.cli.parsing import File, Folder, Name, Numbers, Policies, Text
 from pliant.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -71,10 +71,9 @@ class Evaluate(Named):
     """Metres per unit of your object's file: 0.001 for millimetres."""
     up: Up = "z"
     """Axis of your object's file that points upwards."""
-    change: Literal["step", "ramp", "periodic", "recurring"] | None = None
+    change: Name = None
     """Measure instead how soon each method recovers when something that matters about
-    its task changes in mid-episode: at once, by and by, in a wave, or there and back
-    in turns."""
+    its task changes in mid-episode: step, ramp, periodic or recurring."""
     told: Text = None
     """Measure instead the policy told these words about its tasks, beside itself
     untold: "a wet bar of soap, heavy on the left"."""
@@ -202,6 +201,7 @@ class Evaluate(Named):
             raise ValueError(
                 f"seed and threads must be >= 0, got {self.seed} and {self.threads}"
             )
+        check_change(self.change)
         telling = self.told is not None
         if self.change and telling:
             raise ValueError("--change and --told are measured apart: leave one out")
@@ -217,8 +217,9 @@ class Evaluate(Named):
         for spec in (*self.policies, *self.beside):
             check_policy(spec)
         check_can_be_written(self.json)
-        if self.report and self.report.exists() and not self.report.is_dir():
-            raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(self.report))
+        for path in (self.report, *self.report.parents) if self.report else ():
+            if path.exists() and not path.is_dir():
+                raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
         if self.report and self.report.is_dir():
             check_can_be_written(self.report / "report.md")
             check_can_be_written(self.report / "curve.png")

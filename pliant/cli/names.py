@@ -69,6 +69,18 @@ def check_split(family: str, split: str) -> None:
         check_known("split", current_split(split), splits, known)
 
 
+def check_change(kind: str | None) -> None:
+    """Refuse a kind of change within an episode that there is not.
+
+    Raises:
+        ValueError: naming the nearest kind, and all.
+    """
+    from meta.experience.schedule import KINDS
+
+    if kind is not None:
+        check_known("change", kind, KINDS, f"changes: {', '.join(KINDS)}")
+
+
 def check_policy(spec: str) -> None:
     """Refuse a policy that does not ship, or is at no path.
 

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from pliant.cli.names import check_policy, check_split
+from pliant.cli.names import check_change, check_policy, check_split
 from pliant.cli.options import (
     Named,
     Up,
@@ -12,7 +11,7 @@ from pliant.cli.options import (
     check_object_options,
     own_objects,
 )
-from pliant.cli.parsing import File, Policy
+from pliant.cli.parsing import File, Name, Policy
 from pliant.cli.progress import progress_bar
 
 
@@ -37,9 +36,9 @@ class Record(Named):
     """Metres per unit of your object's file: 0.001 for millimetres."""
     up: Up = "z"
     """Axis of your object's file that points upwards."""
-    change: Literal["step", "ramp", "periodic", "recurring"] | None = None
+    change: Name = None
     """Let something that matters about the task change in the course of both episodes:
-    at once, by and by, in a wave, or there and back in turns. It adapts before."""
+    step, ramp, periodic or recurring. It adapts before."""
     out: File = None
     """The recording; FAMILY-SPLIT-SEED.npz by default."""
 
@@ -51,6 +50,7 @@ class Record(Named):
         from tasks.parameters import current_split
 
         check_policy(self.policy)
+        check_change(self.change)
         check_object_options(self.object, self.scale, self.up)
         check_can_be_written(self.out, ".npz")
         trained = load_trained(self.policy, named=self.named)

@@ -110,7 +110,8 @@ class DrivePark(DriveFamily):
     def observe(self, now: Instant) -> Float[Tensor, "world obs"]:
         """The bay as it was seen at the start, time, and it once more at the end.
 
-        Nothing of how the car moves: it would tell within the episode.
+        Nothing of how the car moves: it would tell within the episode. Rewards do, to
+        methods that read them.
         """
         bay = self._bay.positions(now.readings)
         over = (now.progress >= 1).float()[:, None]

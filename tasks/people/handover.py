@@ -98,7 +98,7 @@ class Handover(ArmFamily):
     fields = ()
     weights: ClassVar[Mapping[str, float]] = {
         "near": 0.5 / horizon,
-        "handed_over": 1.0,
+        "tried": 1.0,
         "stopped": -0.5 / horizon,
     }
 
@@ -234,7 +234,7 @@ class Handover(ArmFamily):
             terms={
                 "near": closeness(self._off_place(now), 0.15) * waiting,
                 # wide feet: a try that fails says in which direction the right one is
-                "handed_over": tried * (worth + worth**3) / 2,
+                "tried": tried * (worth + worth**3) / 2,
                 "stopped": self.safe(before, action).stopped.float(),
             },
             success=done,

@@ -1,4 +1,4 @@
-"""Limits on what a robot may do near a person, kept whatever its policy asks for.
+"""Limits on how a robot moves its tool near a person, whatever its policy asks for.
 
 The ideas are those of ISO/TS 15066, speed and separation monitoring and power and force
 limiting; the figures are ours, and this is a simulation: nothing is certified.

@@ -25,8 +25,8 @@ class TextFamily(SupervisedFamily):
         ways: classes of a task.
 
     Raises:
-        ValueError: if a split is missing or has fewer classes than `ways`, or if two
-            splits share a class.
+        ValueError: if a split is missing or has fewer classes than `ways`, if two
+            splits share a class or a text, or if a class is no list of texts.
     """
 
     name = "texts"
@@ -41,6 +41,7 @@ class TextFamily(SupervisedFamily):
         names = [name for classes in collection.values() for name in classes]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"splits share the classes {', '.join(twice)}")
+        _check_texts(collection)
         for split, classes in collection.items():
             check_ways(ways, len(classes), f"{self.name}'s split {split}")
         self.ways = ways
@@ -79,3 +80,24 @@ class TextFamily(SupervisedFamily):
         first = len(self.texts)
         self.texts.extend(texts)
         return range(first, len(self.texts))
+
+
+def _check_texts(
+    collection: Mapping[str, Mapping[str, Sequence[object]]],
+) -> None:
+    """Raise ValueError for a class that is no list of texts, or one in two splits."""
+    split_of: dict[object, str] = {}
+    for split, classes in collection.items():
+        for name, texts in classes.items():
+            listed = texts and not isinstance(texts, str)
+            if not listed or not all(isinstance(t, str) and t.strip() for t in texts):
+                raise ValueError(
+                    f"a class is a list of texts, none of them empty; {name!r} is "
+                    f"{texts!r:.60}"
+                )
+            for text in texts:
+                if split_of.setdefault(text, split) != split:
+                    raise ValueError(
+                        f"the splits {split_of[text]} and {split} share the text "
+                        f"{text!r:.60}"
+                    )

@@ -62,11 +62,12 @@ class PiecesTrainer(Trainer):
     def __init__(self, cfg: TrainCfg, env: Worlds, learner: Learner) -> None:
         check_alone(env.family, "a run of pieces")
         self.pieces = make_pieces(env.family, cfg.pieces, cfg.seed)
-        if share().size > 1 or cfg.iterations <= len(self.pieces):
+        if share().size > 1:
+            raise ValueError(f"a run of pieces has one process, got {share().size}")
+        if cfg.iterations <= len(self.pieces):
             raise ValueError(
-                "a run of pieces has one process, and an iteration for each piece "
-                f"after the first one; got {share().size} processes and "
-                f"{cfg.iterations} iterations for {len(self.pieces)} pieces"
+                f"{len(self.pieces)} pieces need at least {len(self.pieces) + 1} "
+                f"iterations, the first of which settles scales; got {cfg.iterations}"
             )
         super().__init__(cfg, env, learner)
         self.schedule = Schedule(cfg.iterations, len(self.pieces))

@@ -28,13 +28,13 @@ def refused(
 ) -> Callable[..., str]:
     """What `main` complains of, without having measured anything."""
     import meta.evaluation.evaluate
-    import meta.recording.trajectory
+    import meta.recording.taping
 
     def never(*_: object) -> None:
         raise AssertionError("simulated in spite of the mistake")
 
     monkeypatch.setattr(meta.evaluation.evaluate, "Bench", never)
-    monkeypatch.setattr(meta.recording.trajectory, "collect", never)
+    monkeypatch.setattr(meta.recording.taping, "collect", never)
     return lambda *argv: complaint(call(*argv))
 
 
