@@ -83,11 +83,13 @@ def add_lora(
         Names of the layers that have changes now.
 
     Raises:
-        ValueError: if a target names no linear layer, there is none, or the rank is
-            below 1.
+        ValueError: if a target names no linear layer, there is none, the module has
+            such changes already, or the rank is below 1.
     """
     if rank < 1:
         raise ValueError(f"need rank >= 1, got {rank}")
+    if any(isinstance(m, LoraLinear) for m in module.modules()):
+        raise ValueError(f"{type(module).__name__} has low-rank changes already")
     known = [name for name, m in module.named_modules() if isinstance(m, nn.Linear)]
     known = [name for name in known if name]
     found = {t: [n for n in known if f".{t}." in f".{n}."] for t in targets}

@@ -11,6 +11,7 @@ The library `transformers` is asked for models alone; adapting is Pliant's own.
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -184,7 +185,7 @@ def load_language_model(
         ValueError: if there is no such model, or `transformers` is missing.
     """
     transformers = needed("transformers")
-    found = str(locate(str(source)) if str(source) in PACKAGED else source)
+    found = _found(str(source))
     try:
         config = transformers.AutoConfig.from_pretrained(found)
         depth = config.num_hidden_layers
@@ -212,6 +213,15 @@ def load_language_model(
     if missing := [k for k in told["missing_keys"] if not k.startswith("pooler.")]:
         raise ValueError(f"{source} lacks the tensors {', '.join(missing[:3])} ...")
     return LanguageModel(model, tokenizer)
+
+
+def _found(source: str) -> str:
+    """Return where a model is: a folder, or its name at its hub."""
+    if source in PACKAGED:
+        return str(locate(source))
+    if near := get_close_matches(source, PACKAGED, n=1, cutoff=0.8):
+        raise ValueError(f"no language model {source!r}; did you mean {near[0]}?")
+    return source
 
 
 def _quietly(load: Callable[..., Any], *args: Any, **settings: Any) -> Any:  # noqa: ANN401

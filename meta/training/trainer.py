@@ -1,6 +1,7 @@
 """The meta-training loop, the same for every learner."""
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
@@ -13,7 +14,6 @@ from meta.machine.seeds import derived_generator, derived_seed
 from meta.theta import Theta, on_device
 from meta.training.config import TrainCfg
 from tasks.contract import Worlds
-from tasks.task import Task
 
 INITIAL, TASKS, COLLECT = 0, 1, 2
 """Streams of random numbers of a run."""
@@ -113,8 +113,8 @@ class Trainer:
         """Return the share of training that has passed."""
         return self.iteration / self.cfg.iterations
 
-    def draw(self, seed: int) -> list[Task]:
-        """Draw the tasks of an iteration, those of all processes."""
+    def draw(self, seed: int) -> Sequence[Any]:
+        """Draw the tasks of an iteration, those of all processes, as its worlds do."""
         return self.env.family.sample("train", seed, self.cfg.tasks)
 
     def learn(self, learner: Learner, experiences: list[Experience]) -> Metrics:

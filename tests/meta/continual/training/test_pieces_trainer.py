@@ -196,7 +196,10 @@ def test_a_run_of_pieces_is_loaded_as_any_other(tmp_path: Path) -> None:
         (("--remember", "ewc"), "remember and hold are about pieces"),
         (("--pieces", "mechanism/3", "--remember", "all"), "unknown way to remember"),
         (("--pieces", "speed/3"), "cannot be cut into speed/3"),
-        (("--pieces", "mechanism/8", "--iterations", "8"), "8 iterations for 8 pieces"),
+        (
+            ("--pieces", "mechanism/8", "--iterations", "8"),
+            "8 pieces need at least 9 iterations",
+        ),
         (("--pieces", "mechanism/2", "--method", "dr-sb3"), "learn in pieces"),
         (
             ("--pieces", "mechanism/2", "--method", "rl2", "--remember", "ewc"),
