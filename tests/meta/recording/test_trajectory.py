@@ -98,7 +98,7 @@ def test_a_change_is_recorded_and_simulated_again(
 
 
 def test_a_change_of_friction_is_simulated_again() -> None:
-    """What changes is in the model here, and not in the control."""
+    """Friction is in the model, where reach-rotated changes the control alone."""
     made = record(load_trained("shipped:drive-slide-dr"), change="ramp")
     assert verify(made) == 0
     assert verify(replace(made, changes={})) > 1e-3

@@ -45,7 +45,7 @@ def test_separation_is_that_of_two_capsules() -> None:
 
 
 def test_nothing_of_the_arm_is_nearer_to_the_person_than_is_thought() -> None:
-    """Of gripper and wrist, in the places that episodes reach."""
+    """Capsules hold every part of gripper and wrist, of arms in their start poses."""
     model, rng = FAMILY.model, torch.Generator().manual_seed(0)
     data = mujoco.MjData(model)
     values = FAMILY.values(FAMILY.sample("train", 0, 40))
