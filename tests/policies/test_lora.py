@@ -76,6 +76,10 @@ def test_what_cannot_be_changed_is_refused() -> None:
         add_lora(network(), ["q_proj"])
     with pytest.raises(ValueError, match="Tanh holds no linear layer"):
         add_lora(nn.Tanh())
+    twice = network()
+    add_lora(twice)
+    with pytest.raises(ValueError, match="Sequential has low-rank changes already"):
+        add_lora(twice, ["0"])
     with pytest.raises(ValueError, match="rank >= 1, got 0"):
         add_lora(network(), rank=0)
 

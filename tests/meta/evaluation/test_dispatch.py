@@ -1,6 +1,9 @@
 """Plans: the best of all that keep the orders, for jobs that are alike for all."""
 
+import subprocess
+import sys
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -83,3 +86,31 @@ def test_jobs_are_the_same_whichever_robot_does_them() -> None:
     assert torch.tensor(found).isfinite().all()
     with pytest.raises(ValueError, match="is none"):
         expected(load_trained("shipped:reach-rotated"), [sure], 2)
+
+
+REFUSED: list[tuple[Any, Any, Any, str]] = [
+    ({}, ["bay"], "", "name at least one robot"),
+    ({"a": "left"}, [], "", "name at least one job"),
+    ({"a": "left"}, [2], "", "name at least one job, by a text; got [2]"),
+    ({"a": "left"}, "bay", "", "jobs are a list of names"),
+    ({"a": "left"}, ["bay"], None, "orders a text"),
+    ({"bay": "left"}, ["Bay"], "", "different names; twice: 'bay'"),
+    ({"a": 3.0}, ["bay"], "", "a robot tells a text, a belief or a message, got 3.0"),
+]
+PROGRAM = """
+import pliant
+oracle = pliant.load("shipped:drive-park-oracle")
+for told, jobs, orders, _ in {}:
+    try:
+        pliant.dispatch(oracle, told, jobs, orders=orders)
+    except ValueError as error:
+        print(error)
+"""
+
+
+def test_what_cannot_be_planned_is_refused_in_a_line() -> None:
+    """Called without the checks of annotations, as a user's program calls it."""
+    program = [sys.executable, "-c", PROGRAM.format(REFUSED)]
+    found = subprocess.run(program, capture_output=True, text=True, check=True)
+    for said, (*_, words) in zip(found.stdout.splitlines(), REFUSED, strict=True):
+        assert words in said

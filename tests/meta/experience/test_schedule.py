@@ -41,14 +41,14 @@ def test_a_schedule_over_an_episode_begins_in_a_and_reaches_b() -> None:
 def test_numbers_move_on_their_scale_and_the_rest_switches_half_way() -> None:
     family = make_family("drive-avoid")
     a, b = family.sample("train", 0, 2)
-    a = replace(a, parameters={"habit": "left", "friction": 0.1, "haste": 0.5})
-    b = replace(b, parameters={"habit": "right", "friction": 0.4, "haste": 0.5})
+    a = replace(a, parameters={"habit": "left", "friction": 0.1, "haste": 0.65})
+    b = replace(b, parameters={"habit": "right", "friction": 0.4, "haste": 0.65})
     quarter = blended(family, a, b, 0.25).parameters
     assert quarter["friction"] == pytest.approx(math.sqrt(2) * 0.1)
-    assert (quarter["habit"], quarter["haste"]) == ("left", 0.5)
+    assert (quarter["habit"], quarter["haste"]) == ("left", 0.65)
     assert blended(family, a, b, 0.5).parameters["habit"] == "right"
     # what is equal stays so to the last bit
-    assert blended(family, a, b, 0.3).parameters["haste"] == 0.5
+    assert blended(family, a, b, 0.3).parameters["haste"] == 0.65
     assert blended(family, a, b, 1.0) is b
 
 
