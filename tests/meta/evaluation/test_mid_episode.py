@@ -159,6 +159,15 @@ def test_the_time_to_recover_is_read(levels: Sequence[float], steps: int) -> Non
     assert _time(-scores, 13, 25, rng) is None
 
 
+def test_a_gain_that_may_be_none_takes_no_time() -> None:
+    rng = np.random.default_rng(0)
+    scores = rng.normal(0, 1, size=(4, 3, 50))
+    scores[-1] += scores[0].mean() - scores[-1].mean() + 0.01
+    assert _time(scores, 13, 25, rng) is None
+    scores[-1] += 1.0
+    assert _time(scores, 13, 25, rng) is not None
+
+
 def test_changes_of_one_object_are_drawn_together() -> None:
     """Forty changes of four objects tell of other objects as four do."""
     rng = np.random.default_rng(0)

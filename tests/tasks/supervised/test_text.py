@@ -66,6 +66,15 @@ def test_what_cannot_be_drawn_is_refused() -> None:
     twice = collection() | {"unseen": collection()["train"]}
     with pytest.raises(ValueError, match="share the classes train0, train1"):
         TextFamily(twice, ways=2)
+    leaked = collection()
+    leaked["unseen"]["unseen0"][0] = leaked["train"]["train1"][0]
+    with pytest.raises(ValueError, match="train and unseen share the text '"):
+        TextFamily(leaked, ways=2)
+    for empty in ([], ["a tree", " "]):
+        hollow = collection()
+        hollow["train"]["train1"] = empty
+        with pytest.raises(ValueError, match="none of them empty; 'train1' is"):
+            TextFamily(hollow, ways=2)
     with pytest.raises(ValueError, match="6 texts of unseen0, and 3 shots"):
         TextFamily(collection(), ways=2).sample(
             "unseen", 1, seeded(), shots=3, queries=4
