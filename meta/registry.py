@@ -143,6 +143,25 @@ _RL2_TRANSFORMER = replace(
     colour="slateblue",
     row=51,
 )
+_VARIBAD = Method(
+    name="varibad",
+    title="VariBAD",
+    learner="meta.learners.varibad:Varibad",
+    settings="meta.learners.varibad_cfg:VaribadCfg",
+    recipe="meta.recipes.recipe:varibad",
+    colour="darkgreen",
+    row=52,
+)
+_VARIBAD_EXPLORE = replace(
+    _VARIBAD,
+    name="varibad-explore",
+    title="VariBAD with an explorer",
+    learner="meta.learners.varibad:VaribadExplore",
+    settings="meta.learners.varibad_cfg:VaribadExploreCfg",
+    recipe="meta.recipes.recipe:varibad_explore",
+    colour="crimson",
+    row=53,
+)
 _ORACLE = replace(
     _DR,
     name="oracle",
@@ -153,7 +172,8 @@ _ORACLE = replace(
 )
 _ENTRIES = (
     *(_MAML, _MAML_PLAIN, _DR, _DR_MEMORY, _DR_SB3),
-    *(_RMA, _SYSID, _EXPLORE, _RL2, _RL2_TRANSFORMER, _ORACLE),
+    *(_RMA, _SYSID, _EXPLORE, _RL2, _RL2_TRANSFORMER),
+    *(_VARIBAD, _VARIBAD_EXPLORE, _ORACLE),
 )
 METHODS: Mapping[str, Method] = {entry.name: entry for entry in _ENTRIES}
 PIECES = "meta.continual.training.trainer:PiecesTrainer"

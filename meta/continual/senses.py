@@ -23,8 +23,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from meta.experience.rollout import Experience, by_task, collect, some_episodes
+from meta.learners.adapter import Adapter
 from meta.learners.explore import Explore
-from meta.learners.rma import Rma
 from meta.library.embedding import (
     Embedding,
     check_embeddable,
@@ -113,7 +113,7 @@ def remembers(policy: Trained) -> bool:
     RMA and the explorer do. One that takes gradient steps adapts to what its own
     unadapted policy sampled.
     """
-    return isinstance(policy.learner, Explore | Rma)
+    return isinstance(policy.learner, Explore | Adapter)
 
 
 def returns_of(e: Experience) -> Float[Tensor, "task"]:

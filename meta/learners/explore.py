@@ -11,8 +11,8 @@ All of them learn from the experience that RMA's adapter alone would have had: t
 steps are the same.
 """
 
-from collections.abc import Callable, Sequence
-from typing import ClassVar, NamedTuple
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -22,13 +22,15 @@ from torch.func import functional_call
 from meta.experience.moments import standardised
 from meta.experience.rollout import Experience
 from meta.learner import Learner, Metrics, Sizes
-from meta.learners.explore_cfg import ExploreCfg
-from meta.learners.rma import Rma, transitions
-from meta.machine.distributed import average_gradients, averaged
-from meta.objectives.policy_gradient import clipped_surrogate, mean_valid
+from meta.learners.adapter import Adapter, transitions
+from meta.learners.explore_cfg import ExploreCfg, ExplorerCfg
+from meta.learners.ppo import Drawn, improve
+from meta.learners.rma import Rma
+from meta.machine.distributed import averaged
+from meta.objectives.policy_gradient import mean_valid
 from meta.theta import Params, Theta, group, module_params, prefixed
 from policies.acting import RecurrentPolicy
-from policies.distribution import Distribution, distribution, divergence, parts
+from policies.distribution import Distribution, distribution, parts
 from policies.mlp import MlpPolicy, PolicyCfg
 
 
@@ -37,27 +39,30 @@ class Explore:
 
     Args:
         cfg: how it is trained.
-        adapter: the teacher, and the adapter that takes its place.
+        adapter: infers what it acts on: RMA's, with the teacher whose place it takes,
+            or another.
         explorer: what is added to the mean of the acting policy, and the spread.
     """
 
     inner_steps = 1
     title: ClassVar[str] = "RMA with an explorer"
-    settings: ClassVar[type[ExploreCfg]] = ExploreCfg
+    settings: ClassVar[type[Any]] = ExploreCfg
+    adapting: ClassVar[type[Any]] = Rma
+    """The class of its adapter."""
 
     @classmethod
     def build(
         cls,
-        settings: ExploreCfg,
+        settings: Any,  # noqa: ANN401  (an instance of the class's own `settings`)
         network: PolicyCfg,
         sizes: Sizes,
         rng: torch.Generator,
     ) -> "Explore":
         """Make one; see `LearnerClass.build`.
 
-        Teacher and adapter are drawn as RMA draws them.
+        The adapter is drawn as it draws itself.
         """
-        adapter = Rma.build(settings.adapter, network, sizes, rng)
+        adapter = cls.adapting.build(settings.adapter, network, sizes, rng)
         explorer = MlpPolicy(
             # scaled observation, inferred latent, count of steps
             sizes.obs + adapter.policy.latent_dim + 1,
@@ -73,7 +78,9 @@ class Explore:
         nn.init.zeros_(explorer.get_parameter(f"mean.{len(explorer.mean) - 1}.weight"))
         return cls(settings, adapter, explorer)
 
-    def __init__(self, cfg: ExploreCfg, adapter: Rma, explorer: MlpPolicy) -> None:
+    def __init__(
+        self, cfg: ExplorerCfg, adapter: Adapter[Any], explorer: MlpPolicy
+    ) -> None:
         self.cfg = cfg
         self.adapter = adapter
         self.explorer = explorer
@@ -125,29 +132,33 @@ class Explore:
         experiences: Sequence[Experience],
     ) -> Metrics:
         """Improve explorer and acting policy, then the adapter that they acted on."""
-        adapting, measuring = experiences
-        metrics = self._learn_to_explore(theta, optimizer, adapting.whole)
+        metrics = self._learn_to_explore(theta, optimizer, experiences)
         if self.cfg.tuning_rate:
-            metrics |= self._tune(theta, optimizer, adapting, measuring)
-        return metrics | self.adapter.update(theta, optimizer, experiences)
+            metrics |= self._tune(theta, optimizer, *experiences)
+        return metrics | self.adapter.learn_to_infer(theta, optimizer, experiences)
 
     def _learn_to_explore(
-        self, theta: Theta, optimizer: torch.optim.Optimizer, e: Experience
+        self,
+        theta: Theta,
+        optimizer: torch.optim.Optimizer,
+        experiences: Sequence[Experience],
     ) -> Metrics:
         """Take PPO's steps on what the adapter was told."""
+        e = experiences[0].whole
         with torch.no_grad():
             steps = self.adapter.summarise(theta, transitions(e))
             before = steps.cumsum(2) - steps
             after = before[:, :, -1] + steps[:, :, -1]
             latent = self.adapter.infer(theta, before)
-            wanted = self.adapter.latent(theta, e)[:, None]
-            error = (latent - wanted[:, None]).square().mean(-1)
-            left = (self.adapter.infer(theta, after) - wanted).square().mean(-1)
-            told = leave_one_out(error - left[..., None])
+            error = self.adapter.error(theta, latent, experiences)
+            last = self.adapter.infer(theta, after)[:, :, None]
+            left = self.adapter.error(theta, last, experiences)
+            told = leave_one_out(error - left)
             scale = averaged(mean_valid(told.square(), e.valid)).sqrt()
             seen = Seen(standardised(theta, e.obs), latent, before[..., -1:])
         drawn = Drawn(e.action, e.old, told / scale.clamp(min=1e-8), e.valid)
-        kl = self._ppo(
+        kl = improve(
+            self.adapter.cfg.ppo,
             optimizer,
             _leaves(theta, "explorer/"),
             lambda: self._explorer(theta, seen),
@@ -164,23 +175,11 @@ class Explore:
         adapting: Experience,
         measuring: Experience,
     ) -> Metrics:
-        """Take PPO's steps of the acting policy, on the latents that it acted on."""
-        adapter = self.adapter
-        with torch.no_grad():
-            batch = adapter.teacher.outer_batch(theta, measuring)
-            start = adapter.begin(theta, len(batch.valid))
-            memory = adapter.adapt(theta, start, adapting)["memory"]
-            steps = adapter.summarise(theta, transitions(measuring))
-            before = memory[:, None, None] + steps.cumsum(2) - steps
-            latent = adapter.infer(theta, before)
-        kl = self._ppo(
-            optimizer,
-            _leaves(theta, "policy/decide."),
-            lambda: adapter.decide(theta, batch.obs, latent),
-            Drawn(batch.action, batch.old, batch.advantage, batch.valid),
-            self.cfg.tuning_rate,
-        )
-        return {"tuning_kl": kl}
+        """Take PPO's steps of the acting policy on what it was measured in."""
+        start = self.adapter.begin(theta, len(adapting.valid))
+        adapted = self.adapter.adapt(theta, start, adapting)
+        phases, rate = [(adapted, measuring)], self.cfg.tuning_rate
+        return {"tuning_kl": self.adapter.tune(theta, optimizer, phases, rate)}
 
     def _explorer(self, theta: Theta, seen: "Seen") -> Distribution:
         """Return the acting policy's distribution, corrected."""
@@ -191,38 +190,6 @@ class Explore:
         own = functional_call(self.explorer, group(theta, "explorer"), (x,))
         correction, log_std = parts(own.whole())
         return distribution(acting + correction, log_std)
-
-    def _ppo(
-        self,
-        optimizer: torch.optim.Optimizer,
-        leaves: Sequence[Tensor],
-        policy: Callable[[], Distribution],
-        drawn: "Drawn",
-        rate: float,
-    ) -> float:
-        """Take steps of PPO for some leaves, until the policy has moved far enough.
-
-        Returns:
-            KL(the policy that acted || the policy) when it was last looked at.
-        """
-        cfg = self.adapter.teacher.cfg
-        old_log_prob = drawn.old.log_prob(drawn.action)
-        kl = torch.zeros(())
-        for epoch in range(cfg.epochs):
-            new = policy()
-            moved = divergence(drawn.old, new).detach()
-            kl = averaged(mean_valid(moved, drawn.valid))
-            if epoch and kl > cfg.max_kl:
-                break
-            loss = clipped_surrogate(
-                new.log_prob(drawn.action),
-                old_log_prob,
-                drawn.advantage,
-                drawn.valid,
-                cfg.clip,
-            )
-            descend(optimizer, leaves, loss, rate=rate, max_norm=cfg.max_grad_norm)
-        return kl.item()
 
 
 class Seen(NamedTuple):
@@ -236,15 +203,6 @@ class Seen(NamedTuple):
     """Steps so far."""
 
 
-class Drawn(NamedTuple):
-    """Actions, the distribution that drew them, and how good they were."""
-
-    action: Float[Tensor, "task episode time action"]
-    old: Distribution
-    advantage: Float[Tensor, "task episode time"]
-    valid: Float[Tensor, "task episode time"]
-
-
 def leave_one_out(
     x: Float[Tensor, "task episode time"],
 ) -> Float[Tensor, "task episode time"]:
@@ -255,34 +213,6 @@ def leave_one_out(
     axis = 1 if x.shape[1] > 1 else 0
     others = (x.sum(axis, keepdim=True) - x) / max(1, x.shape[axis] - 1)
     return x - others
-
-
-def descend(
-    optimizer: torch.optim.Optimizer,
-    leaves: Sequence[Tensor],
-    loss: Float[Tensor, ""],
-    *,
-    rate: float,
-    max_norm: float,
-) -> None:
-    """Take one step for some leaves alone, at a multiple of the optimiser's step size.
-
-    Raises:
-        FloatingPointError: for a gradient that is not finite.
-    """
-    optimizer.zero_grad()
-    for leaf, gradient in zip(leaves, torch.autograd.grad(loss, leaves), strict=True):
-        leaf.grad = gradient
-    average_gradients(leaves)
-    norm = nn.utils.clip_grad_norm_(leaves, max_norm)
-    if not torch.isfinite(norm):
-        raise FloatingPointError(f"the gradient's norm is {norm.item()}")
-    rates = [entry["lr"] for entry in optimizer.param_groups]
-    for entry in optimizer.param_groups:
-        entry["lr"] *= rate
-    optimizer.step()
-    for entry, own in zip(optimizer.param_groups, rates, strict=True):
-        entry["lr"] = own
 
 
 def _leaves(theta: Theta, prefix: str) -> list[Tensor]:

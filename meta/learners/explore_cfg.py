@@ -1,4 +1,4 @@
-"""Settings of RMA with an explorer."""
+"""Settings of explorers."""
 
 from dataclasses import dataclass, field
 
@@ -6,13 +6,9 @@ from meta.learners.rma_cfg import RmaCfg
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExploreCfg:
-    """Settings of a teacher, an adapter, and a policy of the adapting episodes."""
+class ExplorerCfg:
+    """Settings of a policy of the adapting episodes, whatever adapts on them."""
 
-    adapter: RmaCfg = field(
-        default_factory=lambda: RmaCfg(own_moments=True, averaging=0.8)
-    )
-    """Settings of teacher and adapter, as RMA has them."""
     explore_after: float = 0.15
     """Share of the adapter's iterations before the explorer and the acting policy learn
     from it: what an untrained adapter is told teaches nothing."""
@@ -32,10 +28,6 @@ class ExploreCfg:
                 "need 0 <= explore_after < 1, explorer_rate >= 0 and tuning_rate >= 0, "
                 f"got {self.explore_after}, {self.explorer_rate}, {self.tuning_rate}"
             )
-        if self.adapter.forgets:
-            raise ValueError(
-                "an explorer needs an adapter that remembers: forgets must be False"
-            )
         if not 1e-6 <= self.explorer_std <= 1e6:
             raise ValueError(
                 f"explorer_std must be between 1e-6 and 1e6, got {self.explorer_std}"
@@ -44,7 +36,25 @@ class ExploreCfg:
     @property
     def inner_steps(self) -> int:
         """The adapter adapts once."""
-        return self.adapter.inner_steps
+        return 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExploreCfg(ExplorerCfg):
+    """Settings of a teacher, an adapter, and a policy of the adapting episodes."""
+
+    adapter: RmaCfg = field(
+        default_factory=lambda: RmaCfg(own_moments=True, averaging=0.8)
+    )
+    """Settings of teacher and adapter, as RMA has them."""
+
+    def __post_init__(self) -> None:
+        """Refuse an adapter that forgets, too."""
+        ExplorerCfg.__post_init__(self)
+        if self.adapter.forgets:
+            raise ValueError(
+                "an explorer needs an adapter that remembers: forgets must be False"
+            )
 
     @property
     def adapt_episodes(self) -> tuple[int, ...]:

@@ -52,6 +52,11 @@ class RmaCfg:
             )
 
     @property
+    def ppo(self) -> MamlCfg:
+        """PPO's settings: the teacher's."""
+        return self.teacher
+
+    @property
     def inner_steps(self) -> int:
         """The adapter adapts once, on all episodes before those it is measured in."""
         return 1

@@ -29,8 +29,8 @@ from meta.experience.rollout import (
     task_groups,
 )
 from meta.learner import sequential
+from meta.learners.adapter import Adapter
 from meta.learners.explore import Explore
-from meta.learners.rma import Rma
 from meta.machine.seeds import derived_generator
 from meta.theta import Params
 from meta.training.trained import Trained
@@ -165,7 +165,7 @@ def task_features(policy: Trained, adaptation: Params) -> Float[Tensor, "task fe
     if isinstance(learner, Explore):
         learner = learner.adapter
     with torch.no_grad():
-        if isinstance(learner, Rma):
+        if isinstance(learner, Adapter):
             return learner.infer(theta, adaptation["memory"])
         tasks = len(next(iter(adaptation.values())))
         start = learner.begin(theta, tasks)

@@ -7,6 +7,7 @@ from meta.learners.explore_cfg import ExploreCfg
 from meta.learners.maml_cfg import MamlCfg
 from meta.learners.rl2_cfg import Rl2Cfg
 from meta.learners.rma_cfg import RmaCfg
+from meta.learners.varibad_cfg import VaribadCfg, VaribadExploreCfg
 
 WINDOW = 4
 """Steps that DR with memory reads."""
@@ -83,6 +84,16 @@ def rl2(recipe: Recipe) -> Rl2Cfg:
 def rl2_transformer(recipe: Recipe) -> Rl2Cfg:
     """Return the settings of RL² with a transformer."""
     return replace(rl2(recipe), memory="transformer", width=64, rate=1e-3)
+
+
+def varibad(recipe: Recipe) -> VaribadCfg:
+    """Return VariBAD's settings."""
+    return VaribadCfg(acting=_unadapting(recipe))
+
+
+def varibad_explore(recipe: Recipe) -> VaribadExploreCfg:
+    """Return the settings of VariBAD with an explorer."""
+    return VaribadExploreCfg(adapter=varibad(recipe))
 
 
 def sysid(recipe: Recipe) -> RmaCfg:

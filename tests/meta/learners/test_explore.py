@@ -10,9 +10,10 @@ from torch import Tensor
 
 from meta.experience.rollout import Experience, by_task, collect
 from meta.learner import Sizes, exploring
-from meta.learners.explore import Explore, descend, leave_one_out
+from meta.learners.explore import Explore, leave_one_out
 from meta.learners.explore_cfg import ExploreCfg
 from meta.learners.maml_cfg import MamlCfg
+from meta.learners.ppo import descend
 from meta.learners.rma import Rma
 from meta.learners.rma_cfg import RmaCfg
 from meta.recipes.registry import make_config
@@ -217,7 +218,7 @@ def test_each_part_is_moved_by_its_own_loss_alone() -> None:
     learner, theta, optimizer = explorer(trainer), trainer.theta, trainer.optimizer
     pre, post = experiences(trainer)
     before = groups(theta)
-    told = learner._learn_to_explore(theta, optimizer, pre)
+    told = learner._learn_to_explore(theta, optimizer, [pre, post])
     assert moved(theta, before) == {"explorer"}
     assert set(told) == {"told", "explorer_kl"}
     before = groups(theta)
