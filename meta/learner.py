@@ -147,6 +147,35 @@ class Reproduces(Protocol):
         ...
 
 
+@runtime_checkable
+class Relives(Protocol):
+    """A learner that may go on learning from the experience of earlier iterations."""
+
+    @property
+    def relives(self) -> bool:
+        """True if it does."""
+        ...
+
+    def relive(
+        self,
+        theta: Theta,
+        optimizer: torch.optim.Optimizer,
+        kept: Theta,
+        experiences: Sequence[Experience],
+        rng: torch.Generator,
+    ) -> Theta:
+        """Learn, after `update`, from what is kept; return what is kept from now on.
+
+        Args:
+            theta: all that is learned, which changes in place.
+            optimizer: takes the steps.
+            kept: tensors that the iteration before returned; nothing at first.
+            experiences: those of the iteration.
+            rng: what is drawn is drawn from.
+        """
+        ...
+
+
 def exploring(learner: Learner, theta: Theta, adaptation: Params) -> Act:
     """Return a learner's policies of the adapting episodes.
 

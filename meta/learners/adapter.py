@@ -1,8 +1,8 @@
 """Adapters: what a policy acts on, inferred from the history of steps.
 
-The history is summarised by a mean over steps of learned features (Zaheer et al. 2017,
-arXiv 1703.06114) and not by a window: any number of whole episodes fits, and the
-episode that is under way is always part of it.
+The history is summarised (`history.py`) by means over steps of learned features, and
+not by a window: any number of whole episodes fits, and the episode that is under way is
+always part of it.
 """
 
 from abc import ABC, abstractmethod
@@ -19,12 +19,12 @@ from meta.experience.moments import fresh_moments, standardised, update_moments
 from meta.experience.rollout import Experience
 from meta.learner import Learner, Metrics
 from meta.learners.adapter_cfg import AdapterCfg
+from meta.learners.history import PlainMean, WeighedMeans
 from meta.learners.ppo import Drawn, improve, joined
 from meta.machine.distributed import average_gradients
 from meta.theta import Params, Theta, group, module_params, prefixed
 from policies.acting import RecurrentPolicy, Transition
 from policies.distribution import Distribution
-from policies.mlp import Mlp
 from policies.privileged import PrivilegedPolicy
 
 _HISTORY, _AVERAGE = "history", "average"
@@ -66,8 +66,8 @@ class Adapter(ABC, Generic[C]):
         self.width = hidden
         # a step's features: observation, its change, reward, action
         features = 2 * policy.obs_dim + 1 + action_dim
-        self.summary = Mlp([features, hidden, hidden], last_gain=1.0, rng=rng)
-        self.head = Mlp([hidden + 1, hidden, inferred], last_gain=0.1, rng=rng)
+        kind = WeighedMeans if cfg.weighs else PlainMean
+        self.history = kind(features, hidden, inferred, rng)
 
     @abstractmethod
     def stage(self, progress: float) -> tuple[Learner, float]:
@@ -110,7 +110,7 @@ class Adapter(ABC, Generic[C]):
 
     def parts(self) -> dict[str, nn.Module]:
         """Return the modules that learn to infer, by their groups in theta."""
-        return {"summary": self.summary, "head": self.head}
+        return self.history.parts()
 
     def untrained(self) -> Theta:
         """Return the parameters of the parts, their averages, and fresh moments."""
@@ -132,7 +132,7 @@ class Adapter(ABC, Generic[C]):
     def begin(self, theta: Theta, tasks: int) -> Params:
         """Return an empty memory."""
         device = theta["moments/mean"].device
-        return {"memory": torch.zeros(tasks, self.width + 1, device=device)}
+        return {"memory": torch.zeros(tasks, self.history.width, device=device)}
 
     def act(self, theta: Theta, adaptation: Params) -> RecurrentPolicy:
         """Act on the latent inferred from all steps so far, this episode's too."""
@@ -157,7 +157,7 @@ class Adapter(ABC, Generic[C]):
             return adaptation
         with torch.no_grad():
             steps = self.summarise(theta, transitions(experience))
-        return {"memory": adaptation["memory"] + steps.sum((1, 2))}
+            return {"memory": self.remember(theta, adaptation["memory"], steps)}
 
     def tune(
         self,
@@ -212,21 +212,27 @@ class Adapter(ABC, Generic[C]):
         return functional_call(self.policy, group(theta, "policy"), (obs, latent))
 
     def summarise(self, theta: Theta, s: Transition) -> Float[Tensor, "*batch memory"]:
-        """Return a step's features and a 1; nothing for a step that does not count."""
+        """Return what a step adds to the memory; nothing if it does not count."""
         x = torch.cat([self._scaled(theta, s), s.action], dim=-1)
-        features = functional_call(
-            self.summary, self.own(theta, "summary"), (x,)
-        ).tanh()
-        one = torch.ones_like(features[..., :1])
-        return torch.cat([features, one], dim=-1) * s.valid[..., None]
+        return self.history.step(self._all(theta), x) * s.valid[..., None]
+
+    def remember(
+        self,
+        theta: Theta,
+        memory: Float[Tensor, "task memory"],
+        steps: Float[Tensor, "task episode time memory"],
+    ) -> Float[Tensor, "task memory"]:
+        """Return the memory after whole episodes, given what their steps add."""
+        return self.history.episodes(self._all(theta), memory, steps.sum(2))
 
     def infer(
         self, theta: Theta, memory: Float[Tensor, "*batch memory"]
     ) -> Float[Tensor, "*batch latent"]:
         """Return the latent that a memory tells of."""
-        count = memory[..., -1:]
-        x = torch.cat([memory[..., :-1] / count.clamp(min=1), 0.2 * count.log1p()], -1)
-        return functional_call(self.head, self.own(theta, "head"), (x,))
+        return self.history.infer(self._all(theta), memory)
+
+    def _all(self, theta: Theta) -> Callable[[str], Params]:
+        return lambda part: self.own(theta, part)
 
     def own(self, theta: Theta, part: str) -> Params:
         """Return the weights that one part infers by."""

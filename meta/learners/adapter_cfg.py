@@ -30,6 +30,11 @@ class AdapterCfg(Protocol):
         ...
 
     @property
+    def weighs(self) -> bool:
+        """True to weigh steps and episodes, which otherwise all count alike."""
+        ...
+
+    @property
     def regression_epochs(self) -> int:
         """Steps of Adam on the experience of an iteration."""
         ...

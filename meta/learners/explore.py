@@ -21,7 +21,7 @@ from torch.func import functional_call
 
 from meta.experience.moments import standardised
 from meta.experience.rollout import Experience
-from meta.learner import Learner, Metrics, Sizes
+from meta.learner import Learner, Metrics, Relives, Sizes
 from meta.learners.adapter import Adapter, transitions
 from meta.learners.explore_cfg import ExploreCfg, ExplorerCfg
 from meta.learners.ppo import Drawn, improve
@@ -136,6 +136,23 @@ class Explore:
         if self.cfg.tuning_rate:
             metrics |= self._tune(theta, optimizer, *experiences)
         return metrics | self.adapter.learn_to_infer(theta, optimizer, experiences)
+
+    @property
+    def relives(self) -> bool:
+        """True if the adapter learns from earlier iterations, too."""
+        return isinstance(self.adapter, Relives) and self.adapter.relives
+
+    def relive(
+        self,
+        theta: Theta,
+        optimizer: torch.optim.Optimizer,
+        kept: Theta,
+        experiences: Sequence[Experience],
+        rng: torch.Generator,
+    ) -> Theta:
+        """Let the adapter learn from what is kept."""
+        assert isinstance(self.adapter, Relives)
+        return self.adapter.relive(theta, optimizer, kept, experiences, rng)
 
     def _learn_to_explore(
         self,

@@ -11,7 +11,9 @@ The adapter scales what it reads by moments of its own experience of adapting, w
 on for as long as it trains. The teacher's would not do: where only those who know the
 task earn, they shrink what the others meet to nothing. And it infers by an average of
 its weights over the iterations (Polyak and Juditsky 1992, SIAM J. Control Optim. 30),
-each of which fits them to a few tasks.
+each of which fits them to a few tasks. With `replay` it fits them to the tasks of all
+iterations, as DAgger does (Ross et al. 2011, arXiv 1011.0686): what steps tell of a
+task does not depend on the policy that took them, which knew nothing but earlier steps.
 """
 
 from collections.abc import Sequence
@@ -22,8 +24,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.func import functional_call
 
+from meta.experience.kept import experiences_of, tensors_of, with_latest
 from meta.experience.moments import standardised
-from meta.experience.rollout import Experience
+from meta.experience.rollout import Experience, some_episodes
 from meta.learner import Metrics, Sizes
 from meta.learners.adapter import Adapter, transitions
 from meta.learners.maml import Maml
@@ -33,6 +36,10 @@ from meta.objectives.policy_gradient import mean_valid
 from meta.theta import Theta, group
 from policies.mlp import PolicyCfg
 from policies.privileged import PrivilegedPolicy
+
+_AT_ONCE = 2
+"""Tasks in a step of Adam, as a multiple of an iteration's, where earlier ones are
+kept."""
 
 
 class Rma(Adapter[RmaCfg]):
@@ -121,10 +128,44 @@ class Rma(Adapter[RmaCfg]):
             wanted = self.latent(theta, experiences[0])
             spread = averaged((wanted - wanted.mean(0)).square().mean())
             first = averaged(self.objective(theta, experiences, wanted))
-        self.fit(theta, optimizer, lambda own: self.objective(own, experiences, wanted))
+        if not self.relives:
+            self.fit(
+                theta, optimizer, lambda own: self.objective(own, experiences, wanted)
+            )
         # before this iteration's tasks were learned from
         explained = 1 - first / spread.clamp(min=1e-12)
         return {"loss": first.item(), "explained": explained.item()}
+
+    @property
+    def relives(self) -> bool:
+        """True if it learns from earlier iterations, too."""
+        return self.cfg.replay > 0
+
+    def relive(
+        self,
+        theta: Theta,
+        optimizer: torch.optim.Optimizer,
+        kept: Theta,
+        experiences: Sequence[Experience],
+        rng: torch.Generator,
+    ) -> Theta:
+        """Regress the latents of tasks of all iterations that are kept."""
+        adapting, measuring = experiences
+        # those measured after adapting began alike: some of them are enough
+        some = some_episodes(measuring, slice(adapting.valid.shape[1]))
+        kept = with_latest(kept, tensors_of([adapting, some]), self.cfg.replay)
+        count = _AT_ONCE * len(adapting.valid)
+
+        def loss(own: Theta) -> Float[Tensor, ""]:
+            tasks = len(next(iter(kept.values())))
+            drawn = torch.randint(tasks, (count,), generator=rng, device=rng.device)
+            lived = experiences_of({k: v[drawn] for k, v in kept.items()})
+            with torch.no_grad():
+                wanted = self.latent(own, lived[0])
+            return self.objective(own, lived, wanted)
+
+        self.fit(theta, optimizer, loss)
+        return kept
 
     def error(
         self,
@@ -153,7 +194,7 @@ class Rma(Adapter[RmaCfg]):
             error = self.infer(theta, before) - wanted[:, None, None]
             losses.append(mean_valid(error.square().mean(-1), e.whole.valid))
             if not self.cfg.forgets:
-                memory = memory + (steps * e.valid[..., None]).sum((1, 2))
+                memory = self.remember(theta, memory, steps * e.valid[..., None])
         return torch.stack(losses).mean()
 
     def latent(self, theta: Theta, e: Experience) -> Float[Tensor, "task latent"]:

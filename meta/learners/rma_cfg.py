@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from meta.learners.maml_cfg import MAX_EPOCHS, MamlCfg
 
 MAX_LATENT = 4096
+MAX_REPLAY = 10**8
+"""More would not fit into any memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +30,14 @@ class RmaCfg:
     forgets: bool = False
     """Ignore the adapting episodes: infer within the episode under way alone, as RMA
     was published."""
+    weighs: bool = False
+    """Summarise each episode by a mean of its steps that learned weights weigh, and the
+    trial by such a mean of its episodes. Otherwise all steps of all episodes count
+    alike, as they did at first: what one step tells is then hardly heard, nor which
+    command belongs to which outcome."""
+    replay: int = 0
+    """Env steps of earlier iterations that the adapter goes on learning from, of more
+    the latest; 0: it learns from each iteration's few tasks while it lasts."""
     regression_epochs: int = 40
     """Steps of Adam on the experience of an iteration of the adapter."""
 
@@ -35,13 +45,14 @@ class RmaCfg:
         """Refuse what leaves nothing to learn."""
         ok = 0 <= self.latent <= MAX_LATENT
         ok = ok and 1 <= self.regression_epochs <= MAX_EPOCHS
-        ok = ok and 0 <= self.averaging < 1
+        ok = ok and 0 <= self.averaging < 1 and 0 <= self.replay <= MAX_REPLAY
         if not (ok and 0 < self.teacher_share < 1):
             raise ValueError(
                 f"need latent >= 0 (at most {MAX_LATENT}), regression_epochs >= 1 (at "
-                f"most {MAX_EPOCHS:,}), 0 <= averaging < 1 and 0 < teacher_share < 1, "
-                f"got {self.latent}, {self.regression_epochs}, {self.averaging}, "
-                f"{self.teacher_share}"
+                f"most {MAX_EPOCHS:,}), 0 <= averaging < 1, 0 < teacher_share < 1 and "
+                f"replay >= 0 (at most {MAX_REPLAY:,}), got {self.latent}, "
+                f"{self.regression_epochs}, {self.averaging}, {self.teacher_share}, "
+                f"{self.replay}"
             )
         teacher = self.teacher
         if teacher.inner_steps or teacher.learned_advantage or teacher.window:

@@ -206,7 +206,7 @@ class Varibad(Adapter[VaribadCfg]):
             steps = self.summarise(theta, transitions(e.whole))
             now = memory[:, None, None] + steps.cumsum(2)
             reached.append(torch.stack([now - steps, now], -2).flatten(1, 2))
-            memory = memory + (steps * e.valid[..., None]).sum((1, 2))
+            memory = self.remember(theta, memory, steps * e.valid[..., None])
         every = torch.cat(reached, dim=1)
         some = every.take_along_dim(after[..., None, None], dim=1)
         first = self.belief(theta, start[:, None])

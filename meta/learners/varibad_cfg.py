@@ -30,6 +30,8 @@ class VaribadCfg:
     averaging: float = 0.8
     """Share that an iteration keeps of the average of the weights by which it believes;
     0: it believes by the weights as the last few tasks left them."""
+    weighs: bool = False
+    """Weigh steps and episodes, as an adapter may."""
 
     def __post_init__(self) -> None:
         """Refuse what leaves nothing to learn."""

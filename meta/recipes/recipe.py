@@ -11,6 +11,8 @@ from meta.learners.varibad_cfg import VaribadCfg, VaribadExploreCfg
 
 WINDOW = 4
 """Steps that DR with memory reads."""
+REPLAY = 500_000
+"""Env steps that adapters learn from at once."""
 TRIAL = 6
 """Most episodes of a trial of RL² in training: it adapts on all but the last."""
 
@@ -67,7 +69,13 @@ def remembering(recipe: Recipe) -> MamlCfg:
 
 def rma(recipe: Recipe) -> RmaCfg:
     """Return RMA's settings."""
-    return RmaCfg(teacher=_unadapting(recipe), own_moments=True, averaging=0.8)
+    return RmaCfg(
+        teacher=_unadapting(recipe),
+        own_moments=True,
+        averaging=0.8,
+        weighs=True,
+        replay=REPLAY,
+    )
 
 
 def explore(recipe: Recipe) -> ExploreCfg:

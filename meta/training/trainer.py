@@ -7,7 +7,7 @@ import torch
 
 from meta.experience.batch import limit_episodes
 from meta.experience.rollout import Experience, Rollout, by_task, collect, concatenate
-from meta.learner import Learner, Metrics, exploring, sequential
+from meta.learner import Learner, Metrics, Relives, exploring, sequential
 from meta.machine.devices import simulator_threads
 from meta.machine.distributed import averaged, share
 from meta.machine.seeds import derived_generator, derived_seed
@@ -15,7 +15,7 @@ from meta.theta import Theta, on_device
 from meta.training.config import TrainCfg
 from tasks.contract import Worlds
 
-INITIAL, TASKS, COLLECT = 0, 1, 2
+INITIAL, TASKS, COLLECT, RELIVE = 0, 1, 2, 5
 """Streams of random numbers of a run."""
 
 
@@ -35,8 +35,8 @@ class Training(Protocol):
 
     theta: Theta
     memory: Theta
-    """All that is kept beside theta, in checkpoints too; nothing, but for a run whose
-    tasks arrive in pieces."""
+    """All that is kept beside theta, in checkpoints too: by a learner that `Relives`,
+    or in a run whose tasks arrive in pieces."""
     iteration: int
     env_steps: int
 
@@ -46,7 +46,7 @@ class Training(Protocol):
 
 
 class Trainer:
-    """A run's live state; between iterations it is theta and the optimiser alone.
+    """A run's live state; between iterations it is theta, optimiser and memory alone.
 
     Every random number is drawn from (seed, iteration), so that a run continued from
     iteration i is the run that was never interrupted.
@@ -118,8 +118,15 @@ class Trainer:
         return self.env.family.sample("train", seed, self.cfg.tasks)
 
     def learn(self, learner: Learner, experiences: list[Experience]) -> Metrics:
-        """Update theta with an iteration's experience."""
-        return learner.update(self.theta, self.optimizer, experiences)
+        """Update theta with an iteration's experience, and with what is kept."""
+        metrics = learner.update(self.theta, self.optimizer, experiences)
+        if isinstance(learner, Relives) and learner.relives:
+            entropy = (self.cfg.seed, RELIVE, self.iteration)
+            rng = derived_generator(*entropy, device=self.env.device)
+            self.memory = learner.relive(
+                self.theta, self.optimizer, self.memory, experiences, rng
+            )
+        return metrics
 
 
 def _limited(e: Experience, cfg: TrainCfg, rng: torch.Generator) -> Experience:

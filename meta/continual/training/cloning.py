@@ -13,12 +13,11 @@ import torch
 from torch import Tensor
 
 from meta.continual.training.memory import Loss, Memory, Moment
+from meta.experience.kept import experiences_of, tensors_of
 from meta.experience.rollout import Experience
 from meta.objectives.policy_gradient import mean_valid
-from meta.theta import Theta, group, prefixed
-from policies.distribution import Distribution, distribution, divergence, parts
-
-_PLAIN = ("obs", "next_obs", "action", "reward", "valid")
+from meta.theta import Theta
+from policies.distribution import Distribution, divergence
 
 
 class Rehearsal(Memory):
@@ -40,7 +39,7 @@ class Rehearsal(Memory):
         learner = self.reproducing()
         tasks = len(next(iter(kept.values())))
         drawn = torch.randperm(tasks, generator=rng, device=rng.device)[:count]
-        *pre, post = _experiences({k: v[drawn] for k, v in kept.items()})
+        *pre, post = experiences_of({k: v[drawn] for k, v in kept.items()})
         inner = [learner.inner_batch(theta, e) for e in pre]
         outer = learner.outer_batch(theta, post)
 
@@ -71,7 +70,7 @@ class Rehearsal(Memory):
         inner = [learner.inner_batch(theta, e) for e in pre]
         with torch.no_grad():
             now = learner.acted(theta, inner, learner.outer_batch(theta, post))
-        new = _tensors([*pre, post._replace(old=now)])
+        new = tensors_of([*pre, post._replace(old=now)])
         return {k: torch.cat([kept[k], v]) if k in kept else v for k, v in new.items()}
 
 
@@ -84,25 +83,3 @@ class Cloning(Rehearsal):
     def away(self, stored: Experience, now: Distribution) -> Tensor:
         """Return KL(stored policy || policy now)."""
         return divergence(stored.old, now)
-
-
-def _tensors(experiences: Sequence[Experience]) -> Theta:
-    """Return experiences as tensors by name, which lead with tasks."""
-    named: Theta = {}
-    for phase, e in enumerate(experiences):
-        location, log_std = parts(e.old.whole())
-        own = {k: getattr(e, k) for k in _PLAIN} | {"location": location}
-        own |= {} if log_std is None else {"log_std": log_std}
-        named |= prefixed(str(phase), {k: v.contiguous() for k, v in own.items()})
-    return named
-
-
-def _experiences(named: Theta) -> list[Experience]:
-    """Return what `_tensors` made tensors of."""
-    phases = sorted({k.split("/")[0] for k in named}, key=int)
-    found: list[Experience] = []
-    for phase in phases:
-        own = group(named, phase)
-        old = distribution(own["location"], own.get("log_std"))
-        found.append(Experience(**{k: own[k] for k in _PLAIN}, old=old))
-    return found

@@ -27,7 +27,13 @@ from meta.continual.training.memory import (
     trained,
 )
 from meta.experience.rollout import Experience, collect
-from meta.learner import Learner, Metrics, Reproduces, adapt_to_worlds
+from meta.learner import (
+    Learner,
+    Metrics,
+    Relives,
+    Reproduces,
+    adapt_to_worlds,
+)
 from meta.machine.devices import simulator_threads
 from meta.machine.distributed import share
 from meta.machine.seeds import derived_generator, derived_seed
@@ -64,6 +70,11 @@ class PiecesTrainer(Trainer):
         self.pieces = make_pieces(env.family, cfg.pieces, cfg.seed)
         if share().size > 1:
             raise ValueError(f"a run of pieces has one process, got {share().size}")
+        if isinstance(learner, Relives) and learner.relives:
+            raise ValueError(
+                "an adapter that learns from all earlier iterations would remember "
+                "every piece: in pieces, replay must be 0"
+            )
         if cfg.iterations <= len(self.pieces):
             raise ValueError(
                 f"{len(self.pieces)} pieces need at least {len(self.pieces) + 1} "
