@@ -65,7 +65,7 @@ class DrivePark(DriveFamily):
         Scalar(name="lag", unit="s", low=0.02, high=0.3, beyond=((0.3, 0.45),)),
     )
     fields = ("actuator_dynprm",)
-    weights: ClassVar[Mapping[str, float]] = {"near": 0.3, "parked": 1.0}
+    weights: ClassVar[Mapping[str, float]] = {"near": 0.3 / horizon, "parked": 1.0}
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         super().__init__(device)
@@ -110,7 +110,8 @@ class DrivePark(DriveFamily):
     def observe(self, now: Instant) -> Float[Tensor, "world obs"]:
         """The bay as it was seen at the start, time, and it once more at the end.
 
-        Nothing of how the car moves: it would tell within the episode.
+        Nothing of how the car moves: it would tell within the episode. Rewards do, to
+        methods that read them.
         """
         bay = self._bay.positions(now.readings)
         over = (now.progress >= 1).float()[:, None]
@@ -124,20 +125,14 @@ class DrivePark(DriveFamily):
     def judge(
         self, before: Instant, now: Instant, action: Float[Tensor, "world action"]
     ) -> Outcome:
-        """Closeness to the bay at the end, and of the standing car.
-
-        Paid on the way, closeness would tell of the steering to those who read rewards.
-        """
+        """Closeness to the bay all along, and of the standing car at the end."""
         ahead, aside, turn = self._relative(now)
         miss = torch.hypot(ahead, aside)
         still = self.motion(now.readings).ahead.abs() < STILL
         wrong = miss + AIM * turn.abs()
-        over = now.progress >= 1
+        parked = closeness(wrong, 0.3) * (still & (now.progress >= 1))
         return Outcome(
-            terms={
-                "near": closeness(wrong, 0.5) * over,
-                "parked": closeness(wrong, 0.3) * (still & over),
-            },
+            terms={"near": closeness(wrong, 0.5), "parked": parked},
             success=still & (miss < 0.1) & (turn.abs() < 0.2),
             terminated=torch.zeros_like(still),
         )

@@ -143,7 +143,7 @@ def test_a_learner_without_an_explorer_explores_as_it_acts() -> None:
 def test_the_explorer_begins_as_the_acting_policy() -> None:
     trainer = curtained(explorer_std=0.4)
     learner, theta = trainer.learner, trainer.theta
-    memory = {"memory": torch.rand(3, explorer(trainer).adapter.width + 1)}
+    memory = {"memory": torch.rand(3, explorer(trainer).adapter.history.width)}
     obs = torch.randn(9, 2)
     explored = exploring(learner, theta, memory)(obs).whole()
     assert explored.mode.equal(learner.act(theta, memory)(obs).mode)

@@ -48,7 +48,7 @@ def test_in_deployment_nothing_hidden_is_observed(method: str) -> None:
     learner, theta = rma(trainer), trainer.theta
     env = plain_env(4, 1)
     assert trainer.env.obs_dim > env.obs_dim
-    memory = {"memory": torch.randn(4, learner.width + 1, generator=rng()).abs()}
+    memory = {"memory": torch.randn(4, learner.history.width, generator=rng()).abs()}
     act = learner.act(theta, memory)
     seen = env.reset(rng())
     told = torch.cat([seen, torch.randn(4, trainer.env.obs_dim - env.obs_dim)], -1)
@@ -176,7 +176,7 @@ def test_the_adapter_infers_by_the_average_of_its_weights() -> None:
         trainer.step()
         average = 0.8 * average + 0.2 * theta[name].detach()
     torch.testing.assert_close(theta[f"average/{name}"], average)
-    learner, memory = rma(trainer), torch.rand(3, rma(trainer).width + 1)
+    learner, memory = rma(trainer), torch.rand(3, rma(trainer).history.width)
     inferred = learner.infer(theta, memory)
     assert not inferred.equal(learner.infer(learner.learning(theta), memory))
     theta[name].detach().zero_()
