@@ -20,7 +20,7 @@ def tensors_of(experiences: Sequence[Experience]) -> Theta:
         own: dict[str, Tensor] = {k: getattr(e, k) for k in _PLAIN}
         own["location"] = location
         own |= {} if log_std is None else {"log_std": log_std}
-        own |= {} if e.lived is None else {"lived": e.lived}
+        own["lived"] = e.whole.valid.clone()
         named |= prefixed(str(phase), {k: v.contiguous() for k, v in own.items()})
     return named
 
@@ -32,7 +32,7 @@ def experiences_of(named: Theta) -> list[Experience]:
         own = group(named, phase)
         old = distribution(own["location"], own.get("log_std"))
         plain = {k: own[k] for k in _PLAIN}
-        found.append(Experience(**plain, old=old, lived=own.get("lived")))
+        found.append(Experience(**plain, old=old, lived=own["lived"]))
     return found
 
 

@@ -20,6 +20,7 @@ from meta.experience.rollout import Experience
 from meta.learner import Learner, Metrics
 from meta.learners.adapter_cfg import AdapterCfg
 from meta.learners.history import PlainMean, WeighedMeans
+from meta.learners.maml_cfg import MAX_EPOCHS
 from meta.learners.ppo import Drawn, improve, joined
 from meta.machine.distributed import average_gradients
 from meta.theta import Params, Theta, group, module_params, prefixed
@@ -254,11 +255,19 @@ class Adapter(ABC, Generic[C]):
         theta: Theta,
         optimizer: torch.optim.Optimizer,
         loss: Callable[[Theta], Float[Tensor, ""]],
+        most: int = MAX_EPOCHS,
     ) -> None:
-        """Descend a loss of what is inferred, and average the weights."""
+        """Descend a loss of what is inferred, and average the weights.
+
+        Args:
+            theta: all that is learned.
+            optimizer: takes the steps.
+            loss: the loss; called before each step.
+            most: steps at most.
+        """
         leaves = [p for g in optimizer.param_groups for p in g["params"]]
         learning = self.learning(theta)
-        for _ in range(self.cfg.regression_epochs):
+        for _ in range(min(most, self.cfg.regression_epochs)):
             value = loss(learning)
             optimizer.zero_grad()
             value.backward()

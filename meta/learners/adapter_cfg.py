@@ -1,4 +1,4 @@
-"""What adapters ask of their settings."""
+"""The settings that an adapter has."""
 
 from typing import Protocol, runtime_checkable
 

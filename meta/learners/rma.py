@@ -16,6 +16,7 @@ iterations, as DAgger does (Ross et al. 2011, arXiv 1011.0686): what steps tell 
 task does not depend on the policy that took them, which knew nothing but earlier steps.
 """
 
+import math
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -154,17 +155,19 @@ class Rma(Adapter[RmaCfg]):
         # those measured after adapting began alike: some of them are enough
         some = some_episodes(measuring, slice(adapting.valid.shape[1]))
         kept = with_latest(kept, tensors_of([adapting, some]), self.cfg.replay)
-        count = _AT_ONCE * len(adapting.valid)
+        tasks, count = len(kept["0/valid"]), _AT_ONCE * len(adapting.valid)
+        drawn = torch.randperm(tasks, generator=rng, device=rng.device)
+        # few tasks that are met often would be learned by heart: one pass at most
+        parts = iter(drawn.split(count))
 
         def loss(own: Theta) -> Float[Tensor, ""]:
-            tasks = len(next(iter(kept.values())))
-            drawn = torch.randint(tasks, (count,), generator=rng, device=rng.device)
-            lived = experiences_of({k: v[drawn] for k, v in kept.items()})
+            some = next(parts)
+            lived = experiences_of({k: v[some] for k, v in kept.items()})
             with torch.no_grad():
                 wanted = self.latent(own, lived[0])
             return self.objective(own, lived, wanted)
 
-        self.fit(theta, optimizer, loss)
+        self.fit(theta, optimizer, loss, math.ceil(tasks / count))
         return kept
 
     def error(

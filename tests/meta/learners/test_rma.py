@@ -1,22 +1,34 @@
 """Adapters: what they may see and remember, and that they infer what is hidden."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
 from meta.experience.batch import limit_episodes
+from meta.experience.kept import experiences_of
 from meta.experience.rollout import by_task, collect
-from meta.learners.rma import Rma, transitions
+from meta.learners.adapter import transitions
+from meta.learners.rma import Rma
 from meta.learners.rma_cfg import RmaCfg
 from meta.recipes.registry import make_config
+from meta.theta import Theta
 from meta.training.build import make_trainer
+from meta.training.checkpoint import resume_trainer, save_checkpoint
+from meta.training.trained import CHECKPOINT
 from meta.training.trainer import Trainer
 from policies.acting import RecurrentPolicy, Transition
 from tasks.env import Env
 from tasks.registry import make_family
 
-WRONG = {"latent": -1, "teacher_share": 1.0, "regression_epochs": 0, "averaging": 1.0}
+WRONG = {
+    "latent": -1,
+    "teacher_share": 1.0,
+    "regression_epochs": 0,
+    "averaging": 1.0,
+    "replay": -1,
+}
 ADAPTER = {"summary", "head", "average", "history"}
 
 
@@ -83,7 +95,9 @@ def test_watching_an_episode_and_adapting_on_it_leave_the_same_memory() -> None:
             torch.ones(6),
         )
         memory = act.watch(memory, seen)
-    torch.testing.assert_close(memory.reshape(3, 2, -1).sum(1), adapted)
+    lived = memory.reshape(3, 2, 1, -1)
+    folded = learner.remember(theta, start["memory"], lived)
+    torch.testing.assert_close(folded, adapted)
     assert adapted[:, -1].tolist() == [2.0 * env.horizon] * 3
 
 
@@ -213,6 +227,46 @@ def test_earlier_episodes_are_of_no_use_where_they_are_forgotten() -> None:
     alone, both = (learner.objective(theta, x, wanted) for x in ([e], [e, e]))
     torch.testing.assert_close(alone, both)
     assert learner.adapt(theta, start, e)["memory"].equal(start["memory"])
+
+
+def test_the_adapter_goes_on_learning_from_the_tasks_of_earlier_iterations() -> None:
+    trainer = trainer_of("rma", iterations=6, measure_rounds=2)
+    env, first, kept = trainer.env, Theta(), Theta()
+    # an iteration of 4 tasks keeps 5 + 5 episodes of each
+    steps = 4 * 10 * env.horizon
+    learner = rma(trainer)
+    learner.cfg = replace(learner.cfg, replay=2 * steps)
+    for iteration in range(6):
+        trainer.step()
+        kept = trainer.memory
+        assert len(kept.get("0/reward", ())) == min(8, max(0, 4 * (iteration - 2)))
+        first = first or kept
+    assert kept["0/valid"].shape == kept["1/valid"].shape == (8, 5, env.horizon)
+    # of more than that the latest stay
+    assert not any(x.equal(kept["0/obs"][0]) for x in first["0/obs"])
+    # what is kept is learned from: other tasks, other weights
+    experiences = experiences_of({k: v[4:] for k, v in kept.items()})
+    learned: list[Theta] = []
+    for earlier in (kept, kept, {k: v.flip(0) for k, v in kept.items()}):
+        theta = {k: v.detach().clone() for k, v in trainer.theta.items()}
+        optimizer = torch.optim.Adam(learner.trainable(theta), lr=1e-3)
+        learner.relive(theta, optimizer, earlier, experiences, rng())
+        learned.append(theta)
+    a, b, c = (theta["head/2.weight"] for theta in learned)
+    assert a.equal(b)
+    assert not a.equal(c)
+
+
+def test_a_run_that_keeps_experience_goes_on_bit_for_bit(tmp_path: Path) -> None:
+    trainer = trainer_of("rma", iterations=4)
+    for _ in range(3):
+        trainer.step()
+    save_checkpoint(tmp_path / CHECKPOINT, trainer)
+    again = resume_trainer(tmp_path / CHECKPOINT)
+    assert again.memory["1/obs"].equal(trainer.memory["1/obs"])
+    assert again.step() == trainer.step()
+    for name, value in trainer.theta.items():
+        assert again.theta[name].equal(value), name
 
 
 def test_latents_are_the_parameters_themselves_for_identification() -> None:

@@ -31,7 +31,7 @@ def config(remember: str = "nothing", method: str = "oracle", **other: Any) -> T
     cfg = make_config("open", method)
     few = replace(cfg.learner, adapt_episodes=(), epochs=3) if method != "rma" else None
     own = {
-        "learner": few or cfg.learner,
+        "learner": few or replace(cfg.learner, replay=0),
         "iterations": 10,
         "tasks": 3,
         "episodes": 2 if few else 5,
@@ -92,6 +92,13 @@ def test_so_does_one_stopped_after_the_scales_or_between_pieces(
     again = resume_trainer(tmp_path / CHECKPOINT)
     assert again.step() == row
     assert_equal(again.theta, trainer.theta)
+
+
+def test_an_adapter_that_would_remember_every_piece_is_refused() -> None:
+    for method in ("rma", "explore"):
+        own = {"learner": make_config("open", method).learner, "episodes": 5}
+        with pytest.raises(ValueError, match="in pieces, replay must be 0"):
+            begun(replace(config(), method=method, **own))
 
 
 def test_packnet_keeps_every_bit_of_what_a_piece_had() -> None:
