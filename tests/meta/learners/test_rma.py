@@ -29,7 +29,7 @@ WRONG = {
     "averaging": 1.0,
     "replay": -1,
 }
-ADAPTER = {"summary", "head", "average", "history"}
+ADAPTER = {"summary", "episode", "head", "average", "history"}
 
 
 def trainer_of(method: str, **changes: object) -> Trainer:
@@ -137,7 +137,7 @@ def test_the_regression_finds_what_the_steps_show(method: str) -> None:
     trainer = trainer_of(method, tasks=30, iterations=2)
     learner, theta = rma(trainer), trainer.theta
     learner = Rma(
-        replace(learner.cfg, regression_epochs=300, averaging=0.0),
+        replace(learner.cfg, regression_epochs=300, averaging=0.0, replay=0),
         learner.teacher,
         learner.policy,
         trainer.env.action_dim,
