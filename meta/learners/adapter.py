@@ -131,8 +131,8 @@ class Adapter(ABC, Generic[C]):
 
     def begin(self, theta: Theta, tasks: int) -> Params:
         """Return an empty memory."""
-        device = theta["moments/mean"].device
-        return {"memory": torch.zeros(tasks, self.width + 1, device=device)}
+        like = next(iter(self.own(theta, "summary").values()))
+        return {"memory": like.new_zeros(tasks, self.width + 1)}
 
     def act(self, theta: Theta, adaptation: Params) -> RecurrentPolicy:
         """Act on the latent inferred from all steps so far, this episode's too."""

@@ -41,13 +41,11 @@ from policies.gaussian import Gaussian
 from policies.mlp import MlpPolicy, PolicyCfg
 from policies.privileged import PrivilegedPolicy
 
-_SHARPEST = 5.0
-"""Bound on how far the log deviation of a belief may be below the prior's."""
-_SOFT = 2.0
-"""An untrained belief is nearly as wide as the prior."""
+_SHARPEST, _WIDE = 5.0, 2.0
+"""Bound on how far the log deviation of a belief is below the prior's, and how little
+of that an untrained one takes up."""
 _LEAST_NOISE = 0.03
-"""Least deviation that the decoder may claim, in standard deviations of what it tells:
-what is certain anyway would otherwise outweigh the rest."""
+"""Least deviation that the decoder claims, in standard deviations of what it tells."""
 
 
 class Draws(NamedTuple):
@@ -186,7 +184,8 @@ class Varibad(Adapter[VaribadCfg]):
         belief, before = self.beliefs(theta, experiences, draws.beliefs)
         latent = belief.mean + belief.std * draws.noise
         read, told = self._laid(theta, experiences, draws.steps)
-        log_prob = self.foretell(theta, read, latent).log_prob(told[:, None])
+        said = self.foretell(theta, read, latent)
+        log_prob = said.log_prob(told[:, None].expand_as(said.mean))
         return -log_prob.mean(), belief.kl(before).mean()
 
     def beliefs(
@@ -207,8 +206,7 @@ class Varibad(Adapter[VaribadCfg]):
             now = memory[:, None, None] + steps.cumsum(2)
             reached.append(torch.stack([now - steps, now], -2).flatten(1, 2))
             memory = memory + (steps * e.valid[..., None]).sum((1, 2))
-        every = torch.cat(reached, dim=1)
-        some = every.take_along_dim(after[..., None, None], dim=1)
+        some = torch.cat(reached, 1).take_along_dim(after[..., None, None], dim=1)
         first = self.belief(theta, start[:, None])
         was, now = (self.belief(theta, some[:, :, i]) for i in (0, 1))
         prior = Gaussian(*map(torch.zeros_like, first))
@@ -227,7 +225,7 @@ class Varibad(Adapter[VaribadCfg]):
     ) -> Float[Tensor, "*batch latent"]:
         """Return means and log deviations of the belief that a memory tells of."""
         mean, raw = super().infer(theta, memory).chunk(2, dim=-1)
-        return torch.cat([mean, -_SHARPEST * (raw - _SOFT).sigmoid()], dim=-1)
+        return torch.cat([mean, -_SHARPEST * (raw - _WIDE).sigmoid()], dim=-1)
 
     def foretell(
         self,
@@ -239,8 +237,8 @@ class Varibad(Adapter[VaribadCfg]):
         beliefs, steps = latent.shape[1], read.shape[1]
         wide = latent[:, :, None].expand(-1, -1, steps, -1)
         x = torch.cat([read[:, None].expand(-1, beliefs, -1, -1), wide], dim=-1)
-        told = functional_call(self.decoder, self.own(theta, "decoder"), (x,))
-        mean, log_std = parts(told)
+        own = self.own(theta, "decoder")
+        mean, log_std = parts(functional_call(self.decoder, own, (x,)))
         assert log_std is not None  # what it tells is never a choice
         return Gaussian(mean, log_std)
 
@@ -258,9 +256,9 @@ class Varibad(Adapter[VaribadCfg]):
         draws = self.draw(later, _generator(theta))
         read, told = self._laid(theta, later, draws.steps)
         mean = latent.chunk(2, dim=-1)[0].flatten(1, 2)
-        off = self.foretell(theta, read, mean).noise(told[:, None])
-        error = 0.5 * off.square().sum(-1).mean(-1)
-        return error.unflatten(1, latent.shape[1:3])
+        said = self.foretell(theta, read, mean)
+        off = said.noise(told[:, None].expand_as(said.mean))
+        return 0.5 * off.square().sum(-1).mean(-1).unflatten(1, latent.shape[1:3])
 
     def draw(self, experiences: Sequence[Experience], rng: torch.Generator) -> Draws:
         """Draw beliefs and steps, of those that count, with replacement."""
