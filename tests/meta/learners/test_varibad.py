@@ -313,9 +313,7 @@ def test_the_error_is_what_likelihood_has_of_the_belief() -> None:
 def belief_in_bandits(iterations: int, tasks: int) -> tuple[Varibad, Theta]:
     """Belief and decoder, trained on random play alone."""
     acting = MamlCfg(inner_steps=0)
-    cfg = VaribadCfg(
-        acting=acting, latent=4, kl_weight=1.0, regression_epochs=20, decoded=16
-    )
+    cfg = VaribadCfg(acting=acting, latent=4, regression_epochs=20, decoded=16)
     sizes = Sizes(1, 0, 2, discrete=True)
     learner = Varibad.build(cfg, PolicyCfg(hidden=(32,)), sizes, seeded())
     theta, env = learner.initial(1), Bandit(2 * tasks)
@@ -386,7 +384,7 @@ def trained_on_bandits(iterations: int) -> Trainer:
     acting = MamlCfg(
         inner_steps=0, rate=0.01, epochs=6, discount=1.0, clip=0.2, adapt_episodes=(1,)
     )
-    cfg = VaribadCfg(acting=acting, latent=4, kl_weight=1.0, decoded=12)
+    cfg = VaribadCfg(acting=acting, latent=4, decoded=12)
     return run(Varibad, Bandit(200), cfg, 50, iterations, hidden=32)
 
 
@@ -452,7 +450,6 @@ def guessing(
     settings = VaribadCfg(
         acting=acting,
         latent=2,
-        kl_weight=1.0,
         regression_epochs=10,
         decoded=10,
         averaging=0.5,
