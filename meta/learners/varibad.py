@@ -91,8 +91,8 @@ class Varibad(Adapter[VaribadCfg]):
             rng=rng,
             discrete=sizes.discrete,
         )
-        hidden = network.hidden[-1]
-        return cls(settings, policy, sizes.action, hidden=hidden, rng=rng)
+        width = network.hidden[-1]
+        return cls(settings, policy, sizes.action, hidden=width, rng=rng)
 
     def __init__(
         self,
@@ -107,10 +107,8 @@ class Varibad(Adapter[VaribadCfg]):
         super().__init__(
             cfg, policy, action_dim, inferred=inferred, hidden=hidden, rng=rng
         )
-        network = PolicyCfg(
-            hidden=(hidden, hidden), initial_std=1.0, min_std=_LEAST_NOISE
-        )
-        n = policy.obs_dim
+        layers, n = (hidden, hidden), policy.obs_dim
+        network = PolicyCfg(hidden=layers, initial_std=1.0, min_std=_LEAST_NOISE)
         self.decoder = MlpPolicy(n + action_dim + cfg.latent, n + 1, network, rng)
 
     def stage(self, progress: float) -> tuple["Varibad", float]:
@@ -173,8 +171,7 @@ class Varibad(Adapter[VaribadCfg]):
     ) -> Float[Tensor, ""]:
         """Return the negative bound, per step that it foretells."""
         unlikely, kl = self.bound(theta, experiences, draws)
-        lived = sum(e.whole.valid.sum() for e in experiences)
-        steps = lived / len(experiences[0].valid)
+        steps = sum(e.whole.valid.sum(dim=(1, 2)).mean() for e in experiences)
         return unlikely + self.cfg.kl_weight * kl / steps
 
     def bound(
