@@ -7,6 +7,7 @@ always part of it.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Generic, TypeVar
 
 import torch
@@ -29,11 +30,10 @@ from policies.distribution import Distribution
 from policies.privileged import PrivilegedPolicy
 
 _HISTORY, _AVERAGE = "history", "average"
-"""Groups of the adapter's own moments, and of its averaged weights."""
+"""Groups of its own moments, and of its averaged weights."""
 _LEAST_SPREAD = 1e-3
 """Least standard deviation that the adapter's inputs are divided by: a change over one
 step, or a reward nearby, is small in its own units, and tells."""
-
 
 C = TypeVar("C", bound=AdapterCfg)
 
@@ -64,7 +64,6 @@ class Adapter(ABC, Generic[C]):
     ) -> None:
         self.cfg = cfg
         self.policy = policy
-        self.width = hidden
         # a step's features: observation, its change, reward, action
         features = 2 * policy.obs_dim + 1 + action_dim
         kind = WeighedMeans if cfg.weighs else PlainMean
@@ -132,8 +131,8 @@ class Adapter(ABC, Generic[C]):
 
     def begin(self, theta: Theta, tasks: int) -> Params:
         """Return an empty memory."""
-        device = theta["moments/mean"].device
-        return {"memory": torch.zeros(tasks, self.history.width, device=device)}
+        like = next(iter(self.own(theta, "summary").values()))
+        return {"memory": like.new_zeros(tasks, self.history.width)}
 
     def act(self, theta: Theta, adaptation: Params) -> RecurrentPolicy:
         """Act on the latent inferred from all steps so far, this episode's too."""
@@ -215,7 +214,7 @@ class Adapter(ABC, Generic[C]):
     def summarise(self, theta: Theta, s: Transition) -> Float[Tensor, "*batch memory"]:
         """Return what a step adds to the memory; nothing if it does not count."""
         x = torch.cat([self._scaled(theta, s), s.action], dim=-1)
-        return self.history.step(self._all(theta), x) * s.valid[..., None]
+        return self.history.step(partial(self.own, theta), x) * s.valid[..., None]
 
     def remember(
         self,
@@ -224,16 +223,13 @@ class Adapter(ABC, Generic[C]):
         steps: Float[Tensor, "task episode time memory"],
     ) -> Float[Tensor, "task memory"]:
         """Return the memory after whole episodes, given what their steps add."""
-        return self.history.episodes(self._all(theta), memory, steps.sum(2))
+        return self.history.episodes(partial(self.own, theta), memory, steps.sum(2))
 
     def infer(
         self, theta: Theta, memory: Float[Tensor, "*batch memory"]
     ) -> Float[Tensor, "*batch latent"]:
         """Return the latent that a memory tells of."""
-        return self.history.infer(self._all(theta), memory)
-
-    def _all(self, theta: Theta) -> Callable[[str], Params]:
-        return lambda part: self.own(theta, part)
+        return self.history.infer(partial(self.own, theta), memory)
 
     def own(self, theta: Theta, part: str) -> Params:
         """Return the weights that one part infers by."""

@@ -41,13 +41,11 @@ from policies.gaussian import Gaussian
 from policies.mlp import MlpPolicy, PolicyCfg
 from policies.privileged import PrivilegedPolicy
 
-_SHARPEST = 5.0
-"""Bound on how far the log deviation of a belief may be below the prior's."""
-_SOFT = 2.0
-"""An untrained belief is nearly as wide as the prior."""
+_SHARPEST, _WIDE = 5.0, 2.0
+"""Bound on how far the log deviation of a belief is below the prior's, and how little
+of that an untrained one takes up."""
 _LEAST_NOISE = 0.03
-"""Least deviation that the decoder may claim, in standard deviations of what it tells:
-what is certain anyway would otherwise outweigh the rest."""
+"""Least deviation that the decoder claims, in standard deviations of what it tells."""
 
 
 class Draws(NamedTuple):
@@ -93,8 +91,8 @@ class Varibad(Adapter[VaribadCfg]):
             rng=rng,
             discrete=sizes.discrete,
         )
-        hidden = network.hidden[-1]
-        return cls(settings, policy, sizes.action, hidden=hidden, rng=rng)
+        width = network.hidden[-1]
+        return cls(settings, policy, sizes.action, hidden=width, rng=rng)
 
     def __init__(
         self,
@@ -109,10 +107,8 @@ class Varibad(Adapter[VaribadCfg]):
         super().__init__(
             cfg, policy, action_dim, inferred=inferred, hidden=hidden, rng=rng
         )
-        network = PolicyCfg(
-            hidden=(hidden, hidden), initial_std=1.0, min_std=_LEAST_NOISE
-        )
-        n = policy.obs_dim
+        layers, n = (hidden, hidden), policy.obs_dim
+        network = PolicyCfg(hidden=layers, initial_std=1.0, min_std=_LEAST_NOISE)
         self.decoder = MlpPolicy(n + action_dim + cfg.latent, n + 1, network, rng)
 
     def stage(self, progress: float) -> tuple["Varibad", float]:
@@ -175,8 +171,7 @@ class Varibad(Adapter[VaribadCfg]):
     ) -> Float[Tensor, ""]:
         """Return the negative bound, per step that it foretells."""
         unlikely, kl = self.bound(theta, experiences, draws)
-        lived = sum(e.whole.valid.sum() for e in experiences)
-        steps = lived / len(experiences[0].valid)
+        steps = sum(e.whole.valid.sum(dim=(1, 2)).mean() for e in experiences)
         return unlikely + self.cfg.kl_weight * kl / steps
 
     def bound(
@@ -186,7 +181,8 @@ class Varibad(Adapter[VaribadCfg]):
         belief, before = self.beliefs(theta, experiences, draws.beliefs)
         latent = belief.mean + belief.std * draws.noise
         read, told = self._laid(theta, experiences, draws.steps)
-        log_prob = self.foretell(theta, read, latent).log_prob(told[:, None])
+        said = self.foretell(theta, read, latent)
+        log_prob = said.log_prob(told[:, None].expand_as(said.mean))
         return -log_prob.mean(), belief.kl(before).mean()
 
     def beliefs(
@@ -207,8 +203,7 @@ class Varibad(Adapter[VaribadCfg]):
             now = memory[:, None, None] + steps.cumsum(2)
             reached.append(torch.stack([now - steps, now], -2).flatten(1, 2))
             memory = self.remember(theta, memory, steps * e.valid[..., None])
-        every = torch.cat(reached, dim=1)
-        some = every.take_along_dim(after[..., None, None], dim=1)
+        some = torch.cat(reached, 1).take_along_dim(after[..., None, None], dim=1)
         first = self.belief(theta, start[:, None])
         was, now = (self.belief(theta, some[:, :, i]) for i in (0, 1))
         prior = Gaussian(*map(torch.zeros_like, first))
@@ -227,7 +222,7 @@ class Varibad(Adapter[VaribadCfg]):
     ) -> Float[Tensor, "*batch latent"]:
         """Return means and log deviations of the belief that a memory tells of."""
         mean, raw = super().infer(theta, memory).chunk(2, dim=-1)
-        return torch.cat([mean, -_SHARPEST * (raw - _SOFT).sigmoid()], dim=-1)
+        return torch.cat([mean, -_SHARPEST * (raw - _WIDE).sigmoid()], dim=-1)
 
     def foretell(
         self,
@@ -239,8 +234,8 @@ class Varibad(Adapter[VaribadCfg]):
         beliefs, steps = latent.shape[1], read.shape[1]
         wide = latent[:, :, None].expand(-1, -1, steps, -1)
         x = torch.cat([read[:, None].expand(-1, beliefs, -1, -1), wide], dim=-1)
-        told = functional_call(self.decoder, self.own(theta, "decoder"), (x,))
-        mean, log_std = parts(told)
+        own = self.own(theta, "decoder")
+        mean, log_std = parts(functional_call(self.decoder, own, (x,)))
         assert log_std is not None  # what it tells is never a choice
         return Gaussian(mean, log_std)
 
@@ -258,9 +253,9 @@ class Varibad(Adapter[VaribadCfg]):
         draws = self.draw(later, _generator(theta))
         read, told = self._laid(theta, later, draws.steps)
         mean = latent.chunk(2, dim=-1)[0].flatten(1, 2)
-        off = self.foretell(theta, read, mean).noise(told[:, None])
-        error = 0.5 * off.square().sum(-1).mean(-1)
-        return error.unflatten(1, latent.shape[1:3])
+        said = self.foretell(theta, read, mean)
+        off = said.noise(told[:, None].expand_as(said.mean))
+        return 0.5 * off.square().sum(-1).mean(-1).unflatten(1, latent.shape[1:3])
 
     def draw(self, experiences: Sequence[Experience], rng: torch.Generator) -> Draws:
         """Draw beliefs and steps, of those that count, with replacement."""

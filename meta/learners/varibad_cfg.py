@@ -20,9 +20,9 @@ class VaribadCfg:
     latent: int = 8
     """Width of what is believed in: the policy reads as many means and log deviations.
     """
-    kl_weight: float = 0.1
-    """Weight of the KL divergence of each belief from the one before it; 1 is the
-    bound's own, and the published 0.1 lets the latent say more."""
+    kl_weight: float = 1.0
+    """Weight of the KL divergence of each belief from the one before it: 1 is the
+    bound's own."""
     decoded: int = 24
     """Steps of a task that are foretold from each of as many of its beliefs."""
     regression_epochs: int = 15

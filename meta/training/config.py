@@ -35,7 +35,8 @@ class TrainCfg:
     adaptation; the oracle observes the hidden parameters. `dr-memory` is DR that
     remembers its episode, `dr-sb3` DR by Stable-Baselines3. `rma` and `sysid` infer
     what a teacher observes; `explore` does so from episodes in which it acts in order
-    to tell. `rl2` and `rl2-transformer` remember all episodes with a task."""
+    to tell. `rl2` and `rl2-transformer` remember all episodes with a task. `varibad`
+    believes what foretells its episodes, `varibad-explore` acts in order to, too."""
     learner: Any = field(default_factory=MamlCfg)
     """The method's own settings: see `meta.learner.Settings`."""
     iterations: int

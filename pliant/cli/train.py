@@ -105,8 +105,9 @@ def options_over(defaults: "TrainCfg") -> tuple[type[Any], Any]:
         """One of maml; maml-plain, which adapts by estimated advantages alone; dr;
         dr-memory, which remembers its episode; dr-sb3, DR by Stable-Baselines3; rma and
         sysid, which infer what a teacher observes; explore, which also acts in order to
-        tell; rl2 and rl2-transformer, which remember all episodes with a task; and
-        oracle. Or module:Class of a learner of your own."""
+        tell; rl2 and rl2-transformer, which remember all episodes with a task; varibad,
+        which infers what foretells its episodes, and varibad-explore, which also acts
+        in order to; and oracle. Or module:Class of a learner of your own."""
         # known only now, for each method has settings of its own
         learner: settings_class = field(  # pyright: ignore[reportInvalidTypeForm]
             default_factory=settings_class

@@ -18,7 +18,7 @@ from meta.training.config import TrainCfg, replaced
 from tasks.external import ExternalFamily
 from tasks.parameters import Scalar
 
-RMA = ("rma", "sysid")
+ADAPTERS = ("rma", "sysid", "varibad", "varibad-explore")
 ADAPTING = {"adapt_episodes": ()}
 EXTREMES: dict[type, tuple[Any, ...]] = {
     bool: (False, True),
@@ -70,7 +70,7 @@ def tiny(method: str) -> TrainCfg:
     small = {"iterations": 2, "tasks": 1, "episodes": 2, "measure_rounds": 1}
     small |= {"hidden": (2,), "threads": 1}
     small |= {"inner_steps": 1, "width": 8} if method == "rl2" else ADAPTING
-    small |= {"epochs": 1} | ({"regression_epochs": 1} if method in RMA else {})
+    small |= {"epochs": 1} | ({"regression_epochs": 1} if method in ADAPTERS else {})
     return replaced(make_config(Line.name, method), small)
 
 
@@ -88,12 +88,14 @@ def values(cfg: Any) -> Iterator[tuple[str, Any]]:
 
 DIVERGING = (
     *("rate", "inner_rate", "initial_std", "min_std", "inner_kl", "unadapted"),
-    "value_weight",
+    *("value_weight", "kl_weight", "explorer_std"),
 )
 """Settings whose extremes let training diverge, which is said where it happens."""
 
 
-@pytest.mark.parametrize("method", ["maml", "dr-sb3", "sysid", "rl2"])
+@pytest.mark.parametrize(
+    "method", ["maml", "dr-sb3", "sysid", "rl2", "varibad-explore"]
+)
 def test_every_legal_setting_trains_to_the_end(method: str) -> None:
     cfg = tiny(method)
     trained, failed = 0, list[tuple[str, Any, str]]()
@@ -108,7 +110,7 @@ def test_every_legal_setting_trains_to_the_end(method: str) -> None:
             warnings.simplefilter("ignore")
             try:
                 run = make_training(made)
-                for _ in range(min(made.iterations, 2 if method in RMA else 1)):
+                for _ in range(min(made.iterations, 2 if method in ADAPTERS else 1)):
                     run.step()
             except ValueError as error:
                 if name != "pieces":

@@ -217,7 +217,7 @@ def test_the_oracle_pulls_the_lever_that_pays(tmp_path: Any) -> None:
     assert measured.log_std is None
 
 
-@pytest.mark.parametrize("method", ["dr", "rma", "sysid", "dr-sb3", "rl2"])
+@pytest.mark.parametrize("method", ["dr", "rma", "sysid", "dr-sb3", "rl2", "varibad"])
 def test_every_method_trains_on_choices(method: str) -> None:
     trainer = make_training(config(method, tasks=2, iterations=2))
     for _ in range(2):

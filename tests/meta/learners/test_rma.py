@@ -141,7 +141,7 @@ def test_the_regression_finds_what_the_steps_show(method: str) -> None:
         learner.teacher,
         learner.policy,
         trainer.env.action_dim,
-        hidden=learner.width,
+        hidden=16,
         rng=rng(),
     )
     trainer.step()  # scales observations

@@ -19,6 +19,7 @@ from meta.learners.explore import Explore
 from meta.learners.maml import Maml
 from meta.learners.rl2 import Rl2
 from meta.learners.rma import Rma
+from meta.learners.varibad import Draws, Varibad
 from meta.recipes.registry import make_config
 from meta.registry import METHODS
 from meta.theta import Theta, on_device
@@ -96,6 +97,11 @@ def iterate(cfg: TrainCfg, env: Env, learner: Learner, theta: Theta) -> Tensor:
         batch = learner.batch(theta, trials_of(experiences))
         return learner.objective(theta, batch)[0]
     learner = learner.adapter if isinstance(learner, Explore) else learner
+    if isinstance(learner, Varibad):
+        index = torch.zeros(TASKS, 4, dtype=torch.long, device=META)
+        noise = torch.zeros(TASKS, 5, learner.cfg.latent, device=META)
+        draws = Draws(index, index, noise)
+        return learner.objective(learner.learning(theta), experiences, draws)
     assert isinstance(learner, Rma)
     wanted = learner.latent(theta, experiences[0])
     return learner.objective(learner.learning(theta), experiences, wanted)
