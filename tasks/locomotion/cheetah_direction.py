@@ -12,19 +12,24 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from robots.legged.half_cheetah import HalfCheetah
 from tasks.contract import Values
 from tasks.family import Instant, Outcome
-from tasks.locomotion.cheetah_family import CheetahFamily
+from tasks.locomotion.legged_family import LeggedFamily, heavier
 from tasks.parameters import Choice, Scalar
 
 
-class CheetahDirection(CheetahFamily):
+class CheetahDirection(LeggedFamily):
     """Half-cheetah with a hidden direction."""
 
     name = "cheetah-direction"
     summary = "run forwards or backwards, whichever is rewarded (ProMP's protocol)"
     success = "the cheetah ends more than 5 m away in the rewarded direction"
+    robot = HalfCheetah
     horizon = 100
+    substeps = 5
+    obs_dim = 17
+    action_dim = 6
     in_episode = True
     parameters = (
         Choice(name="direction", options=("forwards", "backwards")),
@@ -33,10 +38,7 @@ class CheetahDirection(CheetahFamily):
         Scalar(name="mass", unit="of nominal", low=1.0, high=1.0, beyond=((1.2, 1.5),)),
     )
     fields = ("body_mass", "body_inertia")
-    weights: ClassVar[Mapping[str, float]] = {
-        "velocity": 1.0,
-        "control": CheetahFamily.control_cost,
-    }
+    weights: ClassVar[Mapping[str, float]] = {"velocity": 1.0, "control": -0.05}
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         super().__init__(device)
@@ -44,13 +46,7 @@ class CheetahDirection(CheetahFamily):
 
     def model_fields(self, values: Values) -> Mapping[str, Float[Tensor, "world ..."]]:
         """Masses and inertias in proportion."""
-        mass = torch.from_numpy(self.model.body_mass)
-        inertia = torch.from_numpy(self.model.body_inertia)
-        scale = values["mass"].double()[:, None]
-        return {
-            "body_mass": scale * mass,
-            "body_inertia": scale[:, :, None] * inertia,
-        }
+        return heavier(self.model, values["mass"])
 
     def judge(
         self, before: Instant, now: Instant, action: Float[Tensor, "world action"]

@@ -17,30 +17,32 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from robots.legged.half_cheetah import HalfCheetah
 from tasks.contract import Values
 from tasks.family import Instant, Outcome
-from tasks.locomotion.cheetah_family import CheetahFamily
+from tasks.locomotion.legged_family import LeggedFamily
 from tasks.parameters import Scalar
 
 _CLOSE = 0.2
 """Greatest difference at which the velocity counts as the goal's [m/s]."""
 
 
-class CheetahVelocity(CheetahFamily):
+class CheetahVelocity(LeggedFamily):
     """Half-cheetah with a hidden goal velocity."""
 
     name = "cheetah-velocity"
     summary = "run at the velocity that is rewarded (MAML's protocol)"
     success = "the mean velocity of the last step is within 0.2 m/s of the rewarded one"
+    robot = HalfCheetah
     horizon = 200
+    substeps = 5
+    obs_dim = 17
+    action_dim = 6
     parameters = (
         Scalar(name="velocity", unit="m/s", low=0.0, high=2.0, beyond=((2.0, 3.0),)),
     )
     fields = ()
-    weights: ClassVar[Mapping[str, float]] = {
-        "miss": -1.0,
-        "control": CheetahFamily.control_cost,
-    }
+    weights: ClassVar[Mapping[str, float]] = {"miss": -1.0, "control": -0.05}
 
     def model_fields(self, values: Values) -> Mapping[str, Float[Tensor, "world ..."]]:
         """Return none: all tasks have the same body."""
