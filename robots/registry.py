@@ -9,7 +9,8 @@ from robots.robot import Robot
 from robots.wheeled.car import Car
 
 ROBOTS: dict[str, type[Robot]] = {
-    robot.name: robot for robot in (Panda, PandaGripper, HalfCheetah, Ant, Walker2d, Car)
+    robot.name: robot
+    for robot in (Panda, PandaGripper, HalfCheetah, Ant, Walker2d, Car)
 }
 
 

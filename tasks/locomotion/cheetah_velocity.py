@@ -1,8 +1,9 @@
 """cheetah-velocity: run at the velocity that is rewarded.
 
-Gymnasium's half_cheetah under the protocol of MAML (Finn et al. 2017, arXiv 1703.03400):
-velocities uniform in [0, 2] m/s, horizon 200, reward -|velocity - goal| minus a control
-cost. The reward is the protocol's, in [m/s], and not a sum of terms in [0, 1].
+Gymnasium's half_cheetah under the protocol of MAML (Finn et al. 2017, arXiv
+1703.03400): velocities uniform in [0, 2] m/s, horizon 200, reward -|velocity - goal|
+minus a control cost. The reward is the protocol's, in [m/s], and not a sum of terms in
+[0, 1].
 
 It differs from the protocol in the body. MAML's is rllab's, which observes where its
 torso is and whose step is 10 ms; this one's step is Gymnasium's, 50 ms, so that an

@@ -10,8 +10,8 @@ of terms in [0, 1].
 
 Of what the papers draw, this leaves out what moves nothing: inertias about axes that
 the plane forbids, friction against rolling and turning, and damping of the root, which
-is zero. Gymnasium's model differs from the papers' in the left sole alone or the right
-(both have friction 1.9 since version 5).
+is zero. In the papers' model one sole has half the friction of the other; in
+Gymnasium's, since version 5, both have 1.9.
 """
 
 from collections.abc import Mapping
