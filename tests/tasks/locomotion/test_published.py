@@ -4,6 +4,7 @@ Bodies move as Gymnasium's do, and rewards are the papers' formulas of that moti
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -20,6 +21,7 @@ from tasks.locomotion.ant_direction import AntDirection
 from tasks.locomotion.cheetah_direction import CheetahDirection
 from tasks.locomotion.cheetah_velocity import CheetahVelocity
 from tasks.locomotion.walker_parameters import LINKS, WalkerParameters
+from tasks.parameters import Choice, Scalar
 from tasks.task import Task
 
 Array = NDArray[np.float64]
@@ -184,6 +186,44 @@ def test_episodes_start_as_gymnasiums_do(of: Published) -> None:
         apart = (ours.mean(0) - theirs.mean(0)).abs()
         assert (apart < 0.15 * spread).all()
         torch.testing.assert_close(ours.double().std(0), spread, rtol=0.1, atol=0.0)
+
+
+@every
+def test_every_parameter_changes_motion_or_reward(of: Published) -> None:
+    """From one start, under the same actions, in tasks that differ in it alone.
+
+    A link's friction shows where it slides on the floor, so the walker lies down.
+    """
+    family = of.family()
+    [drawn] = family.sample("train", 0, 1)
+    slippery = {p.name: 0.3 for p in family.parameters if "friction" in p.name}
+    base = replace(drawn, parameters={**drawn.parameters, **slippery})
+    tasks = [base]
+    for p in family.parameters:
+        assert isinstance(p, Choice | Scalar)
+        values = p.all if isinstance(p, Choice) else [p.high, p.beyond[-1][-1]]
+        tasks += [
+            replace(base, parameters={**base.parameters, p.name: value})
+            for value in values
+            if value != base.parameters[p.name]
+        ]
+    env = Env(family, worlds=len(tasks), threads=1)
+    env.assign(tasks)
+    env.reset(torch.Generator().manual_seed(0))
+    now = env._now.readings
+    qpos, qvel = (x[:1].repeat(len(tasks), 1) for x in (now.qpos, now.qvel))
+    if isinstance(family, WalkerParameters):
+        qpos[:, 1:3] = torch.tensor([0.3, 1.5])
+    env._now = replace(env._now, readings=env.sim.reset(qpos, qvel))
+    rng = torch.Generator().manual_seed(1)
+    furthest = torch.zeros(len(tasks))
+    for _ in range(60):
+        action = 2 * torch.rand(1, family.action_dim, generator=rng) - 1
+        step = env.step(action.expand(len(tasks), -1))
+        seen = torch.cat([step.obs, step.reward[:, None]], dim=-1)
+        furthest = torch.maximum(furthest, (seen - seen[0]).abs().amax(-1))
+    for task, apart in zip(tasks[1:], furthest[1:], strict=True):
+        assert apart > 1e-3, task.parameters
 
 
 @pytest.mark.parametrize("kind", [AntDirection, WalkerParameters])
