@@ -277,7 +277,12 @@ def test_a_fault_ends_the_episode_of_its_world_alone(name: str) -> None:
 def sample_values(
     family: Family, split: str, p: Parameter, count: int = 200
 ) -> list[Value]:
-    return [t.parameters[p.name] for t in family.sample(split, 11, count)]
+    return [t.parameters[p.name] for t in sampled(family.name, split, count)]
+
+
+@functools.cache
+def sampled(name: str, split: str, count: int) -> list[Task]:
+    return family_of(name).sample(split, 11, count)
 
 
 @every_family
