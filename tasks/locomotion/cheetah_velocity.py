@@ -33,7 +33,7 @@ class CheetahVelocity(LeggedFamily):
 
     name = "cheetah-velocity"
     summary = "run at the velocity that is rewarded (MAML's protocol)"
-    success = "the mean velocity of the last step is within 0.2 m/s of the rewarded one"
+    success = "the velocity over the last step is within 0.2 m/s of the rewarded one"
     robot = HalfCheetah
     horizon = 200
     substeps = 5
