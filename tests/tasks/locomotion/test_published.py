@@ -292,5 +292,5 @@ def test_a_crippled_leg_does_nothing() -> None:
         hip = model.actuator(f"hip_{hips.index(leg) + 1}").id
         wild[1, [hip, model.actuator(f"ankle_{hips.index(leg) + 1}").id]] = 1.0
         for _ in range(10):
-            obs = env.step(wild).obs
-        assert torch.equal(obs[0], obs[1])
+            step = env.step(wild)
+            assert torch.equal(step.obs[0], step.obs[1])
