@@ -39,6 +39,8 @@ class CheetahVelocity(LeggedFamily):
     substeps = 5
     obs_dim = 17
     action_dim = 6
+    # what is observed does not tell, but what is rewarded does
+    in_episode = True
     parameters = (
         Scalar(name="velocity", unit="m/s", low=0.0, high=2.0, beyond=((2.0, 3.0),)),
     )
