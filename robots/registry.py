@@ -2,12 +2,15 @@
 
 from robots.arms.gripper import PandaGripper
 from robots.arms.panda import Panda
+from robots.legged.ant import Ant
 from robots.legged.half_cheetah import HalfCheetah
+from robots.legged.walker2d import Walker2d
 from robots.robot import Robot
 from robots.wheeled.car import Car
 
 ROBOTS: dict[str, type[Robot]] = {
-    robot.name: robot for robot in (Panda, PandaGripper, HalfCheetah, Car)
+    robot.name: robot
+    for robot in (Panda, PandaGripper, HalfCheetah, Ant, Walker2d, Car)
 }
 
 

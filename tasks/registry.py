@@ -14,6 +14,7 @@ from tasks.env import Env
 from tasks.external import ExternalEnv, ExternalFamily
 from tasks.family import Family
 from tasks.locomotion.cheetah_direction import CheetahDirection
+from tasks.locomotion.cheetah_velocity import CheetahVelocity
 from tasks.manipulation.grasp import Grasp
 from tasks.manipulation.handling import HandlingFamily
 from tasks.manipulation.insert import Insert
@@ -37,6 +38,7 @@ FAMILIES: dict[str, type[Family]] = {
     Intercept.name: Intercept,
     ReachRotated.name: ReachRotated,
     CheetahDirection.name: CheetahDirection,
+    CheetahVelocity.name: CheetahVelocity,
     DriveSlide.name: DriveSlide,
     DriveAvoid.name: DriveAvoid,
     DrivePark.name: DrivePark,

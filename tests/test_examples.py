@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from meta.registry import CEILING, FLOORS
 from meta.training.trained import load_trained, shipped_policies
 from tasks.registry import FAMILIES
 
@@ -26,9 +27,10 @@ def test_every_family_ships_a_policy_with_its_floor_and_its_ceiling(
     family: str,
 ) -> None:
     assert family in shipped_policies()
-    for method in ("dr", "oracle"):
-        names = shipped_policies(family, method)
-        assert names
+    ships = {method: shipped_policies(family, method) for method in (*FLOORS, CEILING)}
+    assert any(ships[floor] for floor in FLOORS)
+    assert ships[CEILING]
+    for method, names in ships.items():
         for name in names:
             trained = load_trained(f"shipped:{name}")
             assert (trained.cfg.family, trained.cfg.method) == (family, method)

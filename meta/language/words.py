@@ -91,6 +91,13 @@ NUMBERS: Mapping[str, tuple[str, str, str, str, str]] = {
         "brakes late|much slack|slack cable",
         "brakes very late|very much slack",
     ),
+    "velocity": (
+        "stands|hardly moves|very slow",
+        "walks|slow",
+        "trots|of middling speed|of medium speed",
+        "runs|fast",
+        "sprints|very fast",
+    ),
     "friction_left": (
         "the left end very slippery|very slippery at the left end",
         "the left end slippery|slippery at the left end",

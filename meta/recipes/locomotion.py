@@ -12,4 +12,16 @@ RECIPES = {
         tasks=20,
         episodes=10,
     ),
+    "cheetah-velocity": Recipe(
+        maml=MamlCfg(
+            rate=2e-3,
+            learned_advantage=True,
+            inner_baseline="pooled",
+            adapt_episodes=(1, 2, 3, 5),
+        ),
+        iterations=200,
+        iterations_of={"maml": 100},
+        tasks=20,
+        episodes=5,
+    ),
 }

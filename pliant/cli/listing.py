@@ -26,7 +26,7 @@ _GROUPS = {
     "observed parameters": (False, False),
 }
 """Titles of groups of parameters, and whether their members are hidden, and scenery."""
-_SUMMARY = 36
+_SUMMARY = 48
 """Column in which a family's summary begins."""
 
 
@@ -153,30 +153,27 @@ def _parameter(parameter: "Parameter", splits: tuple[str, ...]) -> dict[str, Any
 def _overview(
     families: Sequence[dict[str, Any]], policies: Sequence[str]
 ) -> Iterator[str]:
-    """Yield a line for each family, by group, and how to see more."""
+    """Yield a line for each family, its group in that of the first, and a legend."""
     width = shutil.get_terminal_size().columns
-    yield f"{'family':<20}{'hidden':>6}{'splits':>8}"
-    for group in dict.fromkeys(f["group"] for f in families):
-        yield f"{group}:"
-        for family in (f for f in families if f["group"] == group):
-            hidden = sum(p["hidden"] for p in family["parameters"])
-            counts = f"{hidden:>6}{len(family['splits']):>8}"
-            room = max(20, width - _SUMMARY)
-            summary = textwrap.shorten(family["summary"], room, placeholder=" ...")
-            yield f"  {family['name']:<18}{counts}  {summary}"
+    yield f"{'':<14}{'family':<18}{'hidden':>6}{'splits':>8}"
+    before = ""
+    for family in families:
+        hidden = sum(p["hidden"] for p in family["parameters"])
+        mark = "*" if family["in_episode"] else ""
+        counts = f"{hidden:>6}{mark:<1}{len(family['splits']):>7}"
+        group = "" if family["group"] == before else family["group"]
+        before = family["group"]
+        room = max(20, width - _SUMMARY)
+        summary = textwrap.shorten(family["summary"], room, placeholder=" ...")
+        yield f"{group:<14}{family['name']:<18}{counts}  {summary}"
     splits = list(dict.fromkeys(s for f in families for s in f["splits"]))
-    quick = " and ".join(f["name"] for f in families if f["in_episode"])
-    yield from _wrap(
-        f"{quick} show what is hidden within one episode.",
-        width,
-    )
-    yield from _wrap(
-        "hidden: parameters of a task that a policy must adapt to. splits: where tasks "
-        f"are drawn from; {len(splits)} are {', '.join(splits)}.",
-        width,
-    )
-    yield f"{len(policies)} trained policies ship; --family names those of a family."
     name = families[0]["name"]
+    yield from _wrap(
+        "hidden: parameters of a task that a policy must adapt to (*: shown within "
+        f"one episode). splits: where tasks are drawn from, of {', '.join(splits)}. "
+        f"{len(policies)} trained policies ship; --family names those of a family.",
+        width,
+    )
     yield f"next: pliant list --family {name}, or pliant evaluate shipped:{name}"
 
 

@@ -8,26 +8,24 @@ The reward is the protocol's, in [m/s], and not a sum of terms in [0, 1].
 from collections.abc import Mapping
 from typing import ClassVar
 
-import mujoco
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from robots.legged.half_cheetah import HalfCheetah
-from robots.sim.coordinates import Coordinates
 from tasks.contract import Values
-from tasks.family import Family, Instant, Outcome
+from tasks.family import Instant, Outcome
+from tasks.locomotion.legged_family import LeggedFamily, heavier
 from tasks.parameters import Choice, Scalar
 
-_DT = 0.05  # [s], five physics steps of 10 ms
 
-
-class CheetahDirection(Family):
+class CheetahDirection(LeggedFamily):
     """Half-cheetah with a hidden direction."""
 
     name = "cheetah-direction"
     summary = "run forwards or backwards, whichever is rewarded (ProMP's protocol)"
     success = "the cheetah ends more than 5 m away in the rewarded direction"
+    robot = HalfCheetah
     horizon = 100
     substeps = 5
     obs_dim = 17
@@ -44,52 +42,19 @@ class CheetahDirection(Family):
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         super().__init__(device)
-        distance, *body = HalfCheetah.joints
-        self._distance = Coordinates(self.model, [distance], device)
-        self._body = Coordinates(self.model, body, device)
         self._sign = torch.tensor([1.0, -1.0], device=device)
-
-    def compile(self) -> mujoco.MjModel:
-        """Compile Gymnasium's own scene."""
-        return HalfCheetah().compile_alone()
 
     def model_fields(self, values: Values) -> Mapping[str, Float[Tensor, "world ..."]]:
         """Masses and inertias in proportion."""
-        mass = torch.from_numpy(self.model.body_mass)
-        inertia = torch.from_numpy(self.model.body_inertia)
-        scale = values["mass"].double()[:, None]
-        return {
-            "body_mass": scale * mass,
-            "body_inertia": scale[:, :, None] * inertia,
-        }
-
-    def start(
-        self, values: Values, rng: torch.Generator
-    ) -> tuple[Float[Tensor, "world nq"], Float[Tensor, "world nv"]]:
-        """Gymnasium's reset: positions +-0.1 uniform, velocities 0.1 normal."""
-        worlds, nq = len(values["mass"]), self.model.nq
-        qpos = torch.rand(worlds, nq, generator=rng, device=self.device) * 0.2 - 0.1
-        qvel = torch.randn(worlds, nq, generator=rng, device=self.device) * 0.1
-        return qpos, qvel
-
-    def control(
-        self, now: Instant, action: Float[Tensor, "world action"]
-    ) -> Float[Tensor, "world nu"]:
-        """Actions are the motors' controls."""
-        return action
-
-    def observe(self, now: Instant) -> Float[Tensor, "world obs"]:
-        """Positions but the distance run, then velocities."""
-        posture = self._body.positions(now.readings)
-        return torch.cat([posture, now.readings.qvel], dim=-1)
+        return heavier(self.model, values["mass"])
 
     def judge(
         self, before: Instant, now: Instant, action: Float[Tensor, "world action"]
     ) -> Outcome:
         """Velocity along the direction over the step, and squared controls."""
         sign = self._sign[now.values["direction"].long()]
-        start, end = (self._distance.positions(i.readings)[:, 0] for i in (before, now))
-        velocity = sign * (end - start) / _DT
+        end, along = self.run(before, now)
+        velocity = sign * along
         return Outcome(
             terms={"velocity": velocity, "control": action.square().sum(-1)},
             success=sign * end > 5.0,

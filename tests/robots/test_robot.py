@@ -204,7 +204,7 @@ def test_what_a_scene_does_not_hold_is_refused_with_what_it_holds() -> None:
 def test_unknown_names_are_refused_with_the_known_ones() -> None:
     with pytest.raises(
         ValueError,
-        match="unknown robot 'pand'; robots: car, half-cheetah, panda, panda-gripper",
+        match="unknown robot 'pand'; robots: ant, car, half-cheetah, panda, panda-grip",
     ):
         make_robot("pand")
     model, (cheetah, _) = pair("half-cheetah")

@@ -24,15 +24,18 @@ from robots.sim.cpu import CpuSimulator
 from robots.sim.gpu import WarpSimulator
 from robots.sim.warp import find_device
 from tasks.contract import Values
-from tasks.driving.drive_slide import DriveSlide
 from tasks.env import Env
 from tasks.family import Family, Instant
+from tasks.locomotion.ant_crippled import AntCrippled
+from tasks.locomotion.ant_direction import AntDirection
+from tasks.locomotion.walker_parameters import WalkerParameters
 from tasks.registry import FAMILIES, make_family
 from tasks.simulators import make_simulator, probe_pools
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 WORLDS = 60
-KINDS = {**FAMILIES, **{kind.name: kind for kind in (DriveSlide,)}}
+NOT_SHIPPED = (AntDirection, AntCrippled, WalkerParameters)
+KINDS = {**FAMILIES, **{kind.name: kind for kind in NOT_SHIPPED}}
 """Those that are registered, and those that ship no policy yet."""
 OUTPUTS = ("sensordata", "site_xpos", "qacc", "qfrc_bias", "qfrc_constraint")
 BODIES = ("xpos", "xquat", "xipos", "cvel")
@@ -128,6 +131,10 @@ STEP = {  # median and greatest deviation, [m], [rad], [m/s] or [rad/s]
     "strike": (1e-4, 4e-2),
     "reach-rotated": (1e-6, 1e-5),
     "cheetah-direction": (2e-5, 1e-3),
+    "cheetah-velocity": (2e-5, 1e-3),
+    "ant-direction": (1e-4, 1e-2),
+    "ant-crippled": (1e-4, 1e-2),
+    "walker-parameters": (1e-4, 1e-2),
     "push": (1e-5, 2e-2),
     # a finger that only touches: MuJoCo's own answer to 1e-7 is up to 0.08 rad/s
     "grasp": (1e-5, 6e-2),
@@ -149,6 +156,10 @@ PERIOD = {  # median and 95th percentile
     "strike": (1e-3, 0.2),
     "reach-rotated": (1e-6, 1e-5),
     "cheetah-direction": (5e-5, 1e-3),
+    "cheetah-velocity": (5e-5, 1e-3),
+    "ant-direction": (1e-4, 1e-2),
+    "ant-crippled": (1e-4, 1e-2),
+    "walker-parameters": (1e-4, 1e-2),
     "push": (1e-5, 1e-2),
     "grasp": (2e-4, 2e-2),
     "open": (5e-4, 1e-2),
