@@ -15,14 +15,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from meta.experience.batch import make_batch
 from meta.experience.moments import fresh_moments, standardised, update_moments
 from meta.experience.rollout import Experience
 from meta.learner import Learner, Metrics
 from meta.learners.adapter_cfg import AdapterCfg
 from meta.learners.history import PlainMean, WeighedMeans
 from meta.learners.maml_cfg import MAX_EPOCHS
-from meta.learners.ppo import Drawn, improve, joined
 from meta.machine.distributed import average_gradients
 from meta.theta import Params, Theta, group, module_params, prefixed
 from policies.acting import RecurrentPolicy, Transition
@@ -158,43 +156,6 @@ class Adapter(ABC, Generic[C]):
         with torch.no_grad():
             steps = self.summarise(theta, transitions(experience))
             return {"memory": self.remember(theta, adaptation["memory"], steps)}
-
-    def tune(
-        self,
-        theta: Theta,
-        optimizer: torch.optim.Optimizer,
-        phases: Sequence[tuple[Params, Experience]],
-        rate: float,
-    ) -> float:
-        """Take PPO's steps of the acting policy, on the latents that it acted on.
-
-        Args:
-            theta: all that is learned.
-            optimizer: takes the steps.
-            phases: experience of the acting policy, and the adaptation that it began
-                with.
-            rate: multiple of the optimiser's step size.
-
-        Returns:
-            See `improve`.
-        """
-        cfg, rows = self.cfg.ppo, list[tuple[Tensor, Tensor, Drawn]]()
-        with torch.no_grad():
-            for start, e in phases:
-                b = make_batch(theta, e, cfg.discount, cfg.trace, pooled=False)
-                steps = self.summarise(theta, transitions(e))
-                before = start["memory"][:, None, None] + steps.cumsum(2) - steps
-                drawn = Drawn(b.action, b.old, b.advantage, b.valid)
-                rows.append((b.obs, self.infer(theta, before), drawn))
-        obs, latent = (torch.cat(x, 1) for x in list(zip(*rows, strict=True))[:2])
-        return improve(
-            cfg,
-            optimizer,
-            [v for k, v in theta.items() if k.startswith("policy/decide.")],
-            lambda: self.decide(theta, obs, latent),
-            joined([drawn for *_, drawn in rows]),
-            rate,
-        )
 
     def decide(
         self,

@@ -26,6 +26,7 @@ from meta.learners.adapter import Adapter, transitions
 from meta.learners.explore_cfg import ExploreCfg, ExplorerCfg
 from meta.learners.ppo import Drawn, improve
 from meta.learners.rma import Rma
+from meta.learners.tuning import tune
 from meta.machine.distributed import averaged
 from meta.objectives.policy_gradient import mean_valid
 from meta.theta import Params, Theta, group, module_params, prefixed
@@ -196,7 +197,7 @@ class Explore:
         start = self.adapter.begin(theta, len(adapting.valid))
         adapted = self.adapter.adapt(theta, start, adapting)
         phases, rate = [(adapted, measuring)], self.cfg.tuning_rate
-        return {"tuning_kl": self.adapter.tune(theta, optimizer, phases, rate)}
+        return {"tuning_kl": tune(self.adapter, theta, optimizer, phases, rate)}
 
     def _explorer(self, theta: Theta, seen: "Seen") -> Distribution:
         """Return the acting policy's distribution, corrected."""

@@ -22,17 +22,6 @@ class Drawn(NamedTuple):
     valid: Float[Tensor, "task episode time"]
 
 
-def joined(phases: Sequence[Drawn]) -> Drawn:
-    """Return the episodes of several phases as those of one."""
-    first = phases[0]
-    action, advantage, valid = (
-        torch.cat([getattr(d, name) for d in phases], dim=1)
-        for name in ("action", "advantage", "valid")
-    )
-    old = (torch.cat(xs, dim=1) for xs in zip(*(d.old for d in phases), strict=True))
-    return Drawn(action, type(first.old)(*old), advantage, valid)
-
-
 def improve(
     cfg: MamlCfg,
     optimizer: torch.optim.Optimizer,

@@ -32,6 +32,7 @@ from meta.experience.rollout import Experience
 from meta.learner import Metrics, Sizes
 from meta.learners.adapter import Adapter, transitions
 from meta.learners.explore import Explore
+from meta.learners.tuning import tune
 from meta.learners.varibad_cfg import VaribadCfg, VaribadExploreCfg
 from meta.machine.distributed import averaged
 from meta.machine.seeds import derived_generator
@@ -91,8 +92,7 @@ class Varibad(Adapter[VaribadCfg]):
             rng=rng,
             discrete=sizes.discrete,
         )
-        width = network.hidden[-1]
-        return cls(settings, policy, sizes.action, hidden=width, rng=rng)
+        return cls(settings, policy, sizes.action, hidden=network.hidden[-1], rng=rng)
 
     def __init__(
         self,
@@ -140,7 +140,7 @@ class Varibad(Adapter[VaribadCfg]):
         start = self.begin(theta, len(adapting.valid))
         adapted = self.adapt(theta, start, adapting)
         phases = [(start, adapting.whole), (adapted, measuring)]
-        kl = self.tune(theta, optimizer, phases, rate=1.0)
+        kl = tune(self, theta, optimizer, phases, rate=1.0)
         return {"acting_kl": kl} | self.learn_to_infer(theta, optimizer, experiences)
 
     def learn_to_infer(

@@ -15,6 +15,7 @@ from meta.experience.rollout import Experience, by_task, collect
 from meta.learner import Sizes, exploring
 from meta.learners.adapter import transitions
 from meta.learners.maml_cfg import MamlCfg
+from meta.learners.tuning import tune
 from meta.learners.varibad import Draws, Varibad, VaribadExplore
 from meta.learners.varibad_cfg import VaribadCfg, VaribadExploreCfg
 from meta.recipes.registry import make_config
@@ -284,7 +285,7 @@ def test_policy_and_belief_are_moved_by_their_own_losses() -> None:
     start = learner.begin(theta, 60)
     e = by_task(collect(trainer.env, learner.act(theta, start), seeded()), 60)
     before = groups(theta)
-    learner.tune(theta, trainer.optimizer, [(start, e)], rate=1.0)
+    tune(learner, theta, trainer.optimizer, [(start, e)], rate=1.0)
     assert moved(theta, before) == {"policy"}
     before = groups(theta)
     learner.learn_to_infer(theta, trainer.optimizer, [e, e])
