@@ -1,4 +1,4 @@
-"""What adapters ask of their settings."""
+"""Settings that every adapter has."""
 
 from typing import Protocol, runtime_checkable
 
