@@ -1,4 +1,4 @@
-"""The settings that an adapter has."""
+"""Settings that every adapter has."""
 
 from typing import Protocol, runtime_checkable
 
