@@ -11,7 +11,7 @@ All of them learn from the experience that RMA's adapter alone would have had: t
 steps are the same.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -24,11 +24,12 @@ from meta.experience.rollout import Experience
 from meta.learner import Learner, Metrics, Sizes
 from meta.learners.explore_cfg import ExploreCfg
 from meta.learners.rma import Rma, transitions
-from meta.machine.distributed import average_gradients, averaged
-from meta.objectives.policy_gradient import clipped_surrogate, mean_valid
+from meta.learners.tuning import Drawn, improve, leaves_of, tune
+from meta.machine.distributed import averaged
+from meta.objectives.policy_gradient import mean_valid
 from meta.theta import Params, Theta, group, module_params, prefixed
 from policies.acting import RecurrentPolicy
-from policies.distribution import Distribution, distribution, divergence, parts
+from policies.distribution import Distribution, distribution, parts
 from policies.mlp import MlpPolicy, PolicyCfg
 
 
@@ -91,7 +92,7 @@ class Explore:
 
     def trainable(self, theta: Theta) -> list[Tensor]:
         """Return those of the adapter, and the explorer's."""
-        own = [v.requires_grad_() for v in _leaves(theta, "explorer/")]
+        own = [v.requires_grad_() for v in leaves_of(theta, "explorer/")]
         return self.adapter.trainable(theta) + own
 
     def begin(self, theta: Theta, tasks: int) -> Params:
@@ -128,7 +129,14 @@ class Explore:
         adapting, measuring = experiences
         metrics = self._learn_to_explore(theta, optimizer, adapting.whole)
         if self.cfg.tuning_rate:
-            metrics |= self._tune(theta, optimizer, adapting, measuring)
+            metrics |= tune(
+                self.adapter,
+                theta,
+                optimizer,
+                (adapting, measuring),
+                lambda memory: self.adapter.infer(theta, memory),
+                self.cfg.tuning_rate,
+            )
         return metrics | self.adapter.update(theta, optimizer, experiences)
 
     def _learn_to_explore(
@@ -147,40 +155,16 @@ class Explore:
             scale = averaged(mean_valid(told.square(), e.valid)).sqrt()
             seen = Seen(standardised(theta, e.obs), latent, before[..., -1:])
         drawn = Drawn(e.action, e.old, told / scale.clamp(min=1e-8), e.valid)
-        kl = self._ppo(
+        kl = improve(
+            self.adapter.teacher.cfg,
             optimizer,
-            _leaves(theta, "explorer/"),
+            leaves_of(theta, "explorer/"),
             lambda: self._explorer(theta, seen),
             drawn,
             self.cfg.explorer_rate,
         )
         share = 1 - averaged(left.mean()) / averaged(error[..., 0].mean())
         return {"told": share.item(), "explorer_kl": kl}
-
-    def _tune(
-        self,
-        theta: Theta,
-        optimizer: torch.optim.Optimizer,
-        adapting: Experience,
-        measuring: Experience,
-    ) -> Metrics:
-        """Take PPO's steps of the acting policy, on the latents that it acted on."""
-        adapter = self.adapter
-        with torch.no_grad():
-            batch = adapter.teacher.outer_batch(theta, measuring)
-            start = adapter.begin(theta, len(batch.valid))
-            memory = adapter.adapt(theta, start, adapting)["memory"]
-            steps = adapter.summarise(theta, transitions(measuring))
-            before = memory[:, None, None] + steps.cumsum(2) - steps
-            latent = adapter.infer(theta, before)
-        kl = self._ppo(
-            optimizer,
-            _leaves(theta, "policy/decide."),
-            lambda: adapter.decide(theta, batch.obs, latent),
-            Drawn(batch.action, batch.old, batch.advantage, batch.valid),
-            self.cfg.tuning_rate,
-        )
-        return {"tuning_kl": kl}
 
     def _explorer(self, theta: Theta, seen: "Seen") -> Distribution:
         """Return the acting policy's distribution, corrected."""
@@ -191,38 +175,6 @@ class Explore:
         own = functional_call(self.explorer, group(theta, "explorer"), (x,))
         correction, log_std = parts(own.whole())
         return distribution(acting + correction, log_std)
-
-    def _ppo(
-        self,
-        optimizer: torch.optim.Optimizer,
-        leaves: Sequence[Tensor],
-        policy: Callable[[], Distribution],
-        drawn: "Drawn",
-        rate: float,
-    ) -> float:
-        """Take steps of PPO for some leaves, until the policy has moved far enough.
-
-        Returns:
-            KL(the policy that acted || the policy) when it was last looked at.
-        """
-        cfg = self.adapter.teacher.cfg
-        old_log_prob = drawn.old.log_prob(drawn.action)
-        kl = torch.zeros(())
-        for epoch in range(cfg.epochs):
-            new = policy()
-            moved = divergence(drawn.old, new).detach()
-            kl = averaged(mean_valid(moved, drawn.valid))
-            if epoch and kl > cfg.max_kl:
-                break
-            loss = clipped_surrogate(
-                new.log_prob(drawn.action),
-                old_log_prob,
-                drawn.advantage,
-                drawn.valid,
-                cfg.clip,
-            )
-            descend(optimizer, leaves, loss, rate=rate, max_norm=cfg.max_grad_norm)
-        return kl.item()
 
 
 class Seen(NamedTuple):
@@ -236,15 +188,6 @@ class Seen(NamedTuple):
     """Steps so far."""
 
 
-class Drawn(NamedTuple):
-    """Actions, the distribution that drew them, and how good they were."""
-
-    action: Float[Tensor, "task episode time action"]
-    old: Distribution
-    advantage: Float[Tensor, "task episode time"]
-    valid: Float[Tensor, "task episode time"]
-
-
 def leave_one_out(
     x: Float[Tensor, "task episode time"],
 ) -> Float[Tensor, "task episode time"]:
@@ -255,35 +198,3 @@ def leave_one_out(
     axis = 1 if x.shape[1] > 1 else 0
     others = (x.sum(axis, keepdim=True) - x) / max(1, x.shape[axis] - 1)
     return x - others
-
-
-def descend(
-    optimizer: torch.optim.Optimizer,
-    leaves: Sequence[Tensor],
-    loss: Float[Tensor, ""],
-    *,
-    rate: float,
-    max_norm: float,
-) -> None:
-    """Take one step for some leaves alone, at a multiple of the optimiser's step size.
-
-    Raises:
-        FloatingPointError: for a gradient that is not finite.
-    """
-    optimizer.zero_grad()
-    for leaf, gradient in zip(leaves, torch.autograd.grad(loss, leaves), strict=True):
-        leaf.grad = gradient
-    average_gradients(leaves)
-    norm = nn.utils.clip_grad_norm_(leaves, max_norm)
-    if not torch.isfinite(norm):
-        raise FloatingPointError(f"the gradient's norm is {norm.item()}")
-    rates = [entry["lr"] for entry in optimizer.param_groups]
-    for entry in optimizer.param_groups:
-        entry["lr"] *= rate
-    optimizer.step()
-    for entry, own in zip(optimizer.param_groups, rates, strict=True):
-        entry["lr"] = own
-
-
-def _leaves(theta: Theta, prefix: str) -> list[Tensor]:
-    return [v for k, v in theta.items() if k.startswith(prefix)]

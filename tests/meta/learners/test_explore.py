@@ -10,11 +10,12 @@ from torch import Tensor
 
 from meta.experience.rollout import Experience, by_task, collect
 from meta.learner import Sizes, exploring
-from meta.learners.explore import Explore, descend, leave_one_out
+from meta.learners.explore import Explore, leave_one_out
 from meta.learners.explore_cfg import ExploreCfg
 from meta.learners.maml_cfg import MamlCfg
 from meta.learners.rma import Rma
 from meta.learners.rma_cfg import RmaCfg
+from meta.learners.tuning import descend
 from meta.recipes.registry import make_config
 from meta.theta import Theta
 from meta.training.build import make_trainer
