@@ -23,8 +23,8 @@ import tyro
 from numpy.typing import NDArray
 from tyro.conf import Positional
 
-from benchmarks.messages import Speaker, live, sent
 from benchmarks.messages import Options as Heard
+from benchmarks.messages import Speaker, live, sent
 from benchmarks.words import other, true_latent
 from meta.evaluation.calibration import fit_evidence
 from meta.evaluation.evaluation_cfg import EvaluationCfg

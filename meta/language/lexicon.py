@@ -146,6 +146,8 @@ _PURPOSE = re.compile(
     r"\b(for|used|to|that|which|from|resembling|like|containing|of a)\b"
 )
 _MADE = re.compile(r"\b(?:made|consisting|made up) (?:of|from) (?:an? )?([a-z]+)")
+_MAY = re.compile(r"\b(?:you|it|that|which) can\b|\bcan (?:be|not)\b")
+"""The verb "can", which is no thing."""
 _STEM = re.compile(r"[a-z]+(?:'[a-z]+)?")
 
 
@@ -217,7 +219,7 @@ def things() -> Mapping[str, Thing]:
 
 
 def _words(text: str) -> list[str]:
-    return _STEM.findall(text)
+    return _STEM.findall(_MAY.sub(" ", text))
 
 
 def _thing(word: str) -> Thing | None:

@@ -82,11 +82,11 @@ def own_objects(
 
 
 @contextmanager
-def warned() -> Generator[None]:
-    """Say on stderr, in a line each, what is warned of within."""
+def warned() -> Generator[list[warnings.WarningMessage]]:
+    """Say on stderr, in a line each, what is warned of within; yield what is caught."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        yield
+        yield caught
     for warning in caught:
         if warning.category is UserWarning:
             print(f"pliant: {warning.message}", file=sys.stderr)
@@ -111,6 +111,22 @@ def language_model(url: str | None, cassette: Path | None) -> "Complete | None":
     if cassette is None:
         return endpoint
     return Cassette(path=cassette, complete=endpoint)
+
+
+def reported(paragraph: str, family: str, model: "Complete | None") -> str:
+    """Return a report as a language model words it, or as it is, saying why."""
+    if model is None:
+        return paragraph
+    from meta.language.complete import NotRecordedError
+    from meta.language.report import worded
+    from tasks.registry import find_family
+
+    with warned():
+        try:
+            return worded(paragraph, find_family(family).hidden, model)
+        except NotRecordedError as error:
+            warnings.warn(f"{error}: the report is the template's", stacklevel=1)
+    return paragraph
 
 
 def check_can_be_written(path: Path | None, suffix: str = "") -> None:
