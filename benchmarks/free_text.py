@@ -91,7 +91,8 @@ def main(
             read = [_read(w, hidden, asked) for w in words]
             sent = [w if x is None else x for w, x in zip(words, written, strict=True)]
             usable = [x is not None for x in written]
-            copied = [_letters(x or "") == _letters(w) for w, x in zip(words, written)]
+            pairs = zip(words, written, strict=True)
+            copied = [_letters(x or "") == _letters(w) for w, x in pairs]
             heard = [lexicon(x, hidden) for x in sent]
             print(_row(name, "the model writes", usable, heard, meant, copied))
             usable, heard = [x is not None for x in read], [x or Belief() for x in read]

@@ -44,9 +44,9 @@ from tasks.registry import find_family
 from tasks.task import Task
 
 EPISODES = tuple(range(10))
-NOISY = HintCfg(wrong=0, silent=0, missing=0, spread=(0.2, 0.2), sure=(0.6, 0.6))
+NOISY = HintCfg(wrong=0.0, silent=0.0, missing=0.0, spread=(0.2, 0.2), sure=(0.6, 0.6))
 """Hints that are a fifth of the range off, and say so."""
-SILENT = HintCfg(wrong=0, silent=1)
+SILENT = HintCfg(wrong=0.0, silent=1.0)
 
 
 @dataclass(frozen=True, kw_only=True)

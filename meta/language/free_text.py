@@ -3,9 +3,10 @@
 The writer gets the codebook's words as data and says the same in words of its own. Its
 text is sent only if it is short, can be printed, has no number that it was not given,
 and if the lexicon, which reads it before it is sent, finds all in it that was meant and
-nothing else; otherwise the codebook's words are sent. The reader is the lexicon, or a language
-model of its own, which names parts of closed lists (`model_prior`). So whatever a text
-says or orders, a belief about the family's parameters within their ranges comes out.
+nothing else; otherwise the codebook's words are sent. The reader is the lexicon, or a
+language model of its own, which names parts of closed lists (`model_prior`). So
+whatever a text says or orders, a belief about the family's parameters within their
+ranges comes out.
 """
 
 import json

@@ -104,5 +104,6 @@ def _said(
         return None
     scale = Scale(scalar)
     place, _ = scale.place(Number(mean=float(value), std=1.0))
-    spread = math.exp(rng.uniform(*map(math.log, cfg.spread)))
+    least, most = (math.log(s) for s in cfg.spread)
+    spread = math.exp(rng.uniform(least, most))
     return scale.number(float(np.clip(rng.normal(place, spread), 0, 1)), spread)
