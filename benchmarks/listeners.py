@@ -64,7 +64,11 @@ class Options:
     training_seed: int = 0
     """Decides both."""
     listener: str = ""
-    """One that has learned to listen already, from as many iterations."""
+    """One that has learned to listen already, in as many iterations."""
+    trained_on: str = ""
+    """One that was trained on already, in as many iterations."""
+    save_trained_on: Path | None = None
+    """Write the policy that was trained on without hints here."""
     doubts: tuple[float, ...] = (0.1, 0.3)
     """Shares of doubt at which each is told; 0.1 is that of messages."""
     tasks: int = 100
@@ -151,13 +155,13 @@ def receivers(o: Options, shipped: Trained) -> dict[str, Trained]:
         "seed": o.training_seed,
         "threads": o.threads,
     }
-    on = listen(shipped, ListenCfg(**common, hints=SILENT))
-    if o.listener:
-        told = load_trained(o.listener)
-    else:
-        told = listen(shipped, ListenCfg(**common))
-    if o.save:
-        save_policy(told, o.save)
+    on, told = (
+        load_trained(spec) if spec else listen(shipped, ListenCfg(**common, hints=h))
+        for spec, h in ((o.trained_on, SILENT), (o.listener, HintCfg()))
+    )
+    for policy, path in ((on, o.save_trained_on), (told, o.save)):
+        if path:
+            save_policy(policy, path)
     return {"as it ships": shipped, "trained on": on, "learned to listen": told}
 
 
