@@ -181,4 +181,7 @@ def _there(url: str) -> Generator[str]:
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    tyro.cli(main)
+    try:
+        tyro.cli(main)
+    except ValueError as error:
+        raise SystemExit(str(error)) from error

@@ -8,7 +8,7 @@ what the text does not say there is no opinion, which is the family's own range.
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
@@ -31,11 +31,11 @@ class Guess(NamedTuple):
 class Knowledge(NamedTuple):
     """The everyday knowledge that a text calls up; None where it calls up none."""
 
-    thing: str | None
-    material: str | None
-    mass: Guess | None
+    thing: str | None = None
+    material: str | None = None
+    mass: Guess | None = None
     """[kg]"""
-    friction: Guess | None
+    friction: Guess | None = None
     """Sliding friction on a table."""
 
 
@@ -151,7 +151,12 @@ _MAY = re.compile(r"\b(?:you|it|that|which) can\b|\bcan (?:be|not)\b")
 _STEM = re.compile(r"[a-z]+(?:'[a-z]+)?")
 
 
-def lexicon(text: str, parameters: Sequence[Parameter]) -> Belief:
+def lexicon(
+    text: str,
+    parameters: Sequence[Parameter],
+    *,
+    beside: Callable[[str], Knowledge] | None = None,
+) -> Belief:
     """Return the belief that a text calls up about some parameters.
 
     Numbers outside a training range are clipped to its end, and are less sure by as
@@ -160,16 +165,27 @@ def lexicon(text: str, parameters: Sequence[Parameter]) -> Belief:
     Args:
         text: anything; words that are not known say nothing.
         parameters: the hidden parameters of a family.
+        beside: knows what the words do not tell.
     """
     text = text[:MOST]
     about: dict[str, Number | Names] = dict(understand(parameters, text).about)
-    known = know(text)
+    known = together(know(text), beside(text) if beside else Knowledge())
     for parameter in parameters:
         scalar = scalar_of(parameter)
         guess = {"mass": known.mass, "friction": known.friction}.get(parameter.name)
         if scalar and guess and parameter.name not in about:
             about[parameter.name] = clipped(lognormal(guess, scalar.unit), scalar)
     return Belief(about=about)
+
+
+def together(first: Knowledge, then: Knowledge) -> Knowledge:
+    """Return knowledge, with other knowledge where it has none.
+
+    A mass that a material alone calls up hardly is any: another's counts.
+    """
+    if first.thing is None and then.mass:
+        first = first._replace(mass=then.mass)
+    return Knowledge(*(a or b for a, b in zip(first, then, strict=True)))
 
 
 def know(text: str) -> Knowledge:

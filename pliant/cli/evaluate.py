@@ -80,7 +80,8 @@ class Evaluate(Named):
     untold: "a wet bar of soap, heavy on the left"."""
     model: Text = None
     """URL of a language model that reads the words and writes the report, such as
-    http://127.0.0.1:8080/v1; without one a lexicon reads, and a template writes."""
+    http://127.0.0.1:8080/v1; or minilm, a packaged encoder that reads by meaning.
+    Without one a lexicon reads, and a template writes."""
     cassette: File = None
     """Take the model's answers from this file, and add those that it lacks."""
 

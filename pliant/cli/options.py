@@ -15,6 +15,7 @@ from pliant.cli.parsing import Name, Names
 
 if TYPE_CHECKING:
     from meta.language.complete import Complete
+    from meta.language.nearest import Nearest
     from meta.training.trained import Trained
     from tasks.objects.object_set import ObjectSet
 
@@ -98,28 +99,39 @@ def _say(line: str) -> None:
         print(f"pliant: {line}", file=sys.stderr)
 
 
-def language_model(url: str | None, cassette: Path | None) -> "Complete | None":
+def language_model(
+    url: str | None, cassette: Path | None
+) -> "Complete | Nearest | None":
     """Return the language model that a user named, its answers on a cassette or not.
 
     Raises:
-        ValueError: for a URL that cannot be asked, or a file that is no cassette.
+        ValueError: for a URL that cannot be asked, a file that is no cassette, or a
+            packaged encoder that is not installed.
         OSError: if the file cannot be read.
     """
     from meta.language.complete import Cassette, Endpoint
 
+    if url == "minilm":
+        from meta.language.nearest import Nearest
+
+        if cassette:
+            raise ValueError("--cassette keeps answers of a server, and minilm is none")
+        return Nearest()
     endpoint = Endpoint(url=url) if url else None
     if cassette is None:
         return endpoint
     return Cassette(path=cassette, complete=endpoint)
 
 
-def reported(paragraph: str, family: str, model: "Complete | None") -> str:
+def reported(paragraph: str, family: str, model: "Complete | Nearest | None") -> str:
     """Return a report as a language model words it, or as it is, saying why."""
-    if model is None:
-        return paragraph
     from meta.language.complete import NotRecordedError
+    from meta.language.nearest import Nearest
     from meta.language.report import worded
     from tasks.registry import find_family
+
+    if model is None or isinstance(model, Nearest):
+        return paragraph
 
     with warned():
         try:
