@@ -179,13 +179,14 @@ def lexicon(
 
 
 def together(first: Knowledge, then: Knowledge) -> Knowledge:
-    """Return knowledge, with other knowledge where it has none.
-
-    A mass that a material alone calls up hardly is any: another's counts.
-    """
-    if first.thing is None and then.mass:
-        first = first._replace(mass=then.mass)
-    return Knowledge(*(a or b for a, b in zip(first, then, strict=True)))
+    """Return knowledge, with other where it has none, or a mass without a thing."""
+    vague = first.thing is None
+    return Knowledge(
+        first.thing or then.thing,
+        first.material or then.material,
+        (vague and then.mass) or first.mass or then.mass,
+        first.friction or then.friction,
+    )
 
 
 def know(text: str) -> Knowledge:
@@ -198,8 +199,7 @@ def know(text: str) -> Knowledge:
     head = _PURPOSE.split(text, maxsplit=1)[0]
     words, first = _words(text), _words(head)
     thing = next(filter(None, map(_thing, [*first, *words])), None)
-    made = _MADE.findall(text)
-    stated = _material(made) or _material(first)
+    stated = _material(_MADE.findall(text)) or _material(first)
     material = stated or (thing.material if thing else _material(words))
     friction = _friction(text, words, material)
     return Knowledge(
