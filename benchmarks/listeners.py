@@ -222,6 +222,18 @@ def print_tables(raw: dict[str, Any]) -> None:
             saved = (lives[key] - lives[nothing]).sum(0)
             cells += [_text(raw, left), _text(raw, saved)]
         print(f"| {' | '.join(cells)} |")
+    _print_over(raw, first)
+
+
+def _print_over(raw: dict[str, Any], first: dict[str, NDArray[np.float64]]) -> None:
+    """Print what having learned to listen adds, at equal env steps, by task."""
+    print("\n| doubt | heard | learned to listen, over trained on |\n|---:|---|---:|")
+    for key, row in first.items():
+        name, _, heard = key.partition("|")
+        if name == "learned to listen":
+            doubt, what = heard.split("|")
+            over = _text(raw, row - first[f"trained on|{heard}"])
+            print(f"| {doubt} | {what} | {over} |")
 
 
 def _text(raw: dict[str, Any], scores: NDArray[np.float64]) -> str:
