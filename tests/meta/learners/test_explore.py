@@ -15,7 +15,7 @@ from meta.learners.explore_cfg import ExploreCfg
 from meta.learners.maml_cfg import MamlCfg
 from meta.learners.rma import Rma
 from meta.learners.rma_cfg import RmaCfg
-from meta.learners.tuning import descend
+from meta.learners.tuning import descend, tune
 from meta.recipes.registry import make_config
 from meta.theta import Theta
 from meta.training.build import make_trainer
@@ -222,7 +222,8 @@ def test_each_part_is_moved_by_its_own_loss_alone() -> None:
     assert moved(theta, before) == {"explorer"}
     assert set(told) == {"told", "explorer_kl"}
     before = groups(theta)
-    learner._tune(theta, optimizer, pre, post)
+    adapter = learner.adapter
+    tune(adapter, theta, optimizer, (pre, post), lambda m: adapter.infer(theta, m), 0.2)
     assert moved(theta, before) == {"policy/decide"}
     before = groups(theta)
     learner.adapter.update(theta, optimizer, [pre, post])
