@@ -92,6 +92,10 @@ def test_a_models_report_is_shown_if_its_numbers_are_the_facts(
         ("--model http://127.0.0.1:1/v1", "--model and --cassette read the words"),
         ("--told x --model file:///etc/passwd", "a model's URL is such as http://"),
         ("--told x --cassette none.jsonl", "none.jsonl has no answer with the key"),
+        (
+            "--told x --model minilm --cassette c",
+            "--cassette keeps answers of a server",
+        ),
     ],
 )
 def test_mistakes_are_refused(
