@@ -20,7 +20,7 @@ from tyro.conf import Positional
 
 from meta.evaluation.statistics import estimate, mean
 from meta.language.belief import WITHIN_90
-from meta.language.lexicon import know
+from meta.language.lexicon import Knowledge, know, together
 
 LISTS = Path(__file__).parent / "glosses"
 
@@ -35,15 +35,40 @@ class Described(NamedTuple):
     """[kg]"""
 
 
-def main(name: Positional[str] = "first", misses: bool = False) -> None:
-    """Print the table.
+def main(
+    name: Positional[str] = "first", misses: bool = False, nearest: bool = False
+) -> None:
+    """Print the table, and again for a sentence encoder.
 
     Args:
         name: list of descriptions.
         misses: print what was not known, too.
+        nearest: ask the packaged sentence encoder, alone and where the lexicon has no
+            answer; see `meta.language.nearest`.
     """
     listed = read(LISTS / f"{name}.tsv")
-    found = [know(d.text) for d in listed]
+    known = {"lexicon": [know(d.text) for d in listed]}
+    if nearest:
+        from meta.language.nearest import Nearest
+
+        encoder = Nearest()
+        alone = [encoder.know(d.text) for d in listed]
+        known["nearest"] = alone
+        known["lexicon, then nearest"] = [
+            together(a, b) for a, b in zip(known["lexicon"], alone, strict=True)
+        ]
+    for title, found in known.items():
+        table(title, listed, found, misses=misses)
+
+
+def table(
+    title: str,
+    listed: Sequence[Described],
+    found: Sequence[Knowledge],
+    *,
+    misses: bool,
+) -> None:
+    """Print what one backend knows, beside the best constant."""
     material = [k.material in d.materials for d, k in zip(listed, found, strict=True)]
     weighed = [(d, k) for d, k in zip(listed, found, strict=True) if d.mass]
     twofold = [bool(k.mass and _off(k.mass.median, d) <= 2) for d, k in weighed]
@@ -58,8 +83,8 @@ def main(name: Positional[str] = "first", misses: bool = False) -> None:
         [_off(d.mass, e) <= 2 for e, _ in weighed] for d, _ in weighed if d.mass
     ]
     best = max(constants, key=sum)
-    print(f"{len(listed)} descriptions, {len(weighed)} with a mass\n")
-    print("| | lexicon | best constant |")
+    print(f"\n{len(listed)} descriptions, {len(weighed)} with a mass\n")
+    print(f"| | {title} | best constant |")
     print("|---|---:|---:|")
     print(f"| material | {_share(material)} | {share / len(listed):.2f} ({usual}) |")
     print(f"| mass within a factor of two | {_share(twofold)} | {_share(best)} |")

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from meta.continual.stream import Visit as Visit
     from meta.continual.stream import load_stream as load_stream
     from meta.evaluation.dispatch import Plan as Plan
+    from meta.evaluation.listening import ListenCfg as ListenCfg
+    from meta.evaluation.listening import listen as listen
     from meta.evaluation.results import Evaluation as Evaluation
     from meta.inner import Adam as Adam
     from meta.inner import Sgd as Sgd
@@ -34,7 +36,10 @@ if TYPE_CHECKING:
     from meta.language.belief import Belief as Belief
     from meta.language.complete import Cassette as Cassette
     from meta.language.complete import Endpoint as Endpoint
+    from meta.language.free_text import FreeText as FreeText
+    from meta.language.hints import HintCfg as HintCfg
     from meta.language.message import Message as Message
+    from meta.language.nearest import Nearest as Nearest
     from meta.learner import Learner as Learner
     from meta.learner import Sizes as Sizes
     from meta.learners.few_shot import Maml as Maml
@@ -100,12 +105,16 @@ _NAMES = {
     "meta.continual.senses": ("Senses", "fit_senses"),
     "meta.continual.stream": ("Stream", "Visit", "load_stream"),
     "meta.evaluation.dispatch": ("Plan",),
+    "meta.evaluation.listening": ("ListenCfg", "listen"),
     "meta.evaluation.results": ("Evaluation",),
     "meta.inner": ("Adam", "Sgd", "inner_loop"),
     "meta.language.backbone": ("LanguageModel", "load_language_model"),
     "meta.language.belief": ("Belief",),
     "meta.language.complete": ("Cassette", "Endpoint"),
+    "meta.language.free_text": ("FreeText",),
+    "meta.language.hints": ("HintCfg",),
     "meta.language.message": ("Message",),
+    "meta.language.nearest": ("Nearest",),
     "meta.learner": ("Learner", "Sizes"),
     "meta.learners.few_shot": ("Maml", "Reptile"),
     "meta.learners.prototypical": ("Prototypical",),

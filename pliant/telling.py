@@ -15,13 +15,16 @@ from meta.language.lexicon import lexicon
 from meta.language.message import MESSAGE_DOUBT, Message, heard
 from meta.language.message import read_message as read
 from meta.language.model_prior import model_prior
+from meta.language.nearest import Nearest
 from meta.language.orders import model_orders, understand_orders
 from meta.learners.told import Told
 from meta.training.trained import Adapted, Trained, load_trained
 from tasks.registry import find_family
 
 
-def believe(text: str, family: str, *, model: Complete | None = None) -> Belief:
+def believe(
+    text: str, family: str, *, model: Complete | Nearest | None = None
+) -> Belief:
     """Return what a text says about a family's hidden parameters, as a prior.
 
     Text is data: it is looked up, and never run or followed. What it does not speak of
@@ -30,13 +33,16 @@ def believe(text: str, family: str, *, model: Complete | None = None) -> Belief:
     Args:
         text: a description, such as "a wet bar of soap, heavy on the left".
         family: name of the family.
-        model: a language model, such as `Endpoint(url=...)`; by default a lexicon of
-            everyday things, materials, surfaces and the codebook.
+        model: a language model, such as `Endpoint(url=...)`, or a sentence encoder,
+            `Nearest()`; by default a lexicon of everyday things, materials, surfaces
+            and the codebook.
 
     Warns:
         UserWarning: where the lexicon answers in the place of a model that fails.
     """
     hidden = find_family(family).hidden
+    if isinstance(model, Nearest):
+        return model.prior(text, hidden)
     return lexicon(text, hidden) if model is None else model_prior(text, hidden, model)
 
 
@@ -44,7 +50,7 @@ def tell(
     policy: Trained | str,
     words: str | Belief | Message | Sequence[Belief | Message],
     *,
-    model: Complete | None = None,
+    model: Complete | Nearest | None = None,
     doubt: float | None = None,
     threads: int = 0,
 ) -> Trained:

@@ -9,14 +9,16 @@ The library `transformers` is asked for models alone; adapting is Pliant's own.
 """
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+import re
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
@@ -25,6 +27,13 @@ from policies.reader import Reader
 
 _BATCH = 64
 """Texts that are read together."""
+_NAME = re.compile(r"(?:[\w-][\w.-]*/)?[\w-][\w.-]{0,95}")
+"""A model's name at its hub."""
+_BROKEN = (
+    *(OSError, ValueError, KeyError, AttributeError, TypeError, RuntimeError),
+    SafetensorError,
+)
+"""Errors of `transformers` over files that it cannot make a model of."""
 
 
 class LanguageModel:
@@ -186,14 +195,13 @@ def load_language_model(
     """
     transformers = needed("transformers")
     found = _found(str(source))
-    try:
+    with _in_our_words(str(source)):
         config = transformers.AutoConfig.from_pretrained(found)
         depth = config.num_hidden_layers
-        if layers is not None and not 1 <= layers <= depth:
-            raise ValueError(
-                f"need 1 <= layers <= the {depth} of {source}, got {layers}"
-            )
-        config.num_hidden_layers = layers or depth
+    if layers is not None and not 1 <= layers <= depth:
+        raise ValueError(f"need 1 <= layers <= the {depth} of {source}, got {layers}")
+    config.num_hidden_layers = layers or depth
+    with _in_our_words(str(source)):
         model, told = _quietly(
             transformers.AutoModel.from_pretrained,
             found,
@@ -203,12 +211,6 @@ def load_language_model(
             output_loading_info=True,
         )
         tokenizer = transformers.AutoTokenizer.from_pretrained(found)
-    except OSError as error:
-        why = str(error).strip().partition("\n")[0]
-        raise ValueError(
-            f"no language model {str(source)!r}: {why}; packaged ones: "
-            f"{', '.join(PACKAGED)}"
-        ) from error
     # an encoder's pooler is not used, and often not stored
     if missing := [k for k in told["missing_keys"] if not k.startswith("pooler.")]:
         raise ValueError(f"{source} lacks the tensors {', '.join(missing[:3])} ...")
@@ -216,12 +218,50 @@ def load_language_model(
 
 
 def _found(source: str) -> str:
-    """Return where a model is: a folder, or its name at its hub."""
+    """Return where a model is: a folder, or its name at its hub.
+
+    Raises:
+        ValueError: for what is neither.
+    """
     if source in PACKAGED:
         return str(locate(source))
+    if source and Path(source).is_dir():
+        if not (Path(source) / "config.json").is_file():
+            raise ValueError(
+                f"no language model in the folder {source}: it has no config.json, "
+                "which save_pretrained writes"
+            )
+        return source
     if near := get_close_matches(source, PACKAGED, n=1, cutoff=0.8):
         raise ValueError(f"no language model {source!r}; did you mean {near[0]}?")
+    if not _NAME.fullmatch(source):
+        raise ValueError(
+            f"no language model {source!r}: give a folder that is there, a name such "
+            f"as organisation/model, or a packaged one: {', '.join(PACKAGED)}"
+        )
     return source
+
+
+@contextmanager
+def _in_our_words(source: str) -> Generator[None]:
+    """Say in a line that a model cannot be loaded, whatever its library says.
+
+    What it says is the error's cause.
+    """
+    try:
+        yield
+    except _BROKEN as error:
+        if Path(source).exists():
+            why = (
+                "its files are incomplete or broken, or of a kind that the installed "
+                "transformers does not know"
+            )
+        else:
+            why = (
+                "it is not in the cache of transformers, and its hub has none of this "
+                f"name or cannot be reached; packaged ones: {', '.join(PACKAGED)}"
+            )
+        raise ValueError(f"no language model {source!r}: {why}") from error
 
 
 def _quietly(load: Callable[..., Any], *args: Any, **settings: Any) -> Any:  # noqa: ANN401

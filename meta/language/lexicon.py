@@ -8,7 +8,7 @@ what the text does not say there is no opinion, which is the family's own range.
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
@@ -31,11 +31,11 @@ class Guess(NamedTuple):
 class Knowledge(NamedTuple):
     """The everyday knowledge that a text calls up; None where it calls up none."""
 
-    thing: str | None
-    material: str | None
-    mass: Guess | None
+    thing: str | None = None
+    material: str | None = None
+    mass: Guess | None = None
     """[kg]"""
-    friction: Guess | None
+    friction: Guess | None = None
     """Sliding friction on a table."""
 
 
@@ -146,10 +146,17 @@ _PURPOSE = re.compile(
     r"\b(for|used|to|that|which|from|resembling|like|containing|of a)\b"
 )
 _MADE = re.compile(r"\b(?:made|consisting|made up) (?:of|from) (?:an? )?([a-z]+)")
+_MAY = re.compile(r"\b(?:you|it|that|which) can\b|\bcan (?:be|not)\b")
+"""The verb "can", which is no thing."""
 _STEM = re.compile(r"[a-z]+(?:'[a-z]+)?")
 
 
-def lexicon(text: str, parameters: Sequence[Parameter]) -> Belief:
+def lexicon(
+    text: str,
+    parameters: Sequence[Parameter],
+    *,
+    beside: Callable[[str], Knowledge] | None = None,
+) -> Belief:
     """Return the belief that a text calls up about some parameters.
 
     Numbers outside a training range are clipped to its end, and are less sure by as
@@ -158,16 +165,28 @@ def lexicon(text: str, parameters: Sequence[Parameter]) -> Belief:
     Args:
         text: anything; words that are not known say nothing.
         parameters: the hidden parameters of a family.
+        beside: knows what the words do not tell.
     """
     text = text[:MOST]
     about: dict[str, Number | Names] = dict(understand(parameters, text).about)
-    known = know(text)
+    known = together(know(text), beside(text) if beside else Knowledge())
     for parameter in parameters:
         scalar = scalar_of(parameter)
         guess = {"mass": known.mass, "friction": known.friction}.get(parameter.name)
         if scalar and guess and parameter.name not in about:
             about[parameter.name] = clipped(lognormal(guess, scalar.unit), scalar)
     return Belief(about=about)
+
+
+def together(first: Knowledge, then: Knowledge) -> Knowledge:
+    """Return knowledge, with other where it has none, or a mass without a thing."""
+    vague = first.thing is None
+    return Knowledge(
+        first.thing or then.thing,
+        first.material or then.material,
+        (vague and then.mass) or first.mass or then.mass,
+        first.friction or then.friction,
+    )
 
 
 def know(text: str) -> Knowledge:
@@ -180,8 +199,7 @@ def know(text: str) -> Knowledge:
     head = _PURPOSE.split(text, maxsplit=1)[0]
     words, first = _words(text), _words(head)
     thing = next(filter(None, map(_thing, [*first, *words])), None)
-    made = _MADE.findall(text)
-    stated = _material(made) or _material(first)
+    stated = _material(_MADE.findall(text)) or _material(first)
     material = stated or (thing.material if thing else _material(words))
     friction = _friction(text, words, material)
     return Knowledge(
@@ -217,7 +235,7 @@ def things() -> Mapping[str, Thing]:
 
 
 def _words(text: str) -> list[str]:
-    return _STEM.findall(text)
+    return _STEM.findall(_MAY.sub(" ", text))
 
 
 def _thing(word: str) -> Thing | None:

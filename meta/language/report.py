@@ -9,10 +9,10 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 
-from meta.language.belief import Belief, Names, Number
-from meta.language.complete import Complete, ModelError, NotRecordedError
+from meta.language.belief import Belief, Names, Number, as_object
+from meta.language.complete import Complete, answered
 from tasks.parameters import Parameter
-from tasks.strict_json import BROKEN, parse_json
+from tasks.strict_json import parse_json
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 _SCHEMA = {
@@ -82,6 +82,11 @@ def report(told: Belief, inferred: Mapping[int, Belief]) -> str:
     return " ".join(lines)
 
 
+def numbers_in(text: str) -> set[str]:
+    """Return the numbers in a text, as they are written."""
+    return {*_NUMBER.findall(text)}
+
+
 def worded(paragraph: str, parameters: Sequence[Parameter], complete: Complete) -> str:
     """Return the paragraph as a language model words it, or as it is.
 
@@ -92,25 +97,42 @@ def worded(paragraph: str, parameters: Sequence[Parameter], complete: Complete) 
         paragraph: made by `report`.
         parameters: the hidden parameters.
         complete: the model.
+
+    Warns:
+        UserWarning: once, in a line, where it stays as it is.
+
+    Raises:
+        NotRecordedError: as a cassette does.
     """
     messages = [
         {"role": "system", "content": _ASK},
         {"role": "user", "content": json.dumps({"facts": paragraph})},
     ]
-    try:
-        answer = parse_json(complete(messages, _SCHEMA))["paragraph"]
-    except NotRecordedError:
-        raise
-    except (ModelError, *BROKEN):
-        return paragraph
-    return answer if _faithful(answer, paragraph, parameters) else paragraph
+
+    def read(answer: str) -> str:
+        said = as_object(parse_json(answer), "an answer").get("paragraph")
+        return _faithful(said, paragraph, parameters)
+
+    found = answered(
+        complete, messages, _SCHEMA, read, instead="the report is the template's"
+    )
+    return found or paragraph
 
 
-def _faithful(answer: object, facts: str, parameters: Sequence[Parameter]) -> bool:
-    """Tell whether an answer is text with no number or parameter that facts lack."""
+def _faithful(answer: object, facts: str, parameters: Sequence[Parameter]) -> str:
+    """Return an answer that is text with no number or parameter that facts lack.
+
+    Raises:
+        ValueError: for any other.
+    """
     if not isinstance(answer, str) or not 0 < len(answer) <= 2000:
-        return False
-    if not {*_NUMBER.findall(answer)} <= {*_NUMBER.findall(facts)}:
-        return False
-    names = [p.name.replace("_", " ") for p in parameters]
-    return not any(n in answer.lower() and n not in facts.lower() for n in names)
+        raise ValueError("a paragraph has 1 to 2,000 characters")
+    if not answer.replace("\n", " ").isprintable():
+        raise ValueError("the paragraph has characters that cannot be printed")
+    if new := numbers_in(answer) - numbers_in(facts):
+        raise ValueError(f"the paragraph has a number that no fact has: {min(new)}")
+    for p in parameters:
+        name = p.name.replace("_", " ")
+        if name in answer.lower() and name not in facts.lower():
+            raise ValueError(f"the paragraph names {name!r}, which no fact is about")
+    return answer

@@ -18,9 +18,13 @@ from meta.language.evidence import Evidence
 from meta.learner import Learner, Metrics, exploring
 from meta.learners.explore import Explore
 from meta.learners.rma import Rma
+from meta.learners.tuning import tune
 from meta.theta import Params, Theta
 from policies.acting import Act, RecurrentPolicy
 from policies.distribution import Distribution
+
+_RATE = 0.25
+"""The acting policy's step size, as a multiple of the adapter's."""
 
 
 class Told:
@@ -49,8 +53,8 @@ class Told:
         self.prior = prior
 
     def stage(self, progress: float) -> tuple[Learner, float]:
-        """The learner, which the belief does not train."""
-        return self.inner.stage(progress)
+        """Itself, all along: the learner has been trained."""
+        return self, 1 - progress
 
     def initial(self, obs_dim: int) -> Theta:
         """Return the learner's theta."""
@@ -80,9 +84,7 @@ class Told:
             obs: Float[Tensor, "world obs"], memory: Float[Tensor, "world memory"]
         ) -> Distribution:
             each = prior.repeat_interleave(len(obs) // len(prior), dim=0)
-            latent = self.evidence.told(
-                adapter.infer(theta, memory), int(memory[..., -1].max()), each
-            )
+            latent = self._latent(theta, memory, each)
             return adapter.decide(theta, standardised(theta, obs), latent)
 
         return own._replace(policy=policy)
@@ -102,12 +104,55 @@ class Told:
         optimizer: torch.optim.Optimizer,
         experiences: Sequence[Experience],
     ) -> Metrics:
-        """Refuse to train: a belief is given to a policy that has been trained.
+        """Improve the acting policy on what it was told, then the adapter beside it.
 
-        Raises:
-            TypeError: always.
+        So it learns how far what it is told can be trusted, and to infer what is hidden
+        from steps that were taken on false words.
         """
-        raise TypeError("a told policy does not train: train the policy, then tell it")
+        adapting, measuring = experiences
+        tasks, episodes, time = measuring.valid.shape
+        prior = self.prior.to(measuring.valid.device).expand(tasks, -1)
+        each = prior.repeat_interleave(episodes, dim=0)
+
+        def latent(memory: Float[Tensor, "task episode time memory"]) -> Tensor:
+            rows = memory.flatten(0, 1)
+            told = [self._latent(theta, rows[:, t], each) for t in range(time)]
+            return torch.stack(told, dim=1).unflatten(0, (tasks, episodes))
+
+        start = self.adapter.begin(theta, tasks)
+        phases = [(self.adapter.adapt(theta, start, adapting), measuring)]
+        kl = tune(self.adapter, theta, optimizer, phases, _RATE, latent)
+        return {"tuning_kl": kl} | self.adapter.update(theta, optimizer, experiences)
+
+    @property
+    def relives(self) -> bool:
+        """True if the adapter learns from earlier iterations, too."""
+        return self.adapter.relives
+
+    def relive(
+        self,
+        theta: Theta,
+        optimizer: torch.optim.Optimizer,
+        kept: Theta,
+        experiences: Sequence[Experience],
+        rng: torch.Generator,
+    ) -> Theta:
+        """Let the adapter learn from what is kept."""
+        return self.adapter.relive(theta, optimizer, kept, experiences, rng)
+
+    def _latent(
+        self,
+        theta: Theta,
+        memory: Float[Tensor, "world memory"],
+        prior: Float[Tensor, "world imagined"],
+    ) -> Float[Tensor, "world latent"]:
+        """Return the latent to act on, by the number of steps that each remembers."""
+        found = self.adapter.infer(theta, memory)
+        counts = memory[:, -1].long()
+        for n in counts.unique().tolist():
+            rows = counts == n
+            found[rows] = self.evidence.told(found[rows], n, prior[rows])
+        return found
 
 
 def adapter_of(learner: Learner) -> Rma:

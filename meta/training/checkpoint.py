@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from meta.theta import group, on_device, prefixed
+from meta.theta import Theta, group, on_device, prefixed
 from meta.training.build import make_training
 from meta.training.config import TrainCfg
-from meta.training.format import FORMAT, read, write
-from meta.training.trained import config_of, fitting
+from meta.training.format import FORMAT, read, seal, write
+from meta.training.trained import Trained, config_of, fitting
 from meta.training.trainer import Training
 
 _ADAM = ("step", "exp_avg", "exp_avg_sq")
@@ -35,6 +35,30 @@ def save_checkpoint(path: Path, trainer: Training) -> None:
         "env_steps": str(trainer.env_steps),
     }
     write(path, tensors, metadata)
+
+
+def checksum_of(policy: Trained) -> str:
+    """Return the checksum of the file that `save_policy` would write."""
+    return seal(*_file_of(policy))
+
+
+def save_policy(policy: Trained, path: Path) -> None:
+    """Write a policy; its file loads, but cannot be resumed.
+
+    Raises:
+        OSError: if the file cannot be written; an existing one is then untouched.
+    """
+    write(path, *_file_of(policy))
+
+
+def _file_of(policy: Trained) -> tuple[Theta, dict[str, str]]:
+    tensors = prefixed("theta", policy.theta)
+    return {k: v.detach().cpu().contiguous() for k, v in tensors.items()}, {
+        "format": FORMAT,
+        "config": json.dumps(asdict(policy.cfg)),
+        "iteration": str(policy.iteration),
+        "env_steps": str(policy.env_steps),
+    }
 
 
 def resume_trainer(path: Path, cfg: TrainCfg | None = None) -> Training:

@@ -95,7 +95,7 @@ class Trainer:
                 policies = exploring(learner, self.theta, adaptation)
                 rollouts.append(collect(env, policies, rng))
                 experience = by_task(rollouts[-1], groups)
-                experiences.append(_limited(experience, cfg, rng))
+                experiences.append(self.limited(experience, rng))
                 adaptation = learner.adapt(self.theta, adaptation, experiences[-1])
             act = learner.act(self.theta, adaptation)
             left_to_measure = cfg.phases - learner.inner_steps
@@ -117,6 +117,16 @@ class Trainer:
         """Draw the tasks of an iteration, those of all processes, as its worlds do."""
         return self.env.family.sample("train", seed, self.cfg.tasks)
 
+    def limited(self, e: Experience, rng: torch.Generator) -> Experience:
+        """Leave out episodes to adapt on: a number drawn per task stays."""
+        counts = torch.tensor(self.cfg.learner.adapt_episodes, device=e.valid.device)
+        if not len(counts):
+            return e
+        drawn = torch.randint(
+            len(counts), (len(e.valid),), generator=rng, device=counts.device
+        )
+        return limit_episodes(e, counts[drawn])
+
     def learn(self, learner: Learner, experiences: list[Experience]) -> Metrics:
         """Update theta with an iteration's experience, and with what is kept."""
         metrics = learner.update(self.theta, self.optimizer, experiences)
@@ -127,16 +137,6 @@ class Trainer:
                 self.theta, self.optimizer, self.memory, experiences, rng
             )
         return metrics
-
-
-def _limited(e: Experience, cfg: TrainCfg, rng: torch.Generator) -> Experience:
-    counts = torch.tensor(cfg.learner.adapt_episodes, device=e.valid.device)
-    if not len(counts):
-        return e
-    drawn = torch.randint(
-        len(counts), (len(e.valid),), generator=rng, device=counts.device
-    )
-    return limit_episodes(e, counts[drawn])
 
 
 def _summary(rollouts: list[Rollout]) -> Metrics:

@@ -17,6 +17,7 @@ from pliant.cli.options import (
     language_model,
     numbers,
     own_objects,
+    reported,
     warned,
 )
 from pliant.cli.parsing import File, Folder, Name, Numbers, Policies, Text
@@ -78,8 +79,9 @@ class Evaluate(Named):
     """Measure instead the policy told these words about its tasks, beside itself
     untold: "a wet bar of soap, heavy on the left"."""
     model: Text = None
-    """URL of a language model that reads the words, such as http://127.0.0.1:8080/v1;
-    without one a lexicon reads them."""
+    """URL of a language model that reads the words and writes the report, such as
+    http://127.0.0.1:8080/v1; or minilm, a packaged encoder that reads by meaning.
+    Without one a lexicon reads, and a template writes."""
     cassette: File = None
     """Take the model's answers from this file, and add those that it lacks."""
 
@@ -170,14 +172,14 @@ class Evaluate(Named):
         from meta.evaluation.telling import worth
         from meta.machine.files import write_atomically
         from pliant.telling import believe
-        from pliant.views.told import print_told
+        from pliant.views.told import paragraph, print_told
 
         floor, oracle = taken_out(groups)
         rivals = [g for g in groups.values() if g and g[0].cfg.method in kept]
         beside = {t[0].cfg.method: t for t in (floor, oracle, *rivals) if t}
         family = policies[0].cfg.family
         model = language_model(self.model, self.cassette)
-        with warned():
+        with warned() as caught:
             belief = believe(words, family, model=model)
         if not belief.about:
             print(
@@ -191,6 +193,9 @@ class Evaluate(Named):
         print_told(result)
         if self.json:
             write_atomically(self.json, result.to_json().encode())
+        # last, so that nothing is lost; a model that failed before is not asked again
+        said = paragraph(result)
+        print(said if caught else reported(said, family, model))
         return 0
 
     def _check(self) -> None:

@@ -15,6 +15,7 @@ from pliant.cli.parsing import Name, Names
 
 if TYPE_CHECKING:
     from meta.language.complete import Complete
+    from meta.language.nearest import Nearest
     from meta.training.trained import Trained
     from tasks.objects.object_set import ObjectSet
 
@@ -82,11 +83,11 @@ def own_objects(
 
 
 @contextmanager
-def warned() -> Generator[None]:
-    """Say on stderr, in a line each, what is warned of within."""
+def warned() -> Generator[list[warnings.WarningMessage]]:
+    """Say on stderr, in a line each, what is warned of within; yield what is caught."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        yield
+        yield caught
     for warning in caught:
         if warning.category is UserWarning:
             print(f"pliant: {warning.message}", file=sys.stderr)
@@ -98,19 +99,46 @@ def _say(line: str) -> None:
         print(f"pliant: {line}", file=sys.stderr)
 
 
-def language_model(url: str | None, cassette: Path | None) -> "Complete | None":
+def language_model(
+    url: str | None, cassette: Path | None
+) -> "Complete | Nearest | None":
     """Return the language model that a user named, its answers on a cassette or not.
 
     Raises:
-        ValueError: for a URL that cannot be asked, or a file that is no cassette.
+        ValueError: for a URL that cannot be asked, a file that is no cassette, or a
+            packaged encoder that is not installed.
         OSError: if the file cannot be read.
     """
     from meta.language.complete import Cassette, Endpoint
 
+    if url == "minilm":
+        from meta.language.nearest import Nearest
+
+        if cassette:
+            raise ValueError("--cassette keeps answers of a server, and minilm is none")
+        return Nearest()
     endpoint = Endpoint(url=url) if url else None
     if cassette is None:
         return endpoint
     return Cassette(path=cassette, complete=endpoint)
+
+
+def reported(paragraph: str, family: str, model: "Complete | Nearest | None") -> str:
+    """Return a report as a language model words it, or as it is, saying why."""
+    from meta.language.complete import NotRecordedError
+    from meta.language.nearest import Nearest
+    from meta.language.report import worded
+    from tasks.registry import find_family
+
+    if model is None or isinstance(model, Nearest):
+        return paragraph
+
+    with warned():
+        try:
+            return worded(paragraph, find_family(family).hidden, model)
+        except NotRecordedError as error:
+            warnings.warn(f"{error}: the report is the template's", stacklevel=1)
+    return paragraph
 
 
 def check_can_be_written(path: Path | None, suffix: str = "") -> None:

@@ -1,4 +1,4 @@
-"""The worth of words, for people: a table, and the report in words."""
+"""The worth of words, for people: a table, and a paragraph."""
 
 from rich.console import Console
 from rich.table import Table
@@ -13,7 +13,7 @@ COLUMNS = ("tasks", "episodes", "untold", "told", "gain")
 
 
 def print_told(worth: Worth, console: Console | None = None) -> None:
-    """Print returns told and untold, by whether the words hold, then the report."""
+    """Print returns told and untold, by whether the words hold."""
     console = console or Console()
     table = Table(title=_title(worth), caption=_caption(worth), caption_justify="left")
     for column in COLUMNS:
@@ -21,7 +21,6 @@ def print_told(worth: Worth, console: Console | None = None) -> None:
     for row in rows(worth):
         table.add_row(*row)
     console.print(table)
-    console.print(paragraph(worth), markup=False, highlight=False)
 
 
 def rows(worth: Worth) -> list[tuple[str, ...]]:

@@ -218,6 +218,18 @@ def test_the_second_order_gradient_is_that_of_finite_differences(
 def test_a_wrong_model_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no language model '.*/nothing'.*packaged"):
         load_language_model(tmp_path / "nothing")
+    (tmp_path / "config.json").write_text('{"model_type": "nope"}')
+    for given, ours in (
+        ("", "give a folder that is there"),
+        ("two words", "give a folder that is there"),
+        (tmp_path, "of a kind that the installed transformers does not know"),
+    ):
+        with pytest.raises(ValueError, match=ours) as caught:
+            load_language_model(given)
+        assert "\n" not in str(caught.value)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match=r"empty: it has no config\.json"):
+        load_language_model(tmp_path / "empty")
     folder = stored(tmp_path, NUMBERS)
     with pytest.raises(ValueError, match=r"layers <= the 3 of .*, got 4"):
         load_language_model(folder, layers=4)

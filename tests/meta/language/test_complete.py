@@ -240,6 +240,7 @@ def test_the_report_says_what_was_told_and_inferred_and_how_sure() -> None:
         ),
         ("The latch needs 29 N.", False),
         ("The latch needs 27.1 N and the damping is high.", False),
+        ("The latch needs 27.1 N \u0007.", False),
         ("", False),
     ],
 )
@@ -249,11 +250,17 @@ def test_a_models_wording_is_checked_against_the_numbers(
     def model(messages: object, schema: object) -> str:
         return json.dumps({"paragraph": answer})
 
-    assert worded(FACTS, HIDDEN, model) == (answer if taken else FACTS)
+    if taken:
+        assert worded(FACTS, HIDDEN, model) == answer
+        return
+    with pytest.warns(UserWarning, match="the report is the template's") as caught:
+        assert worded(FACTS, HIDDEN, model) == FACTS
+    assert len(caught) == 1
 
 
 def test_a_model_that_does_not_answer_leaves_the_report() -> None:
     def model(messages: object, schema: object) -> str:
         raise ModelError("no")
 
-    assert worded(FACTS, HIDDEN, model) == FACTS
+    with pytest.warns(UserWarning, match="the report is the template's"):
+        assert worded(FACTS, HIDDEN, model) == FACTS

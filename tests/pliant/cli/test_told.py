@@ -12,6 +12,7 @@ import meta.evaluation.telling
 import pliant
 from meta.evaluation.calibration import fit_evidence
 from meta.language.belief import Belief
+from meta.language.complete import Endpoint
 from meta.training.trained import Trained
 
 POLICY = "shipped:open-explore"
@@ -55,6 +56,34 @@ def test_a_model_that_is_not_there_is_one_line_and_nothing_is_lost(call: Call) -
     assert "Told: mechanism drawer" in said.out
 
 
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("lies", [False, True])
+def test_a_models_report_is_shown_if_its_numbers_are_the_facts(
+    call: Call, monkeypatch: pytest.MonkeyPatch, lies: bool
+) -> None:
+    """The model reads by the schema of beliefs, and writes by that of the report."""
+
+    def answer(self: Endpoint, messages: Any, schema: Any) -> str:
+        if "paragraph" in schema["properties"]:
+            facts = json.loads(messages[-1]["content"])["facts"]
+            assert facts.startswith("Told: mechanism drawer")
+            more = " It weighs 123 kg." if lies else ""
+            return json.dumps({"paragraph": f"As I see it: {facts}{more}"})
+        names = schema["required"]
+        said = {k: 0 if k == "mass_kg" else "unknown" for k in names}
+        return json.dumps(said | {"mechanism": "a drawer"})
+
+    monkeypatch.setattr(Endpoint, "__call__", answer)
+    url = "http://127.0.0.1:9/v1"
+    said = call("evaluate", POLICY, "--told", "pull it", "--model", url, *TINY)
+    assert said.code == 0
+    assert "After 1 episode:" in said.out
+    assert ("As I see it: Told" in said.out) != lies
+    lines = said.err.splitlines()
+    assert len(lines) == lies
+    assert all("a number that no fact has: 123" in line for line in lines)
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
@@ -63,6 +92,10 @@ def test_a_model_that_is_not_there_is_one_line_and_nothing_is_lost(call: Call) -
         ("--model http://127.0.0.1:1/v1", "--model and --cassette read the words"),
         ("--told x --model file:///etc/passwd", "a model's URL is such as http://"),
         ("--told x --cassette none.jsonl", "none.jsonl has no answer with the key"),
+        (
+            "--told x --model minilm --cassette c",
+            "--cassette keeps answers of",
+        ),
     ],
 )
 def test_mistakes_are_refused(
