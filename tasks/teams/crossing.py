@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from robots.sim.coordinates import Coordinates
-from robots.wheeled.bodywork import LENGTH, WIDTH
+from robots.wheeled.bodywork import LENGTH, PAINT, WIDTH
 from robots.wheeled.car import Car
 from robots.wheeled.fields import CarFields
 from robots.wheeled.figures import FRONT, REAR, SINK, WHEEL_RADIUS, WHEELS
@@ -38,6 +38,8 @@ GAIN = 4.0  # [s/m], of the pedal that holds a speed
 MIDDLE = (FRONT - REAR) / 2  # [m], of the bodywork, ahead of a car's frame
 CLOSE = (LENGTH + WIDTH) / 2  # [m], nearer to the middle, a car is in the other's way
 LINE = -SPEED[0] * (AWAY[0] - LATE)  # [m], beyond which way is made good
+ROAD = 0.32  # [m], half the width of a road
+BLUE = (0.13, 0.33, 0.66, 1.0)
 LOOKS = 4  # times a control period that the cars' places are compared
 
 
@@ -89,17 +91,20 @@ class Crossing(Family):
     def compile(self) -> mujoco.MjModel:
         """Two roads that cross, and a car on each."""
         spec = make_scene()
-        add_line(spec, (0.6, 0.0), (3.2, 0.3), TARMAC)
-        for side in (-1.75, 1.75):
-            add_line(spec, (0.0, side), (0.3, 1.45), TARMAC)
+        add_line(spec, (0.5, 0.0), (3.3, ROAD), TARMAC)
+        for side in (-1, 1):
+            add_line(spec, (0.0, side * (ROAD + 1.65)), (ROAD, 1.65), TARMAC)
+        add_line(spec, (-ROAD - 0.06, 0.0), (0.015, ROAD - 0.03))
+        add_line(spec, (0.0, -ROAD - 0.06), (ROAD - 0.03, 0.015))
         for car in self._cars:
             car.attach(spec)
+        _paint(spec.body(f"{HEADINGS[1]}/chassis"))
         # a collision is judged by distance: what follows one decides nothing
         spec.add_exclude(
             bodyname1=f"{HEADINGS[0]}/chassis", bodyname2=f"{HEADINGS[1]}/chassis"
         )
         _add_plans(spec)
-        add_camera(spec, "overview", pos=(-2.4, -2.4, 2.6), towards=(0.1, 0.1, 0.0))
+        add_camera(spec, "overview", pos=(-2.7, -2.7, 2.5), towards=(0.05, 0.05, 0.0))
         return spec.compile()
 
     def model_fields(self, values: Values) -> Mapping[str, Float[Tensor, "world ..."]]:
@@ -214,6 +219,13 @@ class Crossing(Family):
         ways = [self._roots[i].positions(r)[:, i] + MIDDLE for i in range(2)]
         speeds = [self._roots[i].velocities(r)[:, i] for i in range(2)]
         return torch.stack(ways, dim=-1), torch.stack(speeds, dim=-1)
+
+
+def _paint(chassis: mujoco.MjsBody) -> None:
+    """Paint a car blue."""
+    for geom in chassis.geoms:
+        if np.allclose(geom.rgba, PAINT):
+            geom.rgba = np.array(BLUE)
 
 
 def _add_plans(spec: mujoco.MjSpec) -> None:

@@ -13,18 +13,18 @@ from torch import Tensor
 
 from robots.sim.tape import cpu_simulator
 from tasks.contract import Step
-from tasks.driving.drive_slide import DriveSlide
 from tasks.env import Env
 from tasks.family import Family, Instant
 from tasks.parameters import SPLITS, Choice, Parameter, Scalar, Value
 from tasks.registry import FAMILIES, make_family
 from tasks.rows import AGENT
 from tasks.task import Task
+from tasks.teams.crossing import Crossing
 
 PROTOCOL_REWARDS = {"cheetah-direction"}
 """Families whose reward is a published protocol's, not terms in [0, 1]."""
 
-KINDS = {**FAMILIES, **{kind.name: kind for kind in (DriveSlide,)}}
+KINDS = {**FAMILIES, **{kind.name: kind for kind in (Crossing,)}}
 """Those that are registered, and those that ship no policy yet."""
 
 every_family = pytest.mark.parametrize("name", sorted(KINDS))
@@ -350,6 +350,7 @@ HELD_OUT_HASHES = {
     "drive-avoid": "81480fc727b17bbc",
     "drive-park": "e522f4ae76574449",
     "shove": "b45a1ff7ec73a03d",
+    "crossing": "589d6ab97efeda58",
     "handover": "74a42ec25f4db4d7",
 }
 
