@@ -5,7 +5,7 @@
 No policy is asked: of a grid of plans every pair is driven in the simulator. *Told* is
 the best pair of each team. *Robust* is the pair that is best over training teams, one
 where east is due first and one where north is. *Own grip* are the two plans that are
-best over training teams where each car knows its own grip, in quarters of the range,
+best over training teams where each car knows its own grip, in halves of the range,
 and not the other's.
 """
 
@@ -27,7 +27,7 @@ from policies.gaussian import Gaussian
 from tasks.env import Env
 from tasks.teams.crossing import Crossing
 
-KINDS = 4
+KINDS = 2
 """Kinds of grip that a car that knows its own tells apart."""
 Returns = Float[np.ndarray, "team plan plan"]
 
@@ -96,8 +96,8 @@ def drive(o: Options, split: str) -> Teams:
     # what an agent sees of who is due first
     first = (lived.obs[0, :: family.team, 4] > 0).long().numpy()
     grips = family.reveal(family.values(tasks))[:: family.team].numpy()
-    quarters = np.digitize(grips, np.linspace(-1, 1, KINDS + 1)[1:-1])
-    return Teams(returns=returns, kinds=np.column_stack([first, quarters]))
+    halves = np.digitize(grips, np.linspace(-1, 1, KINDS + 1)[1:-1])
+    return Teams(returns=returns, kinds=np.column_stack([first, halves]))
 
 
 def robust(teams: Teams) -> NDArray[np.int64]:
