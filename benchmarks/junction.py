@@ -50,7 +50,7 @@ class Teams:
 
     returns: Returns
     kinds: NDArray[np.int64]
-    """Of each team: who is due first, and the kinds of east's and of north's grip."""
+    """The first car that is due in each team, and the kinds of east's and of north's grip."""
 
 
 def main() -> None:
@@ -82,6 +82,7 @@ def drive(o: Options, split: str) -> Teams:
     tasks = family.sample(split, o.seed, family.team * o.teams)
     env = Env(family, worlds=len(tasks), threads=1)
     env.assign(tasks)
+    start = env.reset(derived_generator(o.seed, MEASURE))
     plans = torch.linspace(-1, 1, o.plans)
     returns = np.zeros((o.teams, o.plans, o.plans))
     for i, j in np.ndindex(o.plans, o.plans):
@@ -91,10 +92,10 @@ def drive(o: Options, split: str) -> Teams:
             return Gaussian(pair, torch.full((1,), -9.0))
 
         rng = derived_generator(o.seed, MEASURE)
-        lived = collect(env, act, rng, explore=False)
-        returns[:, i, j] = lived.returns[:: family.team]
+        lived = collect(env, act, rng, explore=False).returns
+        returns[:, i, j] = lived[:: family.team]
     # what an agent sees of who is due first
-    first = (lived.obs[0, :: family.team, 4] > 0).long().numpy()
+    first = (start[:: family.team, 4] > 0).long().numpy()
     grips = family.reveal(family.values(tasks))[:: family.team].numpy()
     halves = np.digitize(grips, np.linspace(-1, 1, KINDS + 1)[1:-1])
     return Teams(returns=returns, kinds=np.column_stack([first, halves]))

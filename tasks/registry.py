@@ -26,7 +26,6 @@ from tasks.named import imported
 from tasks.objects.mesh_file import Fits
 from tasks.objects.object_set import Objects, as_set
 from tasks.people.handover import Handover
-from tasks.teams.crossing import Crossing
 from tasks.teams.shove import Shove
 
 FAMILIES: dict[str, type[Family]] = {
@@ -42,7 +41,6 @@ FAMILIES: dict[str, type[Family]] = {
     DriveAvoid.name: DriveAvoid,
     DrivePark.name: DrivePark,
     Shove.name: Shove,
-    Crossing.name: Crossing,
     Handover.name: Handover,
 }
 

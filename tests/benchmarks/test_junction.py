@@ -42,7 +42,9 @@ def test_what_needs_the_other_s_grip_is_out_of_reach() -> None:
     """The one with the better grip gives way: neither knows whether that is it."""
     east, north = np.indices((KINDS, KINDS))
     gives = (east > north).astype(int)
-    best = np.broadcast_to(np.stack([4 * (1 - gives), 4 * gives], -1), (2, KINDS, KINDS, 2))
+    best = np.broadcast_to(
+        np.stack([4 * (1 - gives), 4 * gives], -1), (2, KINDS, KINDS, 2)
+    )
     planted = teams(best)
     assert follow(best, planted).mean() == 1.0
     assert 0.55 < follow(by_own_grip(planted), planted).mean() < 0.9

@@ -103,10 +103,11 @@ def test_cars_that_go_on_arrive_together() -> None:
 def test_a_hit_is_where_the_bodies_would_touch() -> None:
     """The family's rule against MuJoCo's distance of the two boxes, on a grid."""
     model, data = FAMILY.model, mujoco.MjData(FAMILY.model)
-    hulls = [model.geom(f"{heading}/hull").id for heading in FAMILY.agents]
+    one, other = (model.geom(f"{heading}/hull").id for heading in FAMILY.agents)
     env, _ = made(team(0.1, 0.1))
     qpos = env._now.readings.qpos[0].double().numpy()
-    joints = [FAMILY._roots[i].qpos.start + i for i in range(2)]
+    roots = [model.joint(f"{heading}/root") for heading in FAMILY.agents]
+    joints = [int(root.qposadr[0]) + i for i, root in enumerate(roots)]
     ahead = FAMILY._motion(env._now)[0][0].double().numpy() - qpos[joints]
     for x, y in itertools.product(
         (-0.6, -0.41, -0.385, 0.0, 0.3, 0.385, 0.41), (-0.41, 0.385)
@@ -114,7 +115,7 @@ def test_a_hit_is_where_the_bodies_would_touch() -> None:
         data.qpos[:] = qpos
         data.qpos[joints] = np.array([x, y]) - ahead
         mujoco.mj_forward(model, data)
-        apart = mujoco.mj_geomDistance(model, data, *hulls, 1.0, None)
+        apart = mujoco.mj_geomDistance(model, data, one, other, 1.0, None)
         at = torch.tensor([[x, y]])
         assert FAMILY._hit(at, at).item() == (apart <= 0), (x, y, apart)
 
