@@ -35,7 +35,7 @@ def test_what_each_can_know_alone_is_found() -> None:
     best[..., 1] = np.arange(KINDS)[::-1]
     planted = teams(best)
     assert follow(by_own_grip(planted), planted).mean() == 1.0
-    assert follow(robust(planted), planted).mean() < 0.4
+    assert follow(robust(planted), planted).mean() < 0.3
 
 
 def test_what_needs_the_other_s_grip_is_out_of_reach() -> None:
