@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from tasks.contract import check_alone
+from tasks.contract import check_teams
 from tasks.family import Family
 from tasks.task import Task
 
 _SPARE = 64
-"""Tasks drawn beyond those needed, to find one that differs where there are few."""
+"""Worlds drawn beyond those needed, to find one that differs where there are few."""
 
 
 def mattering(family: Family) -> tuple[str, ...]:
@@ -22,7 +22,6 @@ def check_changeable(family: Family) -> None:
 
     The message names the parameters that can change, and why the others cannot.
     """
-    check_alone(family, "a change in mid-episode")
     if mattering(family):
         return
     fixed = family.fixed_within_episode
@@ -40,35 +39,62 @@ def check_changeable(family: Family) -> None:
     )
 
 
+def own(family: Family, agent: str) -> tuple[str, ...]:
+    """Return what matters and is one agent's: the parameters that end with its name."""
+    return tuple(name for name in mattering(family) if name.endswith(f"_{agent}"))
+
+
 def draw_changes(
     family: Family, split: str, seed: int, count: int
 ) -> tuple[Sequence[Task], Sequence[Task]]:
     """Draw tasks, and what each becomes in mid-episode.
 
     What becomes of a task differs from it in a parameter that matters: tasks of which
-    there are few kinds are passed over until one does.
+    there are few kinds are passed over until one does. In a team, one agent's own
+    parameters change, if it has any: each agent's in turn.
 
     Raises:
-        ValueError: if nothing that matters can change, or it is alike in all tasks.
+        ValueError: if nothing that matters can change, or it is alike in all tasks, or
+            the tasks are no whole number of teams.
     """
     check_changeable(family)
-    drawn = family.sample(split, seed, 2 * count + _SPARE)
-    before = drawn[: 2 * count : 2]
-    after = [_other(family, a, drawn[2 * i + 1 :]) for i, a in enumerate(before)]
+    check_teams(family, count)
+    drawn = family.sample(split, seed, 2 * count + _SPARE * family.team)[:: family.team]
+    worlds = count // family.team
+    before, after = list[Task](), list[Task]()
+    for i, a in enumerate(drawn[: 2 * worlds : 2]):
+        failing = family.agents[i % family.team] if family.agents else None
+        b = _other(family, a, drawn[2 * i + 1 :], failing)
+        before += family.of_team(a)
+        after += family.of_team(b)
     return before, after
 
 
-def changed(family: Family, before: Task, after: Task) -> Task:
-    """`after`, with what cannot change within an episode as it was before."""
-    kept = {name: before.parameters[name] for name in family.fixed_within_episode}
-    return replace(after, parameters=dict(after.parameters) | kept)
+def changed(
+    family: Family, before: Task, after: Task, agent: str | None = None
+) -> Task:
+    """`after`, with what cannot change within an episode as it was before.
+
+    Args:
+        family: of both.
+        before: the task until then.
+        after: another one.
+        agent: of a team, the one whose own parameters change alone, if it has any.
+    """
+    names = own(family, agent) if agent else ()
+    kept = {*before.parameters} - {*names} if names else family.fixed_within_episode
+    same = {name: before.parameters[name] for name in kept}
+    return replace(after, parameters=dict(after.parameters) | same)
 
 
-def _other(family: Family, before: Task, among: Sequence[Task]) -> Task:
-    names = mattering(family)
+def _other(
+    family: Family, before: Task, among: Sequence[Task], agent: str | None
+) -> Task:
+    names = own(family, agent) if agent else ()
+    names = names or mattering(family)
     for after in among:
         if _some(before.parameters, names) != _some(after.parameters, names):
-            return changed(family, before, after)
+            return changed(family, before, after, agent)
     raise ValueError(
         f"tasks of {family.name} on {before.split} are alike in {', '.join(names)}: "
         "there is nothing to change to"

@@ -112,6 +112,20 @@ NUMBERS: Mapping[str, tuple[str, str, str, str, str]] = {
         "the right end grippy|grippy at the right end",
         "the right end very grippy|very grippy at the right end",
     ),
+    "friction_east": (
+        "the eastbound tyres very slippery|very worn eastbound tyres",
+        "the eastbound tyres slippery|worn eastbound tyres",
+        "the eastbound tyres of middling grip|half worn eastbound tyres",
+        "the eastbound tyres grippy|good eastbound tyres",
+        "the eastbound tyres very grippy|new eastbound tyres",
+    ),
+    "friction_north": (
+        "the northbound tyres very slippery|very worn northbound tyres",
+        "the northbound tyres slippery|worn northbound tyres",
+        "the northbound tyres of middling grip|half worn northbound tyres",
+        "the northbound tyres grippy|good northbound tyres",
+        "the northbound tyres very grippy|new northbound tyres",
+    ),
     "load_x": (
         "its weight far on the left|very heavy on the left",
         "its weight on the left|heavy on the left|heavier on the left",

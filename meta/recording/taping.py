@@ -59,8 +59,9 @@ def record(
     changes: Changes = {}
     if change:
         schedule = schedule_over(family.horizon, change)
-        [task], later = draw_changes(family, split, seed, 1)
-        changes = schedule.changes(family, [task], later)
+        before, later = draw_changes(family, split, seed, family.team)
+        changes = schedule.changes(family, before, later)
+        task = before[0]
     team = family.of_team(task)
     env.assign(team)
     model_hash = world_hash(tape.sim)
@@ -76,7 +77,7 @@ def record(
         before=runs[0],
         after=runs[1],
         objects=as_set(objects),
-        changes={step: one for step, [one] in changes.items()},
+        changes={step: tasks[0] for step, tasks in changes.items()},
     )
 
 

@@ -31,7 +31,9 @@ class CarFields:
         self._motors = [model.actuator(f"{prefix}{w}_motor").id for w in WHEELS]
         self._steers = [model.actuator(f"{prefix}{w}_steer").id for w in WHEELS[:2]]
 
-    def friction(self, tyres: Float[Tensor, "world 4"]) -> Entries:
+    def friction(
+        self, tyres: Float[Tensor, "world 4"]
+    ) -> Mapping[str, tuple[Sequence[int], Float[Tensor, "world 4 3"]]]:
         """Give each tyre its grip on ground that has none of its own.
 
         Args:

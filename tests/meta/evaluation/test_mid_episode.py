@@ -23,6 +23,7 @@ from policies.gaussian import Gaussian
 from tasks.env import Env
 from tasks.registry import make_family
 from tasks.task import Task
+from tasks.teams.shove import Shove
 
 
 def tasks(name: str, *values: float) -> list[Task]:
@@ -96,6 +97,63 @@ def test_a_change_of_scenery_alone_is_refused(name: str, words: str) -> None:
     assert str(refusal.value) == start + words
     for other in ("strike", "push", "grasp", "reach-rotated", "cheetah-direction"):
         check_changeable(make_family(other))
+
+
+def test_in_a_team_one_agents_own_changes() -> None:
+    """Each agent's in turn; the world's other parameters stay as they were."""
+    before, after = draw_changes(make_family("shove"), "held-out", 0, 12)
+    for i in range(0, 12, 2):
+        a, b = (dict(tasks[i].parameters) for tasks in (before, after))
+        failing = ("left", "right")[i // 2 % 2]
+        assert {k for k in a if a[k] != b[k]} == {f"friction_{failing}"}
+        for one, other in (before[i : i + 2], after[i : i + 2]):
+            assert (one.parameters["agent"], other.parameters["agent"]) == (
+                "left",
+                "right",
+            )
+            assert dict(one.parameters) | {"agent": "right"} == other.parameters
+    with pytest.raises(ValueError, match=r"left, right.*multiples of 2, got 3"):
+        draw_changes(make_family("shove"), "held-out", 0, 3)
+
+
+def test_a_parameter_that_is_no_agents_own_is_every_agents() -> None:
+    class Alike(Shove):
+        parameters = (Shove.parameters[0], Shove.parameters[-1])
+
+    before, after = draw_changes(Alike(), "held-out", 0, 4)
+    for a, b in zip(before, after, strict=True):
+        assert a.parameters["load_x"] != b.parameters["load_x"]
+        assert a.parameters["agent"] == b.parameters["agent"]
+
+
+def shove(obs: Tensor) -> Gaussian:
+    return Gaussian(torch.full((len(obs), 1), 0.6), torch.full((1,), -9.0))
+
+
+def test_an_end_that_turns_rough_under_way_stays_behind() -> None:
+    """In the world of the change, from the change on, as both agents see it."""
+    env = Env(make_family("shove"), worlds=4, threads=1)
+    alike = {"friction_left": 0.05, "friction_right": 0.05, "load_x": 0.0}
+    teams = [
+        [
+            replace(t, parameters={**t.parameters, **alike, **own})
+            for t in env.family.sample("train", 0, 2)
+        ]
+        for own in ({}, {"friction_right": 0.13})
+    ]
+    slippery, rough = teams
+    seen = list[Tensor]()
+    for changes in ({}, {5: [*slippery, *rough]}):
+        env.assign([*slippery, *slippery])
+        rng = torch.Generator().manual_seed(0)
+        seen.append(collect(env, shove, rng, explore=False, changes=changes).next_obs)
+    whole, of_change = seen
+    assert torch.equal(of_change[:, :2], whole[:, :2])
+    assert torch.equal(of_change[:5], whole[:5])
+    # twice the sine of the load's turn, as it is to either agent
+    left, right = (of_change - whole)[-1, 2:, 10].tolist()
+    assert left > 0.4
+    assert left == -right
 
 
 class Recorder(Maml):
@@ -208,3 +266,17 @@ def test_every_method_is_measured_on_the_same_changes(
     assert dr.steps is None
     assert maml.steps is not None
     assert found.to_dict()["horizon"] == 25
+
+
+def test_a_team_is_measured_as_a_robot_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A change costs what adapting had gained, and the intervals count teams."""
+    monkeypatch.setattr(change, "tuned", lambda dr, *_: (list(dr), []))
+    policies = [load_trained("shipped:shove-explore")]
+    groups = {m: [load_trained(f"shipped:shove-{m}")] for m in ("dr-memory", "oracle")}
+    cfg = EvaluationCfg(tasks=12, threads=1)
+    found = recoveries(policies, groups, cfg)
+    assert found.objects == 6
+    adapts, oracle = found.methods["explore"], found.methods["oracle"]
+    assert oracle.before.value > adapts.before.value - 0.1
+    assert adapts.before.value > adapts.stale.value + 0.1
+    assert adapts.after[-1].value > adapts.stale.value + 0.1

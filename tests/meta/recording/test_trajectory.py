@@ -97,6 +97,13 @@ def test_a_change_is_recorded_and_simulated_again(
     assert verify(loaded) == 0
 
 
+def test_a_change_of_a_team_mate_is_simulated_again() -> None:
+    made = record(load_trained("shipped:shove-dr"), change="step")
+    assert len(made.changes) == 1
+    assert verify(made) == 0
+    assert verify(replace(made, changes={})) > 1e-3
+
+
 def test_a_change_of_friction_is_simulated_again() -> None:
     """Friction is in the model, where reach-rotated changes the control alone."""
     made = record(load_trained("shipped:drive-slide-dr"), change="ramp")

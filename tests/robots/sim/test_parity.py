@@ -28,9 +28,12 @@ from tasks.env import Env
 from tasks.family import Family, Instant
 from tasks.registry import FAMILIES, make_family
 from tasks.simulators import make_simulator, probe_pools
+from tasks.teams.crossing import Crossing
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 WORLDS = 60
+KINDS = {**FAMILIES, **{kind.name: kind for kind in (Crossing,)}}
+"""Those that are registered, and those that ship no policy yet."""
 OUTPUTS = ("sensordata", "site_xpos", "qacc", "qfrc_bias", "qfrc_constraint")
 BODIES = ("xpos", "xquat", "xipos", "cvel")
 """Outputs by body; the world itself, the first one, never moves."""
@@ -139,6 +142,7 @@ STEP = {  # median and greatest deviation, [m], [rad], [m/s] or [rad/s]
     "drive-avoid": (1e-4, 2e-3),
     "drive-park": (1e-4, 2e-3),
     "shove": (1e-5, 1e-3),
+    "crossing": (1e-4, 2e-3),
     "handover": (1e-5, 1e-3),
 }
 PERIOD = {  # median and 95th percentile
@@ -157,6 +161,7 @@ PERIOD = {  # median and 95th percentile
     "drive-avoid": (3e-4, 2e-3),
     "drive-park": (3e-4, 2e-3),
     "shove": (1e-4, 1e-2),
+    "crossing": (3e-4, 2e-3),
     "handover": (1e-5, 1e-3),
 }
 
