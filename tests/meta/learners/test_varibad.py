@@ -311,10 +311,12 @@ def test_the_error_is_what_likelihood_has_of_the_belief() -> None:
 # -- bandits: the posterior is known ---------------------------------------------------
 
 
-def belief_in_bandits(iterations: int, tasks: int) -> tuple[Varibad, Theta]:
+def belief_in_bandits(
+    iterations: int, tasks: int, decoded: int, rate: float
+) -> tuple[Varibad, Theta]:
     """Belief and decoder, trained on random play alone."""
     acting = MamlCfg(inner_steps=0)
-    cfg = VaribadCfg(acting=acting, latent=4, regression_epochs=20, decoded=16)
+    cfg = VaribadCfg(acting=acting, latent=4, regression_epochs=20, decoded=decoded)
     sizes = Sizes(1, 0, 2, discrete=True)
     learner = Varibad.build(cfg, PolicyCfg(hidden=(32,)), sizes, seeded())
     theta, env = learner.initial(1), Bandit(2 * tasks)
@@ -323,7 +325,7 @@ def belief_in_bandits(iterations: int, tasks: int) -> tuple[Varibad, Theta]:
     for i in range(iterations):
         drawn = env.sample("train", i, tasks)
         env.assign([task for task in drawn for _ in range(2)])
-        optimizer.param_groups[0]["lr"] = 0.02 * (1 - i / iterations)
+        optimizer.param_groups[0]["lr"] = rate * (1 - i / iterations)
         rng, act = seeded(1000 + i), learner.act(theta, start)
         both = [by_task(collect(env, act, rng), tasks) for _ in range(2)]  # pyright: ignore
         learner.learn_to_infer(theta, optimizer, both)
@@ -413,14 +415,14 @@ def run(
 
 @pytest.mark.slow
 def test_the_decoder_comes_close_to_the_bayes_posterior() -> None:
-    off, prior = off_the_posterior(*belief_in_bandits(20, tasks=30))
+    off, prior = off_the_posterior(*belief_in_bandits(20, 30, 16, 0.02))
     assert off < 0.08
     assert prior > 0.19
 
 
 @pytest.mark.proof
 def test_the_decoder_comes_to_the_bayes_posterior() -> None:
-    off, _ = off_the_posterior(*belief_in_bandits(60, tasks=100))
+    off, _ = off_the_posterior(*belief_in_bandits(60, 100, 20, 0.01))
     assert off < 0.03
 
 
