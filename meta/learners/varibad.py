@@ -12,11 +12,11 @@ at beliefs t and steps i that are drawn anew for each step of Adam. Nothing hidd
 observed. The policy reads mean and log deviation of the belief, and learns by PPO; its
 gradient does not reach the encoder.
 
-In two things this is not the published method. The encoder is the adapter's mean over
-steps (`adapter.py`) and not a recurrent network: the steps of a task tell the same in
-any order. And PPO's return is that of each episode, not of the trial: what an episode
-is worth for later ones is left to an explorer (`explore.py`), which here is paid for
-how much an episode lowers the decoder's error on later episodes of the same task.
+In three things this is not the published method. The encoder is the adapter's mean over
+steps (`adapter.py`), not a recurrent network. Adapting episodes are folded into it at
+once, so that no KL holds the belief after them to the one before. And PPO's return is
+that of an episode: what it is worth for later ones is left to an explorer, which is
+paid for how much an episode lowers the decoder's error on later ones of the same task.
 """
 
 from collections.abc import Sequence

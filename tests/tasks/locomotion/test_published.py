@@ -272,7 +272,7 @@ def test_every_factor_of_the_walker_reaches_its_own_row() -> None:
 
 
 def test_a_crippled_leg_does_nothing() -> None:
-    """Its motors move nothing, and it is too short to reach the floor."""
+    """Its motors move nothing."""
     family = AntCrippled()
     tasks = tasks_of(family, 20)
     legs = {str(t.parameters["leg"]) for t in tasks}
