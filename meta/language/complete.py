@@ -221,14 +221,20 @@ def answered(
 
     Raises:
         NotRecordedError: as a cassette does.
+        TypeError: for what is no model.
     """
+    if isinstance(complete, type) or not callable(complete):
+        raise TypeError(
+            "a model is Endpoint(url=...) or a function of messages and a schema, got "
+            f"{complete!r}"
+        )
     reason = ""
     for _ in range(_ATTEMPTS):
         try:
             return read(complete(messages, schema))
         except NotRecordedError:
             raise
-        except (ModelError, *BROKEN) as error:
+        except (ModelError, OSError, *BROKEN) as error:
             reason = " ".join(str(error).split())[:200]
             if isinstance(complete, Cassette):
                 complete.discard(messages, schema)

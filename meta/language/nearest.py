@@ -43,9 +43,12 @@ class Nearest:
 
     Raises:
         ValueError: if it is not given and not installed, saying how to install it.
+        TypeError: for what is no function.
     """
 
     def __init__(self, place: Place | None = None) -> None:
+        if not (place is None or callable(place)):
+            raise TypeError(f"place is a function of texts, got {place!r}")
         self.place = place or encoder(load_language_model("minilm"))
         named: dict[tuple[Guess, str], list[Thing]] = {}
         for thing in things().values():

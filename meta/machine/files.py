@@ -14,7 +14,7 @@ LARGEST = 2**30
 """Size up to which a file is read [bytes]; Pliant's own have a few million."""
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path | str, content: bytes) -> None:
     """Replace a file by a whole new one, or leave it as it was.
 
     Raises:
@@ -26,7 +26,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def replacing(path: Path) -> Generator[Path]:
+def replacing(path: Path | str) -> Generator[Path]:
     """Give a file to write, which then takes the place of another; or leave that.
 
     Only one process may write a path at a time. What a killed one left is overwritten.
@@ -37,6 +37,7 @@ def replacing(path: Path) -> Generator[Path]:
     Raises:
         ValueError, OSError: as `write_atomically`.
     """
+    path = Path(path)
     check_replaceable(path)
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:

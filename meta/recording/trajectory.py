@@ -84,7 +84,7 @@ class Recording:
         """The episode before adaptation, and the one after it."""
         return self.before, self.after
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path | str) -> None:
         """Write the file that `load_recording` reads.
 
         Raises:

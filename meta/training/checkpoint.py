@@ -42,7 +42,7 @@ def checksum_of(policy: Trained) -> str:
     return seal(*_file_of(policy))
 
 
-def save_policy(policy: Trained, path: Path) -> None:
+def save_policy(policy: Trained, path: Path | str) -> None:
     """Write a policy; its file loads, but cannot be resumed.
 
     Raises:

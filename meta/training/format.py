@@ -71,7 +71,7 @@ def _metadata(content: bytes) -> dict[str, str]:
 
 
 def write(
-    path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]
+    path: Path | str, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]
 ) -> None:
     """Write a file, sealed by its checksum.
 

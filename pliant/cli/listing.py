@@ -256,5 +256,5 @@ def _policies(family: str, width: int) -> Iterator[str]:
             continue
         first, *others = sorted(names, key=len)
         more = [re.sub(rf"^{re.escape(first)}", "...", name) for name in others]
-        text = f"{method:<12}{', '.join([f'{SHIPPED}{first}', *more])}"
-        yield from _wrap(text, width, hang=14, indent=2)
+        text = f"{method:<17}{', '.join([f'{SHIPPED}{first}', *more])}"
+        yield from _wrap(text, width, hang=19, indent=2)

@@ -73,7 +73,7 @@ class PiecesTrainer(Trainer):
         if isinstance(learner, Relives) and learner.relives:
             raise ValueError(
                 "an adapter that learns from all earlier iterations would remember "
-                "every piece: in pieces, replay must be 0"
+                "every piece: in pieces, replay must be 0 (--replay 0)"
             )
         if cfg.iterations <= len(self.pieces):
             raise ValueError(

@@ -4,6 +4,7 @@ import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -91,6 +92,20 @@ def test_a_writer_that_never_answers_loses_nothing() -> None:
     channel = FreeText(STRIKE, Endpoint(url="http://127.0.0.1:9/v1", timeout=0.5))
     with pytest.warns(UserWarning, match="the codebook's words are sent"):
         assert channel.encode(SAID).content == WORDS
+
+
+def test_a_writer_whose_connection_breaks_loses_nothing() -> None:
+    def broken(messages: object, schema: object) -> str:
+        raise ConnectionResetError("reset by peer")
+
+    with pytest.warns(UserWarning, match="reset by peer.: the codebook's words"):
+        assert FreeText(STRIKE, broken).encode(SAID).content == WORDS
+
+
+def test_what_is_no_model_is_refused() -> None:
+    kind: Any = Endpoint
+    with pytest.raises(TypeError, match=r"a model is Endpoint\(url=...\) or"):
+        FreeText(STRIKE, kind).encode(SAID)
 
 
 def test_of_nothing_nothing_is_asked() -> None:

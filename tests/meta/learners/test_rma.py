@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from meta.experience.batch import limit_episodes
-from meta.experience.kept import experiences_of
+from meta.experience.kept import experiences_of, tensors_of
 from meta.experience.rollout import by_task, collect
 from meta.learners.adapter import transitions
 from meta.learners.rma import Rma
@@ -247,7 +247,9 @@ def test_the_adapter_goes_on_learning_from_the_tasks_of_earlier_iterations() -> 
     # what is kept is learned from: other tasks, other weights
     experiences = experiences_of({k: v[4:] for k, v in kept.items()})
     learned: list[Theta] = []
-    for earlier in (kept, kept, {k: v.flip(0) for k, v in kept.items()}):
+    other = {k: v.clone() for k, v in kept.items()}
+    other["0/next_obs"][6] += 1.0
+    for earlier in (kept, kept, other):
         theta = {k: v.detach().clone() for k, v in trainer.theta.items()}
         optimizer = torch.optim.Adam(learner.trainable(theta), lr=1e-3)
         learner.relive(theta, optimizer, earlier, experiences, rng())
@@ -255,6 +257,22 @@ def test_the_adapter_goes_on_learning_from_the_tasks_of_earlier_iterations() -> 
     a, b, c = (theta["head/2.weight"] for theta in learned)
     assert a.equal(b)
     assert not a.equal(c)
+
+
+def test_kept_experience_comes_back_as_it_was() -> None:
+    trainer = trainer_of("rma", iterations=2)
+    trainer.step()
+    learner, theta = rma(trainer), trainer.theta
+    start = learner.begin(theta, 4)
+    e = by_task(collect(trainer.env, learner.act(theta, start), rng()), 4)
+    few = limit_episodes(e, torch.full((4,), 2))
+    for before, after in zip(
+        [few, e], experiences_of(tensors_of([few, e])), strict=True
+    ):
+        for name in ("obs", "next_obs", "action", "reward", "valid", "lived"):
+            assert getattr(after, name).equal(getattr(before, name)), name
+        assert after.old.log_prob(e.action).equal(before.old.log_prob(e.action))
+        assert after.whole.valid.equal(e.valid)
 
 
 def test_a_run_that_keeps_experience_goes_on_bit_for_bit(tmp_path: Path) -> None:

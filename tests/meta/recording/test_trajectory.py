@@ -116,6 +116,8 @@ def test_a_change_of_friction_is_simulated_again() -> None:
 
 def test_round_trip(path: Path, recording: Recording) -> None:
     assert same(load_recording(path), recording)
+    recording.save(str(path))
+    assert same(load_recording(path), recording)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -86,6 +86,7 @@ def test_a_family_in_full(call: Call, name: str) -> None:
     _, _, policies = words.partition("shipped policies: ")
     few = ("intercept", "drive-slide", "drive-avoid", "drive-park", "shove", "handover")
     once = name in (*few, "cheetah-velocity")
+    assert policies.count(" shipped:") == policies.count("shipped:")
     seeds = "" if once else ", ...-seed1, ...-seed2"
     assert f"maml shipped:{name}{seeds} " in policies
     assert f" oracle shipped:{name}-oracle{seeds}" in policies
