@@ -20,7 +20,6 @@ RECIPES = {
             adapt_episodes=(1, 2, 3, 5),
         ),
         iterations=200,
-        iterations_of={"maml": 100},
         tasks=20,
         episodes=5,
     ),

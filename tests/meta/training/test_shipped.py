@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from meta.learners.explore_cfg import ExploreCfg
 from meta.learners.rma_cfg import RmaCfg
 from meta.recipes.registry import make_config
 from meta.theta import Theta
@@ -40,7 +41,8 @@ def test_every_shipped_policy_has_a_stored_hash() -> None:
 def test_shipped_policies_were_trained_as_their_methods_are_today() -> None:
     """Files of the first format say so in its words.
 
-    Adapters read by the teacher's moments then, and inferred by their last weights.
+    Adapters read by the teacher's moments then, and inferred by their last weights; for
+    longer they counted all steps alike, and learned from an iteration's tasks alone.
     """
     for name in shipped_policies():
         cfg = load_trained(f"shipped:{name}").cfg
@@ -48,6 +50,12 @@ def test_shipped_policies_were_trained_as_their_methods_are_today() -> None:
         if isinstance(ours.learner, RmaCfg) and not cfg.learner.own_moments:
             first = replace(ours.learner, own_moments=False, averaging=0.0)
             ours = replace(ours, learner=first)
+        plain = {"weighs": False, "replay": 0}
+        if isinstance(ours.learner, RmaCfg) and not cfg.learner.weighs:
+            ours = replace(ours, learner=replace(ours.learner, **plain))
+        if isinstance(ours.learner, ExploreCfg) and not cfg.learner.adapter.weighs:
+            adapter = replace(ours.learner.adapter, **plain)
+            ours = replace(ours, learner=replace(ours.learner, adapter=adapter))
         free = ["seed", *RESUMABLE, *(["tasks"] if name.endswith(LARGE) else [])]
         kept = {k: getattr(cfg, k) for k in free}
         assert replace(ours, **kept) == cfg, name
