@@ -293,7 +293,7 @@ def test_policy_and_belief_are_moved_by_their_own_losses() -> None:
 
 
 def test_the_error_is_what_likelihood_has_of_the_belief() -> None:
-    """Of later episodes alone; the same ones, whatever is asked about."""
+    """It is of later episodes alone; the same ones, whatever is asked about."""
     learner, theta = made()
     pre, post = two_phases()
     with torch.no_grad():

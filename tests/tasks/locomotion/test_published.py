@@ -36,7 +36,7 @@ class Published(NamedTuple):
     env: str
     body: Callable[[mujoco.MjModel, Values], None]
     reward: Callable[[float, Array, Array, Values], float]
-    """Of the velocity, the action, the state after the step, and the task."""
+    """A reward of the velocity, the action, the state after the step, and the task."""
 
 
 def same(model: mujoco.MjModel, task: Values) -> None:
@@ -243,7 +243,7 @@ def test_an_episode_ends_where_the_body_does_not_stand(kind: type[Family]) -> No
 
 
 def test_every_factor_of_the_walker_reaches_its_own_row() -> None:
-    """Of 28 factors, each moves one row of one field, by itself."""
+    """Each of 28 factors moves one row of one field, by itself."""
     family = WalkerParameters()
     plain = {p.name: torch.ones(1) for p in family.parameters}
     nominal = family.model_fields(plain)
