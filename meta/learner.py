@@ -1,6 +1,7 @@
 """The contract of learners: what training, evaluation and deployment ask of one."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -196,6 +197,17 @@ def sequential(learner: object) -> bool:
     return bool(getattr(learner, "sequential", False))
 
 
+def turns(learner: Learner, episodes: int) -> list[slice]:
+    """Return the episodes to adapt on, in the order of the adaptations.
+
+    One that is `sequential` adapts to each by itself. Of several inner steps each has
+    its share, the last ones the larger, and none is taken without an episode.
+    """
+    steps = episodes if sequential(learner) else min(learner.inner_steps, episodes)
+    bounds = [i * episodes // steps for i in range(steps + 1)] if steps else []
+    return [slice(a, b) for a, b in pairwise(bounds)]
+
+
 def adapt_to_worlds(
     learner: Learner,
     theta: Theta,
@@ -205,13 +217,12 @@ def adapt_to_worlds(
 ) -> Params:
     """Adapt to one episode in each world, worlds grouped by task.
 
-    One that is `sequential` takes the worlds of a task in turn, and adapts to each's
-    episode before it plays the next; the other worlds run beside it, and do not count.
+    One that adapts in `turns` takes some worlds of a task at a time, and adapts to
+    their episodes before it plays the next; the other worlds run beside them, and do
+    not count.
     """
     tasks = len(task_groups(env))
-    each = env.worlds // tasks
-    turns = [slice(i, i + 1) for i in range(each)]
-    for turn in turns if sequential(learner) else [slice(each)]:
+    for turn in turns(learner, env.worlds // tasks):
         lived = by_task(collect(env, exploring(learner, theta, adaptation), rng), tasks)
         adaptation = learner.adapt(theta, adaptation, some_episodes(lived, turn))
     return adaptation

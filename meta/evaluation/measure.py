@@ -12,8 +12,8 @@ from torch import Tensor
 from meta.evaluation.evaluation_cfg import EvaluationCfg
 from meta.evaluation.statistics import Scores
 from meta.experience.batch import limit_episodes
-from meta.experience.rollout import Rollout, by_task, collect
-from meta.learner import sequential
+from meta.experience.rollout import Experience, Rollout, by_task, collect
+from meta.learner import sequential, turns
 from meta.machine.seeds import derived_generator
 from meta.training.trained import Adapted, Trained
 from policies.acting import Act
@@ -76,13 +76,8 @@ class Measured:
     """Mean return of the episodes that were adapted on; none without any."""
 
 
-class _Lived(NamedTuple):
-    """The adapting episodes, and what they make of a policy."""
-
-    after: Callable[[int], Adapted]
-    """Returns the policy after the first so many of them."""
-    returns: Float[Tensor, "task episode"]
-
+Point = tuple[Adapted, Float[Tensor, "task"]]
+"""A policy after some episodes of adaptation, and their mean returns."""
 
 T = TypeVar("T")
 
@@ -142,14 +137,9 @@ class Bench:
         for index, part in self.parts:
             measuring = self._env(trained, part, self.measure_episodes)
             start = trained.begin(len(part))
-            lived = None
-            if most:
-                live = self._in_turn if sequential(trained.learner) else self._at_once
-                lived = live(start, part, index, most, ledger)
+            after = self._after(start, part, index, most, ledger) if most else None
             for k in episodes if adapts else (0,):
-                adapted, during = start, None
-                if k and lived:
-                    adapted, during = lived.after(k), lived.returns[:, :k].mean(1)
+                adapted, during = after(k) if k and after else (start, None)
                 returns, success = self._measure(measuring, adapted.act, index, ledger)
                 row = Row(k, returns, success, during)
                 found.setdefault(k, []).append(row)
@@ -160,44 +150,72 @@ class Bench:
         same = _joined(found[0])
         return [Row(k, *same[1:3], same.returns if k else None) for k in episodes]
 
-    def _at_once(
+    def _after(
         self,
         start: Adapted,
         part: Sequence[Task],
         index: int,
         most: int,
         ledger: Ledger,
-    ) -> _Lived:
-        """Collect all episodes at once, by the unadapted policy."""
-        env = self._env(start.policy, part, most)
-        rollout = collect(env, start.explore, self._rng(ADAPT, index))
-        ledger.book(rollout, adapting=True)
-        unadapted = by_task(rollout, len(part))
+    ) -> Callable[[int], Point]:
+        """Return what gives the policy after k episodes, at most `most`.
 
-        def after(k: int) -> Adapted:
+        All k have the first episodes of one collection, unless the later ones depend on
+        how many there are: those of several inner steps.
+        """
+        learner = start.policy.learner
+        if sequential(learner):
+            stages, each = self._in_turn(start, part, index, [1] * most, ledger)
+            return lambda k: (stages[k], each[:, :k].mean(1))
+        if learner.inner_steps > 1:
+
+            def anew(k: int) -> Point:
+                sizes = [t.stop - t.start for t in turns(learner, k)]
+                stages, each = self._in_turn(start, part, index, sizes, ledger)
+                return stages[-1], each.mean(1)
+
+            return anew
+        rng = self._rng(ADAPT, index)
+        unadapted, returns = self._turn(start, part, most, rng, ledger)
+
+        def first(k: int) -> Point:
             limit = torch.full((len(part),), k, device=self.device)
-            return start.after(limit_episodes(unadapted, limit))
+            adapted = start.after(limit_episodes(unadapted, limit))
+            return adapted, returns[:, :k].mean(1)
 
-        return _Lived(after, rollout.returns.reshape(len(part), most).cpu())
+        return first
 
     def _in_turn(
         self,
         start: Adapted,
         part: Sequence[Task],
         index: int,
-        most: int,
+        sizes: Sequence[int],
         ledger: Ledger,
-    ) -> _Lived:
-        """Collect one episode after another, each by a policy adapted to the last."""
+    ) -> tuple[list[Adapted], Float[Tensor, "task episode"]]:
+        """Adapt in turns of so many episodes, each played by what the last left."""
         rng = self._rng(ADAPT, index)
         stages, earned = [start], list[Tensor]()
-        for _ in range(most):
-            env = self._env(start.policy, part, 1)
-            rollout = collect(env, stages[-1].explore, rng)
-            ledger.book(rollout, adapting=True)
-            stages.append(stages[-1].after(by_task(rollout, len(part))))
-            earned.append(rollout.returns[:, None].cpu())
-        return _Lived(stages.__getitem__, torch.cat(earned, dim=1))
+        for size in sizes:
+            lived, returns = self._turn(stages[-1], part, size, rng, ledger)
+            stages.append(stages[-1].after(lived))
+            earned.append(returns)
+        return stages, torch.cat(earned, dim=1)
+
+    def _turn(
+        self,
+        adapted: Adapted,
+        part: Sequence[Task],
+        size: int,
+        rng: torch.Generator,
+        ledger: Ledger,
+    ) -> tuple[Experience, Float[Tensor, "task episode"]]:
+        """Collect episodes to adapt on, and their returns."""
+        env = self._env(adapted.policy, part, size)
+        rollout = collect(env, adapted.explore, rng)
+        ledger.book(rollout, adapting=True)
+        returns = rollout.returns.reshape(len(part), size).cpu()
+        return by_task(rollout, len(part)), returns
 
     def random(self, ledger: Ledger) -> Row:
         """Uniform actions."""

@@ -177,18 +177,18 @@ class Maml:
         parts: Mapping[str, Tensor] = {}
         for epoch in range(self.cfg.epochs):
             loss, parts = self.objective(theta, inner, outer)
+            parts = {k: averaged(v) for k, v in parts.items()}
+            if epoch and parts["outer_kl"] > self.cfg.max_kl:
+                break
             optimizer.zero_grad()
             loss.backward()
             average_gradients(leaves)
-            parts = {k: averaged(v) for k, v in parts.items()}
             norm = nn.utils.clip_grad_norm_(leaves, self.cfg.max_grad_norm)
             if not torch.isfinite(norm):
                 raise FloatingPointError(f"the meta-gradient's norm is {norm.item()}")
             optimizer.step()
             if epoch == 0:
                 metrics["grad_norm"] = norm.item()
-            if parts["outer_kl"] > self.cfg.max_kl:
-                break
         metrics |= {k: v.item() for k, v in parts.items()}
         refresh_scales(theta, experiences[0], self.cfg.discount)
         return metrics

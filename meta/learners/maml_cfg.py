@@ -43,7 +43,8 @@ class MamlCfg:
     """Weight of the unadapted policy's own PPO loss beside that of the adapted ones;
     of no effect without inner steps, where they are the same."""
     max_kl: float = 0.05
-    """An iteration's epochs end once the adapted policies have moved this far."""
+    """An iteration's epochs end, before the next step, once the adapted policies have
+    moved this far."""
     max_grad_norm: float = 1.0
     """Longer meta-gradients are shortened to it."""
     window: int = 0

@@ -299,6 +299,23 @@ def test_each_k_has_the_first_episodes_of_one_collection() -> None:
 
 
 @pytest.mark.usefixtures("planted_worlds")
+def test_inner_steps_are_taken_in_turn_and_played_by_what_the_last_left() -> None:
+    policy = planted(0.2, gain=0.1, steps=2)
+    result = measured(policy, episodes=(0, 1, 2, 5), tasks=20)
+    learner = policy.learner
+    assert isinstance(learner, Planted)
+    shapes = [tuple(e.valid.shape[:2]) for e in learner.adapted_on]
+    # of one episode, of two, and of five, of which the second step has the larger share
+    assert shapes == [(20, 1), (20, 1), (20, 1), (20, 2), (20, 3)]
+    acted = [round(e.action[..., 0].mean().item(), 6) for e in learner.adapted_on]
+    assert acted == [0.2, 0.2, 0.3, 0.2, 0.4]
+    assert result.ledgers["policy"].adapt_episodes == 20 * (1 + 2 + 5)
+    during = result.scores["policy"][5].during
+    assert during is not None
+    assert during.mean() == pytest.approx((2 * 0.2 + 3 * 0.4) / 5, abs=0.08)
+
+
+@pytest.mark.usefixtures("planted_worlds")
 def test_a_policy_without_inner_steps_is_measured_as_it_is() -> None:
     policy = planted(0.5, gain=0.1, steps=0)
     first, *others = measured(policy, episodes=(0, 1, 4), tasks=50).curve
