@@ -1,0 +1,182 @@
+"""Tell what keeps an inferring policy from the oracle: inference, or its teacher.
+
+    python -m benchmarks.inference insert grasp
+
+The policies that ship, each on the same tasks. *Told the truth* is the acting policy on
+the teacher's latent of the true parameters, as no adapter could tell it better: what it
+still lacks, the teacher did not learn on its share of the env steps. *Explained* is the
+share of that latent's variance over the tasks that is inferred after so many episodes;
+what is lost with the rest, better inference would win.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+import tyro
+from jaxtyping import Float
+from tyro.conf import Positional
+
+from benchmarks.teams import text_of
+from meta.evaluation.calibration import known, lived
+from meta.evaluation.evaluation_cfg import EvaluationCfg
+from meta.evaluation.measure import Bench, Ledger
+from meta.evaluation.statistics import Scores, estimate, mean
+from meta.experience.moments import standardised
+from meta.learners.adapter import Adapter
+from meta.learners.told import adapter_of
+from meta.machine.devices import simulator_threads
+from meta.theta import Params, Theta
+from meta.training.trained import Trained, load_trained, shipped_policies
+from policies.acting import Act
+from policies.distribution import Distribution
+from tasks.contract import TaskFamily
+from tasks.registry import find_family
+from tasks.task import Task
+
+EPISODES = (1, 3, 5)
+_AT_ONCE = 50
+"""Tasks, so that the worlds of any family hold their episodes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of the study."""
+
+    families: Positional[tuple[str, ...]]
+    """Families of lone agents."""
+    method: str = "explore"
+    """The method whose policies are looked at, of all training seeds that ship."""
+    split: str = "held-out"
+    """Split that the tasks come from."""
+    tasks: int = 100
+    """Tasks."""
+    seed: int = 0
+    """Decides the tasks and the initial states."""
+    measure_episodes: int = 5
+    """Episodes measured per task and training seed."""
+
+
+class Knowing:
+    """The acting policy of an adapter that is right from the start.
+
+    Args:
+        adapter: the adapter in whose place it is.
+        latent: the true latents of the tasks, in order.
+    """
+
+    inner_steps = 0
+
+    def __init__(
+        self, adapter: Adapter[Any], latent: Float[torch.Tensor, "task latent"]
+    ) -> None:
+        self.adapter, self.latent = adapter, latent
+
+    def begin(self, theta: Theta, tasks: int) -> Params:
+        """Return what is true."""
+        return {"latent": self.latent[:tasks]}
+
+    def act(self, theta: Theta, adaptation: Params) -> Act:
+        """Act on it."""
+        latent = adaptation["latent"]
+
+        def policy(obs: Float[torch.Tensor, "world obs"]) -> Distribution:
+            each = latent.repeat_interleave(len(obs) // len(latent), dim=0)
+            return self.adapter.decide(theta, standardised(theta, obs), each)
+
+        return policy
+
+
+def main() -> None:
+    """Measure, and print the table."""
+    o = tyro.cli(Options)
+    torch.set_num_threads(1)
+    after = "after " + ", ".join(map(str, EPISODES))
+    print(f"| family | {after} | told the truth | oracle | explained {after} | seeds |")
+    print("|---|---|---:|---:|---|---:|")
+    with simulator_threads():
+        for name in o.families:
+            print(_row(o, name), flush=True)
+
+
+def _row(o: Options, name: str) -> str:
+    family = find_family(name)
+    tasks = family.sample(o.split, o.seed, o.tasks)
+    policies, oracles = (
+        [load_trained(f"shipped:{spec}") for spec in shipped_policies(name, method)]
+        for method in (o.method, "oracle")
+    )
+    curves = np.stack([_curve(o, tasks, p, EPISODES) for p in policies], axis=1)
+    truths = [known(p, family, tasks)[1] for p in policies]
+    told = np.stack(
+        [_told(o, tasks, p, z) for p, z in zip(policies, truths, strict=True)]
+    )
+    oracle = np.stack([_curve(o, tasks, p, (0,))[0] for p in oracles])
+    explained = np.mean(
+        [
+            _explained(o, family, tasks, p, z)
+            for p, z in zip(policies, truths, strict=True)
+        ],
+        axis=0,
+    )
+    labels = [family.object_of(task) for task in tasks]
+
+    def text(scores: Scores) -> str:
+        rng = np.random.default_rng(o.seed)
+        return text_of(estimate([scores], mean, rng, clusters=labels))
+
+    returns = "; ".join(map(text, curves))
+    parts = ", ".join(f"{x:.2f}" for x in explained)
+    row = (name, returns, text(told), text(oracle), parts, str(len(policies)))
+    return f"| {' | '.join(row)} |"
+
+
+def _curve(
+    o: Options, tasks: Sequence[Task], policy: Trained, episodes: tuple[int, ...]
+) -> Scores:
+    """Return returns, (k, task)."""
+    cfg = EvaluationCfg(
+        split=o.split,
+        seed=o.seed,
+        tasks=len(tasks),
+        episodes=episodes,
+        measure_episodes=o.measure_episodes,
+    )
+    rows = Bench(tasks, cfg).curve(policy, episodes, Ledger())
+    return np.stack([row.returns.double().numpy() for row in rows])
+
+
+def _told(
+    o: Options,
+    tasks: Sequence[Task],
+    policy: Trained,
+    truth: Float[torch.Tensor, "task latent"],
+) -> Float[np.ndarray, "task"]:
+    """Return the acting policy's returns, told the truth."""
+    found: list[Scores] = []
+    for i in range(0, len(tasks), _AT_ONCE):
+        part = slice(i, i + _AT_ONCE)
+        knowing: Any = Knowing(adapter_of(policy.learner), truth[part])
+        learned = replace(policy, learner=knowing)
+        found.append(_curve(o, tasks[part], learned, (0,))[0])
+    return np.concatenate(found)
+
+
+def _explained(
+    o: Options,
+    family: TaskFamily,
+    tasks: Sequence[Task],
+    policy: Trained,
+    truth: Float[torch.Tensor, "task latent"],
+) -> list[float]:
+    """Return the share of the latent's variance that is inferred, by episodes."""
+    _, inferred = lived(policy, family, tasks, o.seed, episodes=EPISODES)
+    spread = (truth - truth.mean(0)).square().mean()
+    left = [(z - truth).square().mean() for z in inferred[-len(EPISODES) :]]
+    return [float(1 - x / spread) for x in left]
+
+
+if __name__ == "__main__":
+    main()
