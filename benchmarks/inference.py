@@ -32,7 +32,6 @@ from meta.theta import Params, Theta
 from meta.training.trained import Trained, load_trained, shipped_policies
 from policies.acting import Act
 from policies.distribution import Distribution
-from tasks.contract import TaskFamily
 from tasks.registry import find_family
 from tasks.task import Task
 
@@ -55,8 +54,6 @@ class Options:
     """Tasks."""
     seed: int = 0
     """Decides the tasks and the initial states."""
-    measure_episodes: int = 5
-    """Episodes measured per task and training seed."""
 
 
 class Knowing:
@@ -104,55 +101,44 @@ def main() -> None:
 def _row(o: Options, name: str) -> str:
     family = find_family(name)
     tasks = family.sample(o.split, o.seed, o.tasks)
-    policies, oracles = (
-        [load_trained(f"shipped:{spec}") for spec in shipped_policies(name, method)]
-        for method in (o.method, "oracle")
-    )
-    curves = np.stack([_curve(o, tasks, p, EPISODES) for p in policies], axis=1)
+    policies, oracles = (trained(name, method) for method in (o.method, "oracle"))
+    own = np.stack([curve(tasks, p, EPISODES, o.seed) for p in policies], axis=1)
     truths = [known(p, family, tasks)[1] for p in policies]
-    told = np.stack(
-        [_told(o, tasks, p, z) for p, z in zip(policies, truths, strict=True)]
-    )
-    oracle = np.stack([_curve(o, tasks, p, (0,))[0] for p in oracles])
-    explained = np.mean(
-        [
-            _explained(o, family, tasks, p, z)
-            for p, z in zip(policies, truths, strict=True)
-        ],
-        axis=0,
-    )
+    each = list(zip(policies, truths, strict=True))
+    told = np.stack([_told(tasks, p, z, o.seed) for p, z in each])
+    oracle = np.stack([curve(tasks, p, (0,), o.seed)[0] for p in oracles])
+    explained = np.mean([_explained(tasks, p, z, o.seed) for p, z in each], axis=0)
     labels = [family.object_of(task) for task in tasks]
 
     def text(scores: Scores) -> str:
         rng = np.random.default_rng(o.seed)
         return text_of(estimate([scores], mean, rng, clusters=labels))
 
-    returns = "; ".join(map(text, curves))
+    returns = "; ".join(map(text, own))
     parts = ", ".join(f"{x:.2f}" for x in explained)
     row = (name, returns, text(told), text(oracle), parts, str(len(policies)))
     return f"| {' | '.join(row)} |"
 
 
-def _curve(
-    o: Options, tasks: Sequence[Task], policy: Trained, episodes: tuple[int, ...]
-) -> Scores:
-    """Return returns, (k, task)."""
-    cfg = EvaluationCfg(
-        split=o.split,
-        seed=o.seed,
-        tasks=len(tasks),
-        episodes=episodes,
-        measure_episodes=o.measure_episodes,
-    )
+def trained(family: str, method: str) -> list[Trained]:
+    """Return the policies that ship, one per training seed."""
+    return [load_trained(f"shipped:{n}") for n in shipped_policies(family, method)]
+
+
+def curve(
+    tasks: Sequence[Task], policy: Trained, episodes: tuple[int, ...], seed: int
+) -> Float[np.ndarray, "k task"]:
+    """Return a policy's returns after each number of episodes."""
+    cfg = EvaluationCfg(seed=seed, tasks=len(tasks), episodes=episodes)
     rows = Bench(tasks, cfg).curve(policy, episodes, Ledger())
     return np.stack([row.returns.double().numpy() for row in rows])
 
 
 def _told(
-    o: Options,
     tasks: Sequence[Task],
     policy: Trained,
     truth: Float[torch.Tensor, "task latent"],
+    seed: int,
 ) -> Float[np.ndarray, "task"]:
     """Return the acting policy's returns, told the truth."""
     found: list[Scores] = []
@@ -160,19 +146,19 @@ def _told(
         part = slice(i, i + _AT_ONCE)
         knowing: Any = Knowing(adapter_of(policy.learner), truth[part])
         learned = replace(policy, learner=knowing)
-        found.append(_curve(o, tasks[part], learned, (0,))[0])
+        found.append(curve(tasks[part], learned, (0,), seed)[0])
     return np.concatenate(found)
 
 
 def _explained(
-    o: Options,
-    family: TaskFamily,
     tasks: Sequence[Task],
     policy: Trained,
     truth: Float[torch.Tensor, "task latent"],
+    seed: int,
 ) -> list[float]:
     """Return the share of the latent's variance that is inferred, by episodes."""
-    _, inferred = lived(policy, family, tasks, o.seed, episodes=EPISODES)
+    family = find_family(policy.cfg.family)
+    _, inferred = lived(policy, family, tasks, seed, episodes=EPISODES)
     spread = (truth - truth.mean(0)).square().mean()
     left = [(z - truth).square().mean() for z in inferred[-len(EPISODES) :]]
     return [float(1 - x / spread) for x in left]

@@ -2,6 +2,7 @@
 
 import torch
 
+from benchmarks.extrapolation import leaving
 from benchmarks.inference import Knowing
 from meta.evaluation.calibration import known
 from meta.learners.rma import Rma
@@ -27,3 +28,11 @@ def test_told_the_truth_it_acts_as_its_teacher_who_sees_it() -> None:
     got = knowing.act(policy.theta, knowing.begin(policy.theta, 4))(blind)
     torch.testing.assert_close(got.mean, wanted.mean)
     assert wanted.mean.unflatten(0, (4, 2)).mean(1).std(0).max() > 0.01
+
+
+def test_ranges_are_left_one_at_a_time_and_scenery_stays() -> None:
+    found = [leaving(find_family(name)) for name in ("grasp", "drive-park")]
+    assert found == [
+        ["extrapolation:insert_x", "extrapolation"],
+        ["extrapolation:gain", "extrapolation:bias", "extrapolation"],
+    ]
