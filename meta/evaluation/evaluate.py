@@ -8,7 +8,8 @@ actions, adapts once on all of them, and is then measured on a fixed number of o
 episodes acting by its mean. The k episodes are the first k of one collection, and all
 methods and all k are measured from the same initial states. A method that plays each
 episode in the knowledge of those before (`meta.learner.sequential`) collects them one
-after another, and adapts after each.
+after another, and adapts after each; one of several inner steps shares them out among
+its steps (`meta.learner.turns`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
