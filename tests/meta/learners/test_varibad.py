@@ -247,6 +247,19 @@ def test_only_steps_that_count_are_drawn() -> None:
     assert draws.noise.shape == (TASKS, 6, LATENT)
 
 
+def test_runs_of_other_seeds_are_trained_on_other_draws() -> None:
+    """At the same iteration, with the same weights and experience."""
+    learner, theta = made()
+    latent, found = torch.zeros(TASKS, 1, 1, 2 * LATENT), list[Tensor]()
+    for seed in (0, 0, 1):
+        args = (learner.cfg, learner.policy, 1)
+        other = Varibad(*args, hidden=6, rng=seeded(seed))
+        with torch.no_grad():
+            found.append(other.error(theta, latent, two_phases()))
+    assert found[0].equal(found[1])
+    assert not found[0].equal(found[2])
+
+
 def test_the_gradient_is_that_of_finite_differences() -> None:
     learner, theta = made(averaging=0.0)
     both = two_phases()
