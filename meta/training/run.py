@@ -23,12 +23,7 @@ from rich.console import Console
 
 from meta.learner import Metrics
 from meta.machine.distributed import any_process, share
-from meta.machine.files import (
-    check_replaceable,
-    read_bytes,
-    read_json,
-    write_json,
-)
+from meta.machine.files import check_replaceable, read_bytes, read_json, write_json
 from meta.machine.versions import difference, versions
 from meta.training.build import make_training
 from meta.training.checkpoint import resume_trainer, save_checkpoint
@@ -96,6 +91,8 @@ def train(
         trainer = run.trainer
         progress = Progress(cfg, trainer.iteration, console)
         with progress, Stop(progress.say) as stop:
+            if resume and not trainer.iteration:
+                progress.say(f"no iteration of {folder} was saved: it starts anew")
             if run.remark:
                 progress.say(run.remark)
             while trainer.iteration < cfg.iterations and not any_process(
@@ -238,13 +235,12 @@ def read_config(folder: Path, named: Collection[str] = ()) -> TrainCfg:
 def _check_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
     if resume and overwrite:
         raise ValueError("resume and overwrite exclude each other")
-    if resume and not folder.is_dir():
-        raise ValueError(f"no run to resume: there is no folder {folder}")
-    if resume or not folder.exists() or not any(folder.iterdir()):
-        return
-    if not any((folder / name).is_file() for name in _OWN):
+    begun = any((folder / name).exists() for name in _OWN)
+    if resume and not begun:
+        raise ValueError(f"no run to resume in {folder}: without --resume one starts")
+    if not begun and folder.exists() and any(folder.iterdir()):
         raise ValueError(f"{folder} is not empty and no run: give another folder")
-    if not overwrite:
+    if begun and not resume and not overwrite:
         raise ValueError(
             f"{folder} holds a run already: --resume continues it, --overwrite "
             "replaces it, --out gives another folder"

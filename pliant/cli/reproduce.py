@@ -61,7 +61,7 @@ class Reproduce:
         cfg = promp_config(self.seed, pick_device(self.device), self.threads)
         cfg = replace(cfg, iterations=self.iterations)
         folder = self.out or Path("runs") / f"promp-seed{self.seed}"
-        done = train(cfg, folder, resume=folder.exists())
+        done = train(cfg, folder, resume=folder.is_dir() and any(folder.iterdir()))
         lines = read_bytes(folder / METRICS).decode().splitlines()
         print(table([parse_json(line) for line in lines], cfg))
         print(PUBLISHED)

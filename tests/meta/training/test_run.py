@@ -276,7 +276,10 @@ def test_resume_before_the_first_checkpoint_starts_anew(tmp_path: Path) -> None:
     run(TINY, tmp_path / "whole")
     run(TINY, tmp_path / "early")
     (tmp_path / "early" / CHECKPOINT).unlink()
-    run(TINY, tmp_path / "early", resume=True)
+    told = Console(file=io.StringIO(), width=200)
+    train(TINY, tmp_path / "early", resume=True, console=told)
+    said = told.file.getvalue()  # pyright: ignore
+    assert said.startswith(f"no iteration of {tmp_path / 'early'} was saved: it starts")
     assert rows(tmp_path / "early") == rows(tmp_path / "whole")
 
 
@@ -344,8 +347,12 @@ def test_nothing_is_left_of_a_run_that_cannot_start(tmp_path: Path) -> None:
 
 
 def test_resume_of_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no run to resume: there is no folder"):
-        run(TINY, tmp_path / "missing", resume=True)
+    """A folder that is missing, empty, or somebody's; nothing is written there."""
+    (tmp_path / "empty").mkdir()
+    for name in ("missing", "empty", "."):
+        with pytest.raises(ValueError, match="no run to resume in"):
+            run(TINY, tmp_path / name, resume=True)
+    assert list(tmp_path.rglob("*")) == [tmp_path / "empty"]
 
 
 @pytest.mark.usefixtures("short")

@@ -141,7 +141,7 @@ def test_interrupted_says_how_to_go_on(
         ([*TRAIN, "--method", "ppo"], "unknown method 'ppo'; methods: maml, "),
         ([*TRAIN, "--method=oracel"], "unknown method 'oracel'; did you mean oracle? "),
         ([*TRAIN, "--device", "cuda"], "device cuda: torch finds no CUDA device here"),
-        ([*TRAIN, "--resume"], "no run to resume: there is no folder runs/cheetah"),
+        ([*TRAIN, "--resume"], "no run to resume in runs/cheetah"),
         ([*TRAIN, "--resume", "--overwrite"], "resume and overwrite exclude each oth"),
         ([*TRAIN, "--out", "/dev/null"], "/dev/null: "),
         ([*TRAIN, "--out", "/dev/null/run"], "/dev/null/run: Not a directory"),
