@@ -542,11 +542,11 @@ def test_a_resumed_run_is_the_run_that_was_never_interrupted(
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"latent": 0}, "need latent >= 1"),
-        ({"decoded": 0}, "decoded >= 1"),
-        ({"kl_weight": -1.0}, "kl_weight >= 0"),
+        ({"latent": 0}, "need 1 <= latent <= 4,096, got 0"),
+        ({"decoded": 0}, "need 1 <= decoded <= 4,096, got 0"),
+        ({"kl_weight": -1.0}, "need kl_weight >= 0, got -1.0"),
         ({"averaging": 1.0}, "0 <= averaging < 1"),
-        ({"regression_epochs": 0}, "regression_epochs >= 1"),
+        ({"regression_epochs": 0}, "need 1 <= regression_epochs"),
         ({"acting": MamlCfg(inner_steps=1)}, "adapts by nothing else"),
     ],
 )

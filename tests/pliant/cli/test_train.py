@@ -118,9 +118,12 @@ def test_interrupted_says_how_to_go_on(
             ["train", "strik"],
             "unknown family 'strik'; did you mean strike? `pliant list",
         ),
-        ([*TRAIN, "--tasks", "0"], "tasks must be at least 1, got 0"),
-        ([*TRAIN, "--episodes", "-1"], "episodes must be at least 1, got -1"),
-        ([*TRAIN, "--seed", "-1"], "seed and threads must be >= 0, got -1 and 1"),
+        ([*TRAIN, "--tasks", "0"], "need 1 <= tasks <= 1,048,576, got 0"),
+        ([*TRAIN, "--episodes", "-1"], "need 1 <= episodes <= 1,048,576, got -1"),
+        (
+            [*TRAIN, "--seed", "-1"],
+            "need 0 <= seed < 9,223,372,036,854,775,808, got -1",
+        ),
         (
             [*TRAIN, "--tasks", "ten"],
             "Error parsing --tasks: invalid literal for int()",
@@ -130,10 +133,10 @@ def test_interrupted_says_how_to_go_on(
             "Error parsing --tasks: invalid literal for int()",
         ),
         ([*TRAIN, "--tasks"], "Missing value for argument '--tasks'"),
-        ([*TRAIN, "--rate", "nan"], "rate must be a finite number, got nan"),
+        ([*TRAIN, "--rate", "nan"], "need rate > 0, got nan"),
         (
             [*TRAIN, "--rate", "-1"],
-            "need inner_rate, inner_kl and unadapted >= 0, rate",
+            "need rate > 0, got -1.0",
         ),
         ([*TRAIN, "--task", "3"], "Unrecognized options: --task, 3 Perhaps you meant"),
         ([*TRAIN, "extra"], "Unrecognized options: extra"),
