@@ -152,6 +152,9 @@ def test_from_one_policy_to_another_in_a_few_lines(
     assert earned(pliant.tell(listening, read)).mean() > earned(receiver).mean() + 0.25
     env = make_env(OPEN, worlds=1, threads=1)
     env.assign(TASKS[:1])
+    adapted = receiver.begin(1)  # of which nothing has been fitted
+    with pytest.raises(ValueError, match="handled has at most 200 characters, got 201"):
+        pliant.messages(adapted, handled=201 * "x")
     [answer] = pliant.messages(listening.adapt(env), advice="pull")
     assert answer.advice == "pull"
     one = pliant.tell(listening, answer).begin(1).adaptation["prior"]
