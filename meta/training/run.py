@@ -57,6 +57,11 @@ def default_folder(cfg: TrainCfg) -> Path:
     return Path("runs") / f"{cfg.family}-{cfg.method}-seed{cfg.seed}".replace(":", ".")
 
 
+def begun(folder: Path) -> bool:
+    """Return whether a folder holds a run, however far it came."""
+    return any((folder / name).exists() for name in _OWN)
+
+
 def train(
     cfg: TrainCfg,
     folder: Path,
@@ -192,9 +197,8 @@ class Run:
         try:
             fcntl.flock(self._metrics, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ValueError(
-                f"{self.folder} is being trained by another process"
-            ) from None
+            busy = f"{self.folder} is being trained by another process"
+            raise ValueError(busy) from None
 
     def _record_start(self, cfg: TrainCfg) -> None:
         path = self.folder / VERSIONS
@@ -235,12 +239,12 @@ def read_config(folder: Path, named: Collection[str] = ()) -> TrainCfg:
 def _check_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
     if resume and overwrite:
         raise ValueError("resume and overwrite exclude each other")
-    begun = any((folder / name).exists() for name in _OWN)
-    if resume and not begun:
+    there = begun(folder)
+    if resume and not there:
         raise ValueError(f"no run to resume in {folder}: without --resume one starts")
-    if not begun and folder.exists() and any(folder.iterdir()):
+    if not there and folder.exists() and any(folder.iterdir()):
         raise ValueError(f"{folder} is not empty and no run: give another folder")
-    if begun and not resume and not overwrite:
+    if there and not resume and not overwrite:
         raise ValueError(
             f"{folder} holds a run already: --resume continues it, --overwrite "
             "replaces it, --out gives another folder"
@@ -290,7 +294,7 @@ def _located(folder: Path) -> Generator[None]:
     try:
         yield
     except OSError as error:
-        left = (folder / CHECKPOINT).exists()
-        hint = "; the last checkpoint is intact, continue with --resume" if left else ""
         reason = error.strerror or str(error)
-        raise OSError(error.errno, f"{reason}{hint}", str(folder)) from error
+        if (folder / CHECKPOINT).exists():
+            reason += "; the last checkpoint is intact, continue with --resume"
+        raise OSError(error.errno, reason, str(folder)) from error
