@@ -94,7 +94,7 @@ def _check_asked(kind: str, visits: object, episodes: object, seed: object) -> N
             )
     if not isinstance(visits, int) or not 2 <= visits <= most:
         raise ValueError(
-            f"visits of up to {high:,} episodes are 2 to {most:,}, got {visits!r}"
+            f"need 2 to {most:,} visits of up to {high:,} episodes, got {visits!r}"
         )
 
 

@@ -241,7 +241,7 @@ def _check_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
         raise ValueError("resume and overwrite exclude each other")
     there = begun(folder)
     if resume and not there:
-        raise ValueError(f"no run to resume in {folder}: without --resume one starts")
+        raise ValueError(f"no run to resume in {folder}: leave out --resume")
     if not there and folder.exists() and any(folder.iterdir()):
         raise ValueError(f"{folder} is not empty and no run: give another folder")
     if there and not resume and not overwrite:

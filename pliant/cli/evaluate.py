@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 class Evaluate(Named):
     """Measure how return and success grow with the episodes that a policy adapts on.
 
-    Always measured beside it, on the same tasks: random actions, DR, DR fine-tuned, PPO
-    from scratch and the oracle; and every other method that ships for the family.
+    Always measured beside it, on the same tasks: random actions; DR, one robust policy,
+    with memory where there is one; DR fine-tuned; PPO from scratch; the oracle, which
+    observes what is hidden; and every other method that ships for the family.
 
     A policy is a run folder, a .safetensors file or shipped:NAME. Several are taken as
     the training seeds of one method.

@@ -108,7 +108,7 @@ def test_streams_that_cannot_be_drawn() -> None:
     with pytest.raises(ValueError, match="8 different ones"):
         make_stream(OPEN, "fresh", visits=20)
     for asked, said in (
-        ({"visits": 10**7}, "of up to 8 episodes are 2 to 125,000, got 10000000"),
+        ({"visits": 10**7}, "2 to 125,000 visits of up to 8 episodes, got 10000000"),
         ({"episodes": (5, 4)}, r"such as \(4, 8\); got \(5, 4\)"),
         ({"seed": -1}, "seed is a whole number >= 0, got -1"),
     ):
