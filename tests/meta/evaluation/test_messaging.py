@@ -152,9 +152,6 @@ def test_from_one_policy_to_another_in_a_few_lines(
     assert earned(pliant.tell(listening, read)).mean() > earned(receiver).mean() + 0.25
     env = make_env(OPEN, worlds=1, threads=1)
     env.assign(TASKS[:1])
-    adapted = receiver.begin(1)  # of which nothing has been fitted
-    with pytest.raises(ValueError, match="handled has at most 200 characters, got 201"):
-        pliant.messages(adapted, handled=201 * "x")
     [answer] = pliant.messages(listening.adapt(env), advice="pull")
     assert answer.advice == "pull"
     one = pliant.tell(listening, answer).begin(1).adaptation["prior"]
@@ -166,3 +163,11 @@ def test_from_one_policy_to_another_in_a_few_lines(
         pliant.tell(
             listening, Message(sender="", family="push", belief=Belief(), episodes=1)
         )
+
+
+def test_texts_are_refused_before_anything_is_fitted(
+    receiver: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pliant.telling.fit_evidence", pytest.fail)
+    with pytest.raises(ValueError, match="handled has at most 200 characters, got 201"):
+        pliant.messages(receiver.begin(1), handled=201 * "x")
