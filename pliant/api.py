@@ -17,12 +17,12 @@ from meta.training.config import replaced
 from meta.training.run import default_folder
 from meta.training.run import train as train_run
 from meta.training.trained import Trained, load_trained
-from tasks.contract import Worlds, check_teams
+from tasks.contract import TaskFamily, Worlds, check_teams
 from tasks.objects.mesh_file import Up, load_solid
 from tasks.objects.object_set import Objects, ObjectSet, as_set
 from tasks.objects.object_set import load_objects as load_set
 from tasks.objects.solids import Solid
-from tasks.registry import find_family, fitting
+from tasks.registry import entered, find_family, fitting
 from tasks.registry import make_env as make_worlds
 
 Policy = Trained | str
@@ -33,7 +33,7 @@ def load(
     policy: str | Path,
     device: str = "cpu",
     *,
-    family: str | None = None,
+    family: str | type[TaskFamily] | None = None,
     method: str | None = None,
 ) -> Trained:
     """Load a policy, onto the device that it is to act on.
@@ -44,13 +44,15 @@ def load(
     Args:
         policy: a run folder, a .safetensors file, or `shipped:NAME`.
         device: cpu, cuda, or auto.
-        family: the policy's family; needed for a family that is `module:Class`.
+        family: the policy's family; needed for a family that is `module:Class`, or a
+            class that nothing has named yet.
         method: the policy's method; needed for a learner that is `module:Class`.
 
     Raises:
         ValueError: if there is none, the file is truncated or corrupt, or it is of
             another family or method.
     """
+    family = family and entered(family)
     named = {name for name in (family, method) if name}
     trained = load_trained(str(policy), pick_device(device), named)
     for kind, asked in (("family", family), ("method", method)):
@@ -94,7 +96,7 @@ def load_objects(path: str | Path, *, scale: float = 1.0, up: Up = "z") -> Objec
 
 
 def make_env(
-    family: str,
+    family: str | type[TaskFamily],
     *,
     worlds: int = 5,
     tasks: int = 1,
@@ -108,7 +110,8 @@ def make_env(
     """Make worlds that have their tasks: equally many of each, side by side.
 
     Args:
-        family: name of the family, or module:Class of an external one.
+        family: name of the family, module:Class of an external one, or a class of your
+            own, which is then known by its name.
         worlds: number of worlds in all; a team's agents count each, here and in tasks.
         tasks: number of tasks.
         split: where the tasks come from.
@@ -128,7 +131,8 @@ def make_env(
             "worlds must be a positive multiple of tasks, and seed >= 0; got "
             f"worlds={worlds}, tasks={tasks} and seed={seed}"
         )
-    made = find_family(family, pick_device(device), _objects(object, family))
+    name = entered(family)
+    made = find_family(name, pick_device(device), _objects(object, name))
     check_teams(made, tasks)
     env = make_worlds(made, worlds=worlds, oracle=hidden, threads=threads)
     drawn = made.sample(split, seed, tasks)
@@ -137,7 +141,7 @@ def make_env(
 
 
 def train(
-    family: str,
+    family: str | type[TaskFamily],
     method: str = DEFAULT,
     *,
     out: str | Path | None = None,
@@ -151,7 +155,8 @@ def train(
     which `resume` goes on.
 
     Args:
-        family: name of the family, or module:Class of an external one.
+        family: name of the family, module:Class of an external one, or a class, as for
+            `make_env`.
         method: name of the method, or module:Class of another learner.
         out: the run's folder; runs/FAMILY-METHOD-seedSEED by default.
         resume: continue the run in the folder.
@@ -165,7 +170,7 @@ def train(
         OSError: if the run cannot be written.
         KeyboardInterrupt: if a signal ended training before its last iteration.
     """
-    cfg = replaced(make_config(family, method), settings)
+    cfg = replaced(make_config(entered(family), method), settings)
     folder = default_folder(cfg) if out is None else Path(out)
     done = train_run(cfg, folder, resume=resume, overwrite=overwrite)
     if done.iteration < cfg.iterations:

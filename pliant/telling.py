@@ -1,5 +1,6 @@
 """Public functions about beliefs: what a text or a robot says, and who is told it."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 
 from meta.evaluation.calibration import fit_evidence
@@ -9,10 +10,11 @@ from meta.evaluation.telling import beliefs_of
 from meta.evaluation.telling import tell as tell_belief
 from meta.experience.rollout import Rollout
 from meta.language.belief import DOUBT, Belief
+from meta.language.codebook import choices
 from meta.language.complete import Complete
 from meta.language.evidence import Evidence
 from meta.language.lexicon import lexicon
-from meta.language.message import MESSAGE_DOUBT, Message, heard
+from meta.language.message import MESSAGE_DOUBT, Message, check_texts, heard
 from meta.language.message import read_message as read
 from meta.language.model_prior import model_prior
 from meta.language.nearest import Nearest
@@ -71,12 +73,20 @@ def tell(
     Raises:
         ValueError: for a policy that infers no latent, no belief, one about a parameter
             that its family does not have, or a message that `read_message` refuses.
+
+    Warns:
+        UserWarning: where a text says nothing of what is hidden.
     """
-    if not isinstance(words, str | Belief | Message) and not words:
-        raise ValueError("a policy is told a text, or at least one belief; got none")
+    silent = isinstance(words, str) and not words.strip()
+    if silent or (not isinstance(words, Belief | Message) and not words):
+        raise ValueError(
+            f"a policy is told words, or at least one belief; got {words!r}"
+        )
     trained = load_trained(policy) if isinstance(policy, str) else policy
     if isinstance(words, str):
         words = believe(words, trained.cfg.family, model=model)
+        if not words.about:
+            warnings.warn(unheard(trained.cfg.family), stacklevel=2)
     said = [words] if isinstance(words, Belief | Message) else list(words)
     family = find_family(trained.cfg.family)
     beliefs = [heard(x, family) if isinstance(x, Message) else x for x in said]
@@ -85,6 +95,14 @@ def tell(
         heard_all = all(isinstance(x, Message) for x in said)
         doubt = MESSAGE_DOUBT if heard_all else DOUBT
     return tell_belief(trained, evidence, beliefs, doubt=doubt)
+
+
+def unheard(family: str) -> str:
+    """Return the sentence for words that say nothing of what is hidden."""
+    said = f"nothing in these words tells of what is hidden on {family}"
+    if any(map(choices, find_family(family).hidden)):
+        return said
+    return f"{said}: its parameters have no words, such as Scalar(..., words=...)"
 
 
 def inferred(adapted: Adapted) -> list[Belief]:
@@ -117,8 +135,11 @@ def messages(
         threads: as for `tell`, which need not have been called.
 
     Raises:
-        ValueError: for a policy that infers no latent.
+        ValueError: for a policy that infers no latent, or texts that are none, too long
+            or cannot be printed.
     """
+    # before the fit, which takes a while
+    check_texts(handled=handled, advice=advice)
     evidence = _evidence(adapted.policy, threads)
     return messages_of(
         adapted, evidence, outcome=outcome, handled=handled, advice=advice

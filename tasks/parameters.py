@@ -3,7 +3,7 @@
 import bisect
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Protocol, runtime_checkable
 
@@ -89,6 +89,8 @@ class Scalar:
     """Intervals that `extrapolation` draws from."""
     log: bool = False
     hidden: bool = True
+    words: tuple[str, ...] = ()
+    """Words for fifths of the training range, least first: `meta.language.words`."""
 
     def __post_init__(self) -> None:
         """Refuse ranges that are empty or overlap."""
@@ -151,8 +153,7 @@ class Scalar:
     def encode(self, numbers: Float[Tensor, "world"]) -> Float[Tensor, "world 1"]:
         """Encode the position in the training range, -1 at its low end, 1 at its high.
 
-        A parameter that never varies in training carries no information, so it encodes
-        as 0.
+        A parameter that never varies in training encodes as 0: it tells nothing.
         """
         low, high = self.low, self.high
         if low == high:
@@ -226,6 +227,8 @@ class Choice:
     """Features of each option for the oracle; one-hot if not given. Options that are
     not trained on need traits: training would never show their own one-hot feature."""
     hidden: bool = True
+    words: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
+    """Words for options, in the same manner."""
 
     def __post_init__(self) -> None:
         """Refuse unseen options that an oracle could not make sense of."""
@@ -243,9 +246,7 @@ class Choice:
     @property
     def width(self) -> int:
         """One feature an option, or its traits."""
-        if self.traits is None:
-            return len(self.options)
-        return len(self.traits[self.options[0]])
+        return len(self.options if not self.traits else self.traits[self.options[0]])
 
     def sample(self, split: str, rng: np.random.Generator) -> str:
         """Draw one option."""

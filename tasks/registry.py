@@ -47,8 +47,35 @@ FAMILIES: dict[str, type[Family]] = {
 }
 
 
+def entered(family: str | type[TaskFamily]) -> str:
+    """Return a family's name, under which a class of one's own is found from now on.
+
+    Raises:
+        ValueError: for neither a name nor a class that is whole, or a class whose name
+            is another's.
+    """
+    if isinstance(family, str):
+        return family
+    if not (inspect.isclass(family) and issubclass(family, Family | ExternalFamily)):
+        raise ValueError(f"a family is a name or a class of its own, got {family!r}")
+    _check_whole(family, family.__name__)
+    name = getattr(family, "name", None)
+    if not isinstance(name, str):
+        raise ValueError(f"family {family.__name__} has no name: name = 'my-family'")
+    if issubclass(family, Family):
+        known = FAMILIES.get(name, family)
+        if repr(known) != repr(family):  # a notebook may define the same class anew
+            raise ValueError(
+                f"family {name!r} is {known.__name__} already: give yours another name"
+            )
+        FAMILIES[name] = family
+    return name
+
+
 def make_family(
-    name: str, device: torch.device | str = "cpu", objects: Objects | None = None
+    name: str | type[TaskFamily],
+    device: torch.device | str = "cpu",
+    objects: Objects | None = None,
 ) -> Family:
     """Build a family whose worlds live on a device: the CPU, or CUDA with Warp.
 
@@ -57,8 +84,9 @@ def make_family(
     Raises:
         ValueError: for an unknown name, listing the known ones, or one of an external
             family, a CUDA device where there is none, or objects for a family that
-            handles none.
+            handles none; and as `entered`.
     """
+    name = entered(name)
     if name not in FAMILIES and ":" in name:
         raise ValueError(
             f"family {name} is simulated elsewhere, and this needs one of Pliant's "
@@ -70,7 +98,9 @@ def make_family(
 
 
 def find_family(
-    name: str, device: torch.device | str = "cpu", objects: Objects | None = None
+    name: str | type[TaskFamily],
+    device: torch.device | str = "cpu",
+    objects: Objects | None = None,
 ) -> TaskFamily:
     """Build a family of any kind; an external one's name is `module:Class`.
 
@@ -79,6 +109,7 @@ def find_family(
     Raises:
         ValueError: as `make_family`, or if there is no external family of that name.
     """
+    name = entered(name)
     if name in FAMILIES:
         return _own(FAMILIES[name], check_device(device), objects)
     if ":" in name:
@@ -135,9 +166,14 @@ def _imported(name: str) -> type[ExternalFamily]:
     found = imported(name)
     if not (inspect.isclass(found) and issubclass(found, ExternalFamily)):
         raise ValueError(f"{name!r} is no subclass of tasks.external.ExternalFamily")
-    if inspect.isabstract(found):
-        lacking = ", ".join(sorted(found.__abstractmethods__))
-        raise ValueError(f"family {name!r} lacks {lacking}")
+    _check_whole(found, name)
     if found.name != name:
         raise ValueError(f"family {name!r} is found under its own name: {found.name}")
     return found
+
+
+def _check_whole(kind: type[TaskFamily], name: str) -> None:
+    """Raise ValueError for a class that lacks what its base leaves to it."""
+    if inspect.isabstract(kind):
+        lacking = ", ".join(sorted(kind.__abstractmethods__))
+        raise ValueError(f"family {name!r} lacks {lacking}")

@@ -23,7 +23,7 @@ _ROUNDS = 5
 
 
 def make_stream(
-    family: TaskFamily | str,
+    family: TaskFamily | type[TaskFamily] | str,
     kind: str = "recurring",
     *,
     visits: int = 20,
@@ -35,7 +35,7 @@ def make_stream(
     """Draw a stream.
 
     Args:
-        family: where its tasks come from, or its name.
+        family: where its tasks come from, its class, or its name.
         kind: one of `KINDS`.
         visits: number of visits; of a ramp, number of ramps.
         episodes: least and greatest number in a visit, drawn uniformly; of a ramp, the
@@ -51,9 +51,9 @@ def make_stream(
             are no range, or a family of too few different tasks or without anything
             that matters and may change inside an episode.
     """
-    family = find_family(family, "cpu") if isinstance(family, str) else family
+    family = find_family(family) if isinstance(family, str | type) else family
     check_alone(family, "a life")
-    _check_asked(kind, visits, *episodes)
+    _check_asked(kind, visits, episodes, seed)
     rng = np.random.default_rng([seed, KINDS.index(kind)])
     if kind == "ramp":
         if inside:
@@ -78,16 +78,23 @@ def make_stream(
     )
 
 
-def _check_asked(kind: str, visits: int, low: int, high: int) -> None:
+def _check_asked(kind: str, visits: object, episodes: object, seed: object) -> None:
     """Raise ValueError for a stream that cannot be drawn, whatever its tasks."""
-    if visits * max(low, 1) > MOST_EPISODES:
+    if kind not in KINDS:
+        raise ValueError(f"a stream is one of {', '.join(KINDS)}; got {kind!r}")
+    if not isinstance(seed, int) or seed < 0:
+        raise ValueError(f"seed is a whole number >= 0, got {seed!r}")
+    match episodes:
+        case (int() as low, int() as high) if 1 <= low <= high:
+            most = MOST_EPISODES // high
+        case _:
+            raise ValueError(
+                "episodes are the least and the greatest number in a visit, at least "
+                f"1, such as (4, 8); got {episodes!r}"
+            )
+    if not isinstance(visits, int) or not 2 <= visits <= most:
         raise ValueError(
-            f"{visits:,} visits are too many; at most {MOST_EPISODES:,} episodes"
-        )
-    if kind not in KINDS or visits < 2 or not 1 <= low <= high:
-        raise ValueError(
-            f"a stream is one of {', '.join(KINDS)}, of at least 2 visits of 1 or more "
-            f"episodes; got {kind!r}, {visits} and {low} to {high}"
+            f"need 2 to {most:,} visits of up to {high:,} episodes, got {visits!r}"
         )
 
 
@@ -100,10 +107,14 @@ def _order(kind: str, visits: int, tasks: int, rng: np.random.Generator) -> list
     again[:2] = False
     again[2 + rng.permutation(visits - 2)[: tasks - 2]] = False
     order: list[int] = []
+    known = 0
     for back in again:
-        known = max(order, default=-1) + 1
-        earlier = [i for i in range(known) if i != order[-1]] if back else [known]
-        order.append(int(rng.choice(earlier)))
+        if back:  # to any earlier one but the last
+            place = int(rng.integers(known - 1))
+            order.append(place + (place >= order[-1]))
+        else:
+            order.append(known)
+            known += 1
     return order
 
 
@@ -139,6 +150,7 @@ def _ramp(
             f"{ramps} ramps need {ramps + 1}"
         )
     tasks: dict[str, Task] = {}
+    places: dict[str, int] = {}
     order: list[int] = []
     kept = anchors[0].parameters
     for a, b in pairwise(anchors):
@@ -159,7 +171,7 @@ def _ramp(
                 parameters=values,
             )
             tasks.setdefault(task.hash, task)
-            order.append(list(tasks).index(task.hash))
+            order.append(places.setdefault(task.hash, len(places)))
     return Stream(
         kind="ramp",
         seed=seed,

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from meta.bounds import check_bounds
+
 RECALLS = ("similar", "none", "recent", "random", "truth")
 """Entries that an agent recalls: the nearest, if it is near; none; the last one that it
 kept but for the task just left; any but that one; or the one that a `Guide` names, who
@@ -45,16 +47,11 @@ class Habits:
                 f"recall is one of {', '.join(RECALLS)} and notice one of "
                 f"{', '.join(NOTICES)}, got {self.recall!r} and {self.notice!r}"
             )
-        if min(self.kept, self.most) < 1 or not 0 <= self.look <= self.explore:
-            raise ValueError(
-                "need kept >= 1, most >= 1 and 0 <= look <= explore, got "
-                f"{self.kept}, {self.most}, {self.look} and {self.explore}"
-            )
-        if not 0 <= self.sure <= 1 or self.tries < 0:
-            raise ValueError(
-                "sure is a probability and tries at least 0, got "
-                f"{self.sure} and {self.tries}"
-            )
+        check_bounds(
+            self,
+            *("kept >= 1", "most >= 1", "explore >= 0", f"0 <= look <= {self.explore}"),
+            *("0 <= sure <= 1", "tries >= 0"),
+        )
         if not self.alert and (self.recall != "none" or self.notice != "none"):
             raise ValueError("an agent that expects no change recalls nothing")
 

@@ -98,8 +98,8 @@ class Stream:
 
     def returning(self) -> list[bool]:
         """Tell of each visit whether its task had been visited before."""
-        tasks = [v.task for v in self.visits]
-        return [task in tasks[:i] for i, task in enumerate(tasks)]
+        first: dict[int, int] = {}
+        return [first.setdefault(v.task, i) < i for i, v in enumerate(self.visits)]
 
     def to_json(self) -> dict[str, Any]:
         """Return all of it as JSON's values."""

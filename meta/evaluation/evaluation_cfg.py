@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
+from meta.bounds import check_bounds
 from robots.sim.simulator import MAX_THREADS
 from tasks.objects.object_set import Objects, ObjectSet, as_set
 
@@ -39,23 +40,17 @@ class EvaluationCfg:
 
     def __post_init__(self) -> None:
         """Refuse numbers that nothing can be measured with."""
-        if not 0 <= self.seed < 2**63:
-            raise ValueError(f"seed must be >= 0, got {self.seed}; at most 63 bits")
-        if not 0 <= self.threads <= MAX_THREADS:
-            raise ValueError(f"threads must be 0 to {MAX_THREADS}, got {self.threads}")
-        most = max(self.tasks, self.measure_episodes, *self.episodes, 1)
-        if most > MOST:
-            raise ValueError(
-                f"at most {MOST:,} tasks and episodes are measured, got {most:,}"
-            )
-        if self.tasks < 1 or self.measure_episodes < 1:
-            raise ValueError(
-                "tasks and measured episodes must be at least 1, got "
-                f"{self.tasks} and {self.measure_episodes}"
-            )
+        check_bounds(
+            self,
+            f"0 <= seed < {2**63:,}",
+            f"0 <= threads <= {MAX_THREADS:,}",
+            f"1 <= tasks <= {MOST:,}",
+            f"1 <= measure_episodes <= {MOST:,}",
+        )
         ks = self.episodes
-        if not ks or min(ks) < 0 or len(set(ks)) < len(ks):
+        if not ks or min(ks) < 0 or max(ks) > MOST or len(set(ks)) < len(ks):
             given = ", ".join(map(str, ks)) or "none"
             raise ValueError(
-                f"episodes to adapt on must be different numbers >= 0, got {given}"
+                f"episodes to adapt on are different numbers of 0 to {MOST:,}, got "
+                f"{given}"
             )

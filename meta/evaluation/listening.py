@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
+from meta.bounds import check_bounds
 from meta.evaluation.calibration import fit_evidence
 from meta.experience.batch import limit_episodes
 from meta.experience.rollout import Experience
@@ -54,11 +55,7 @@ class ListenCfg:
 
     def __post_init__(self) -> None:
         """Refuse what trains nothing."""
-        if self.iterations < 1 or self.refit < 1 or not 0 <= self.doubt <= 1:
-            raise ValueError(
-                "need iterations and refit >= 1 and a doubt of 0 to 1, got "
-                f"{self.iterations}, {self.refit} and {self.doubt}"
-            )
+        check_bounds(self, "iterations >= 1", "refit >= 1", "0 <= doubt <= 1")
 
 
 class Listening(Trainer):
@@ -112,6 +109,7 @@ class Listening(Trainer):
         start = self.policy
         now = replace(
             start,
+            source=f"{start.source}, after listening",
             cfg=replace(start.cfg, iterations=start.iteration + self.iteration),
             theta={k: v.detach().clone() for k, v in self.theta.items()},
             iteration=start.iteration + self.iteration,

@@ -30,6 +30,8 @@ from tasks.task import Task
 
 TOLD, UNTOLD = "told", "untold"
 """Keys of the policy, given the belief and not."""
+_TOLD = ", told"
+"""Words after the place of a policy that is told something."""
 
 
 def tell(
@@ -60,8 +62,9 @@ def tell(
     rows = [
         log_weights(b, evidence.parameters, evidence.numbers, doubt) for b in beliefs
     ]
-    learner = Told(untold(policy).learner, evidence, torch.stack(rows).float())
-    return replace(policy, learner=learner)
+    before = untold(policy)
+    learner = Told(before.learner, evidence, torch.stack(rows).float())
+    return replace(before, learner=learner, source=before.source + _TOLD)
 
 
 def untold(policy: Trained) -> Trained:
@@ -69,7 +72,9 @@ def untold(policy: Trained) -> Trained:
     learner = policy.learner
     if not isinstance(learner, Told):
         return policy
-    return replace(policy, learner=learner.inner)
+    return replace(
+        policy, learner=learner.inner, source=policy.source.removesuffix(_TOLD)
+    )
 
 
 def beliefs_of(

@@ -10,27 +10,36 @@ from meta.theta import Theta, group, prefixed
 from policies.distribution import distribution, parts
 
 _PLAIN = ("obs", "next_obs", "action", "reward", "valid")
+_DRAWN = ("location", "log_std")
 
 
-def tensors_of(experiences: Sequence[Experience]) -> Theta:
-    """Return the experiences of an iteration as tensors."""
+def tensors_of(experiences: Sequence[Experience], *, drawn: bool = True) -> Theta:
+    """Return the experiences of an iteration as tensors.
+
+    Args:
+        experiences: of one iteration, by phase.
+        drawn: with the distributions that the actions were drawn from, which need as
+            much memory as the actions twice.
+    """
     named: Theta = {}
     for phase, e in enumerate(experiences):
-        location, log_std = parts(e.old.whole())
         own: dict[str, Tensor] = {k: getattr(e, k) for k in _PLAIN}
-        own["location"] = location
-        own |= {} if log_std is None else {"log_std": log_std}
+        named_parts = zip(_DRAWN, parts(e.old.whole()), strict=True)
+        own |= {k: v for k, v in named_parts if drawn and v is not None}
         own["lived"] = e.whole.valid.clone()
         named |= prefixed(str(phase), {k: v.contiguous() for k, v in own.items()})
     return named
 
 
 def experiences_of(named: Theta) -> list[Experience]:
-    """Return what `tensors_of` made tensors of."""
+    """Return what `tensors_of` made tensors of.
+
+    Actions stand in the place of distributions that it left out.
+    """
     found: list[Experience] = []
     for phase in sorted({k.split("/")[0] for k in named}, key=int):
         own = group(named, phase)
-        old = distribution(own["location"], own.get("log_std"))
+        old = distribution(own.get("location", own["action"]), own.get("log_std"))
         plain = {k: own[k] for k in _PLAIN}
         found.append(Experience(**plain, old=old, lived=own["lived"]))
     return found

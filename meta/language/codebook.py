@@ -3,9 +3,10 @@
 The training range of a number, or of its logarithm where training draws it so, is cut
 into five equal parts, and each part has its words: "very slippery", "slippery",
 "neither slippery nor grippy", "grippy", "very grippy". An option has words of its own,
-which others may share: every box is "a box". The words are in `words`; the first of an
-entry are spoken, and all are understood. "slightly" and its like move a part halfway to
-the middle, and words after "not" say nothing.
+which others may share: every box is "a box". The words are the parameter's own, or
+those of its name in `words`; the first of an entry are spoken, and all are understood.
+"slightly" and its like move a part halfway to the middle, and words after "not" say
+nothing.
 """
 
 import math
@@ -36,11 +37,10 @@ def say(parameter: Parameter, value: Value) -> str:
     Values beyond the training range have the words of its nearer end.
     """
     if isinstance(parameter, Choice):
-        words = OPTIONS.get(parameter.name, {}).get(kind(str(value), parameter.name))
+        words = _options_of(parameter).get(kind(str(value), parameter.name))
     else:
-        scalar = scalar_of(parameter)
-        parts = NUMBERS.get(parameter.name)
-        words = parts and scalar and parts[_part(scalar, float(value))]
+        scalar, parts = scalar_of(parameter), _parts_of(parameter)
+        words = parts[_part(scalar, float(value))] if parts and scalar else ""
     return words.partition("|")[0] if words else ""
 
 
@@ -83,10 +83,8 @@ def understand(parameters: Sequence[Parameter], text: str) -> Belief:
 def choices(parameter: Parameter) -> list[str]:
     """Return the words for all values of a parameter, as they are spoken."""
     if isinstance(parameter, Choice):
-        there = {kind(name, parameter.name) for name in parameter.all}
-        known = OPTIONS.get(parameter.name, {})
-        return [w.partition("|")[0] for option, w in known.items() if option in there]
-    return [w.partition("|")[0] for w in NUMBERS.get(parameter.name, ())]
+        return [w.partition("|")[0] for w in _options_of(parameter).values()]
+    return [w.partition("|")[0] for w in _parts_of(parameter)]
 
 
 def kind(option: str, parameter: str = "shape") -> str:
@@ -108,13 +106,35 @@ def _ends(scalar: Scalar, value: float) -> tuple[float, float, float]:
 
 def _phrases(parameter: Parameter) -> Iterator[Said]:
     if isinstance(parameter, Choice):
-        there = {kind(name, parameter.name) for name in parameter.all}
-        for option, words in OPTIONS.get(parameter.name, {}).items():
-            if option in there:
-                yield from (Said(w, option) for w in words.split("|"))
-    elif scalar_of(parameter):
-        for i, words in enumerate(NUMBERS.get(parameter.name, ())):
-            yield from (Said(w, (i + 0.5) / PARTS) for w in words.split("|"))
+        for option, words in _options_of(parameter).items():
+            yield from (Said(w, option) for w in words.split("|"))
+    for i, words in enumerate(_parts_of(parameter)):
+        yield from (Said(w, (i + 0.5) / PARTS) for w in words.split("|"))
+
+
+def _parts_of(parameter: Parameter) -> Sequence[str]:
+    """Return the words for the parts of a number: its own, or those of its name."""
+    scalar = scalar_of(parameter)
+    if scalar is None:
+        return ()
+    if len(scalar.words) not in (0, PARTS):
+        raise ValueError(
+            f"words of a number are {PARTS}, for fifths of its range, the least first; "
+            f"{scalar.name!r} has {len(scalar.words)}"
+        )
+    return scalar.words or NUMBERS.get(scalar.name, ())
+
+
+def _options_of(choice: Choice) -> Mapping[str, str]:
+    """Return the words for the kinds of a choice: its own, or those of its name."""
+    there = {kind(option, choice.name) for option in choice.all}
+    if strange := sorted(set(choice.words) - there):
+        raise ValueError(
+            f"{choice.name!r} has words for {', '.join(strange)}, and is one of "
+            f"{', '.join(sorted(there))}"
+        )
+    known = choice.words or OPTIONS.get(choice.name, {})
+    return {option: words for option, words in known.items() if option in there}
 
 
 def _found(

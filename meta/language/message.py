@@ -73,8 +73,7 @@ class Message:
 
     def __post_init__(self) -> None:
         """Refuse texts that are too long or cannot be printed, and odd counts."""
-        for name, most in LONGEST.items():
-            _check_text(name, getattr(self, name), most)
+        check_texts(**{name: getattr(self, name) for name in LONGEST})
         if not 0 <= self.episodes <= _MOST_EPISODES:
             raise ValueError(
                 f"episodes is 0 to {_MOST_EPISODES:,}, got {self.episodes:,}"
@@ -179,8 +178,16 @@ def _typed(raw: Mapping[str, Any], name: str, *kinds: type) -> Any:  # noqa: ANN
     return raw[name]
 
 
-def _check_text(name: str, text: str, most: int) -> None:
-    if len(text) > most:
-        raise ValueError(f"{name} has at most {most:,} characters, got {len(text):,}")
-    if not text.replace("\n", "").isprintable():
-        raise ValueError(f"{name} has characters that cannot be printed: {text!r:.100}")
+def check_texts(**texts: object) -> None:
+    """Raise ValueError unless each is text that can be printed, of a length allowed."""
+    for name, text in texts.items():
+        if not isinstance(text, str):
+            raise ValueError(f"{name} is text, got {text!r:.50}")
+        if len(text) > LONGEST[name]:
+            raise ValueError(
+                f"{name} has at most {LONGEST[name]:,} characters, got {len(text):,}"
+            )
+        if not text.replace("\n", "").isprintable():
+            raise ValueError(
+                f"{name} has characters that cannot be printed: {text!r:.100}"
+            )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from meta.bounds import check_bounds
 from meta.learners.rma_cfg import RmaCfg
 
 
@@ -22,16 +23,11 @@ class ExplorerCfg:
 
     def __post_init__(self) -> None:
         """Refuse shares and rates that cannot work."""
-        rates = (self.explorer_rate, self.tuning_rate)
-        if not (0 <= self.explore_after < 1 and min(rates) >= 0):
-            raise ValueError(
-                "need 0 <= explore_after < 1, explorer_rate >= 0 and tuning_rate >= 0, "
-                f"got {self.explore_after}, {self.explorer_rate}, {self.tuning_rate}"
-            )
-        if not 1e-6 <= self.explorer_std <= 1e6:
-            raise ValueError(
-                f"explorer_std must be between 1e-6 and 1e6, got {self.explorer_std}"
-            )
+        check_bounds(
+            self,
+            *("0 <= explore_after < 1", "explorer_rate >= 0", "tuning_rate >= 0"),
+            "1e-6 <= explorer_std <= 1e6",
+        )
 
     @property
     def inner_steps(self) -> int:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from meta.bounds import check_bounds
 from meta.objectives.policy_gradient import InnerLoss
 
 InnerBaseline = Literal["task", "pooled"]
@@ -59,32 +60,18 @@ class MamlCfg:
 
     def __post_init__(self) -> None:
         """Refuse counts, rates and names that cannot work."""
-        if (
-            not 0 <= self.inner_steps <= MAX_INNER_STEPS
-            or not 0 <= self.window <= MAX_WINDOW
-            or not 1 <= self.epochs <= MAX_EPOCHS
-            or min(self.adapt_episodes, default=1) < 1
-        ):
+        check_bounds(
+            self,
+            f"0 <= inner_steps <= {MAX_INNER_STEPS}",
+            f"0 <= window <= {MAX_WINDOW:,}",
+            f"1 <= epochs <= {MAX_EPOCHS:,}",
+            *("0 < discount <= 1", "0 <= trace <= 1", "0 <= warm_up < 1", "clip > 0"),
+            *("inner_rate >= 0", "inner_kl >= 0", "unadapted >= 0"),
+            *("rate > 0", "max_grad_norm > 0"),
+        )
+        if min(self.adapt_episodes, default=1) < 1:
             raise ValueError(
-                f"need inner_steps >= 0 (at most {MAX_INNER_STEPS}), window >= 0 (at "
-                f"most {MAX_WINDOW}), epochs >= 1 (at most {MAX_EPOCHS:,}) and "
-                f"adapt_episodes >= 1, got {self.inner_steps}, {self.window}, "
-                f"{self.epochs}, {self.adapt_episodes}"
-            )
-        shares = 0 < self.discount <= 1 and 0 <= self.trace <= 1 > self.warm_up >= 0
-        if not (shares and self.clip > 0):
-            raise ValueError(
-                "need 0 < discount <= 1, 0 <= trace <= 1, 0 <= warm_up < 1 and clip > "
-                f"0, got {self.discount}, {self.trace}, {self.warm_up}, {self.clip}"
-            )
-        if (
-            min(self.inner_rate, self.inner_kl, self.unadapted) < 0
-            or min(self.rate, self.max_grad_norm) <= 0
-        ):
-            raise ValueError(
-                "need inner_rate, inner_kl and unadapted >= 0, rate and max_grad_norm "
-                f"> 0, got {self.inner_rate}, {self.inner_kl}, {self.unadapted}, "
-                f"{self.rate}, {self.max_grad_norm}"
+                f"need adapt_episodes of at least 1 each, got {self.adapt_episodes}"
             )
         named = {"inner_loss": InnerLoss, "inner_baseline": InnerBaseline}
         for name, kinds in named.items():

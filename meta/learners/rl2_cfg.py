@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from meta.bounds import check_bounds
 from meta.learners.maml_cfg import MAX_EPOCHS, MAX_INNER_STEPS
 
 Memory = Literal["gru", "transformer"]
@@ -52,36 +53,23 @@ class Rl2Cfg:
             raise ValueError(
                 f"unknown memory {self.memory!r}; known: {', '.join(get_args(Memory))}"
             )
-        most = {
-            "inner_steps": MAX_INNER_STEPS,
-            "width": MAX_UNITS,
-            "layers": MAX_LAYERS,
-            "heads": MAX_UNITS,
-            "context": MAX_CONTEXT,
-            "epochs": MAX_EPOCHS,
-            "minibatches": MAX_EPOCHS,
-        }
-        for name, limit in most.items():
-            if not 1 <= getattr(self, name) <= limit:
-                raise ValueError(
-                    f"{name} must be at least 1, at most {limit:,}, got "
-                    f"{getattr(self, name)}"
-                )
+        check_bounds(
+            self,
+            f"1 <= inner_steps <= {MAX_INNER_STEPS}",
+            f"1 <= width <= {MAX_UNITS:,}",
+            f"1 <= layers <= {MAX_LAYERS}",
+            f"1 <= heads <= {MAX_UNITS:,}",
+            f"1 <= context <= {MAX_CONTEXT:,}",
+            f"1 <= epochs <= {MAX_EPOCHS:,}",
+            f"1 <= minibatches <= {MAX_EPOCHS:,}",
+            *("0 < discount <= 1", "0 <= trace <= 1", "value_weight >= 0"),
+            *("rate > 0", "clip > 0", "max_grad_norm > 0"),
+        )
         if self.memory == "transformer" and self.width % (2 * self.heads):
             raise ValueError(
                 "the heads of a transformer share its width out evenly, in pairs: "
                 f"width must be a multiple of {2 * self.heads} for {self.heads} heads, "
                 f"got {self.width}"
-            )
-        if not (0 < self.discount <= 1 and 0 <= self.trace <= 1):
-            raise ValueError(
-                "need 0 < discount <= 1 and 0 <= trace <= 1, got "
-                f"{self.discount} and {self.trace}"
-            )
-        if min(self.rate, self.clip, self.max_grad_norm) <= 0 or self.value_weight < 0:
-            raise ValueError(
-                "need rate, clip and max_grad_norm > 0, and value_weight >= 0, got "
-                f"{self.rate}, {self.clip}, {self.max_grad_norm}, {self.value_weight}"
             )
 
     @property

@@ -154,7 +154,8 @@ class Rma(Adapter[RmaCfg]):
         adapting, measuring = experiences
         # those measured after adapting began alike: some of them are enough
         some = some_episodes(measuring, slice(adapting.valid.shape[1]))
-        kept = with_latest(kept, tensors_of([adapting, some]), self.cfg.replay)
+        new = tensors_of([adapting, some], drawn=False)
+        kept = with_latest(kept, new, self.cfg.replay)
         tasks, count = len(kept["0/valid"]), _AT_ONCE * len(adapting.valid)
         drawn = torch.randperm(tasks, generator=rng, device=rng.device)
         # few tasks that are met often would be learned by heart: one pass at most

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from meta.bounds import check_bounds
 from meta.learners.maml_cfg import MAX_EPOCHS, MamlCfg
 
 MAX_LATENT = 4096
@@ -43,17 +44,13 @@ class RmaCfg:
 
     def __post_init__(self) -> None:
         """Refuse what leaves nothing to learn."""
-        ok = 0 <= self.latent <= MAX_LATENT
-        ok = ok and 1 <= self.regression_epochs <= MAX_EPOCHS
-        ok = ok and 0 <= self.averaging < 1 and 0 <= self.replay <= MAX_REPLAY
-        if not (ok and 0 < self.teacher_share < 1):
-            raise ValueError(
-                f"need latent >= 0 (at most {MAX_LATENT}), regression_epochs >= 1 (at "
-                f"most {MAX_EPOCHS:,}), 0 <= averaging < 1, 0 < teacher_share < 1 and "
-                f"replay >= 0 (at most {MAX_REPLAY:,}), got {self.latent}, "
-                f"{self.regression_epochs}, {self.averaging}, {self.teacher_share}, "
-                f"{self.replay}"
-            )
+        check_bounds(
+            self,
+            f"0 <= latent <= {MAX_LATENT:,}",
+            f"1 <= regression_epochs <= {MAX_EPOCHS:,}",
+            f"0 <= replay <= {MAX_REPLAY:,}",
+            *("0 <= averaging < 1", "0 < teacher_share < 1"),
+        )
         teacher = self.teacher
         if teacher.inner_steps or teacher.learned_advantage or teacher.window:
             raise ValueError(

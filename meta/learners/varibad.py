@@ -68,7 +68,7 @@ class Varibad(Adapter[VaribadCfg]):
         policy: reads observation, means and log deviations.
         action_dim: action components, or choices.
         hidden: width of all hidden layers but the policy's.
-        rng: where the weights of encoder and decoder are drawn from.
+        rng: where the weights are drawn from; its seed is that of training's draws.
     """
 
     title: ClassVar[str] = "VariBAD"
@@ -107,6 +107,7 @@ class Varibad(Adapter[VaribadCfg]):
         super().__init__(
             cfg, policy, action_dim, inferred=inferred, hidden=hidden, rng=rng
         )
+        self._seed = rng.initial_seed()
         layers, n = (hidden, hidden), policy.obs_dim
         network = PolicyCfg(hidden=layers, initial_std=1.0, min_std=_LEAST_NOISE)
         self.decoder = MlpPolicy(n + action_dim + cfg.latent, n + 1, network, rng)
@@ -151,7 +152,7 @@ class Varibad(Adapter[VaribadCfg]):
     ) -> Metrics:
         """Raise the bound: encoder and decoder foretell the trials."""
         self.read(theta, experiences[0].whole)
-        rng = _generator(theta)
+        rng = self._generator(theta)
         with torch.no_grad():
             unlikely, kl = self.bound(theta, experiences, self.draw(experiences, rng))
             unlikely, kl = averaged(unlikely), averaged(kl)
@@ -250,7 +251,7 @@ class Varibad(Adapter[VaribadCfg]):
         It is what -log p has of it that depends on the belief, at the belief's mean.
         """
         later = [experiences[-1]]
-        draws = self.draw(later, _generator(theta))
+        draws = self.draw(later, self._generator(theta))
         read, told = self._laid(theta, later, draws.steps)
         mean = latent.chunk(2, dim=-1)[0].flatten(1, 2)
         said = self.foretell(theta, read, mean)
@@ -268,6 +269,11 @@ class Varibad(Adapter[VaribadCfg]):
         shape = (len(valid), count + 1, self.cfg.latent)
         noise = torch.randn(shape, generator=rng, device=valid.device)
         return Draws(beliefs, steps, noise)
+
+    def _generator(self, theta: Theta) -> torch.Generator:
+        """Return the generator of an iteration, known by the steps read until then."""
+        count = theta["history/count"]
+        return derived_generator(self._seed, int(count.item()), device=count.device)
 
     def _laid(
         self,
@@ -292,9 +298,3 @@ class VaribadExplore(Explore):
     title: ClassVar[str] = "VariBAD with an explorer"
     settings: ClassVar[type[Any]] = VaribadExploreCfg
     adapting: ClassVar[type[Any]] = Varibad
-
-
-def _generator(theta: Theta) -> torch.Generator:
-    """Return the generator of an iteration, known by the steps read until then."""
-    count = theta["history/count"]
-    return derived_generator(int(count.item()), device=count.device)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from meta.bounds import check_bounds
 from meta.learners.explore_cfg import ExplorerCfg
 from meta.learners.maml_cfg import MAX_EPOCHS, MamlCfg
 from meta.learners.rma_cfg import MAX_LATENT
@@ -35,16 +36,13 @@ class VaribadCfg:
 
     def __post_init__(self) -> None:
         """Refuse what leaves nothing to learn."""
-        ok = 1 <= self.latent <= MAX_LATENT and 1 <= self.decoded <= MAX_DECODED
-        ok = ok and 1 <= self.regression_epochs <= MAX_EPOCHS
-        if not (ok and self.kl_weight >= 0 and 0 <= self.averaging < 1):
-            raise ValueError(
-                f"need latent >= 1 (at most {MAX_LATENT}), decoded >= 1 (at most "
-                f"{MAX_DECODED}), regression_epochs >= 1 (at most {MAX_EPOCHS:,}), "
-                f"kl_weight >= 0 and 0 <= averaging < 1, got {self.latent}, "
-                f"{self.decoded}, {self.regression_epochs}, {self.kl_weight}, "
-                f"{self.averaging}"
-            )
+        check_bounds(
+            self,
+            f"1 <= latent <= {MAX_LATENT:,}",
+            f"1 <= decoded <= {MAX_DECODED:,}",
+            f"1 <= regression_epochs <= {MAX_EPOCHS:,}",
+            *("kl_weight >= 0", "0 <= averaging < 1"),
+        )
         acting = self.acting
         if acting.inner_steps or acting.learned_advantage or acting.window:
             raise ValueError(

@@ -33,7 +33,7 @@ from meta.learners.adapter import Adapter
 from meta.learners.explore import Explore
 from meta.machine.seeds import derived_generator
 from meta.theta import Params
-from meta.training.trained import Trained
+from meta.training.trained import Trained, load_trained
 from tasks.contract import TaskFamily, Worlds
 from tasks.registry import find_family, make_env
 from tasks.task import Task
@@ -206,6 +206,7 @@ def fit_embedding(
             fewer than three tasks, or if no two of them differ in what the policy makes
             of them.
     """
+    policy = load_trained(policy) if isinstance(policy, str) else policy
     check_embeddable(policy)
     if tasks < 3 or min(episodes, dim) < 1:
         raise ValueError(

@@ -83,10 +83,11 @@ def record(
 
 def check_asked(seed: int, adapt_episodes: int) -> None:
     """Raise ValueError for numbers that nothing can be recorded with."""
-    if not (0 <= seed < 2**62 and 1 <= adapt_episodes <= MOST_EPISODES):
+    if not 0 <= seed < 2**62:
+        raise ValueError(f"need 0 <= seed < {2**62:,}, got {seed}")
+    if not 1 <= adapt_episodes <= MOST_EPISODES:
         raise ValueError(
-            f"need seed >= 0 and adapt_episodes >= 1, got {seed} and {adapt_episodes}; "
-            f"at most {MOST_EPISODES:,} episodes, and a seed of 62 bits"
+            f"need 1 <= adapt_episodes <= {MOST_EPISODES:,}, got {adapt_episodes}"
         )
 
 

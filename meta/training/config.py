@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 
+from meta.bounds import check_bounds
 from meta.learners.maml_cfg import MamlCfg
 from meta.registry import MEMORIES, find_method
 from policies.mlp import PolicyCfg
@@ -83,28 +84,24 @@ class TrainCfg:
                 f"{', '.join(sorted(FAMILIES))}, or module:Class of an external one"
             )
         find_method(self.method)
-        for name, most in _MOST.items():
-            if not 1 <= getattr(self, name) <= most:
-                raise ValueError(
-                    f"{name} must be at least 1, got {getattr(self, name)}; at most "
-                    f"{most:,}"
-                )
+        check_bounds(
+            self,
+            *(f"1 <= {name} <= {most:,}" for name, most in _MOST.items()),
+            *(f"1e-6 <= {name} <= 1e6" for name in ("initial_std", "min_std")),
+            f"0 <= threads <= {MAX_THREADS:,}",
+            f"0 <= seed < {2**63:,}",
+        )
         if self.worlds > MAX_WORLDS:
             raise ValueError(
                 f"{self.tasks} tasks of {self.episodes} episodes are {self.worlds:,} "
                 f"worlds at once; at most {MAX_WORLDS:,} are simulated"
-            )
-        if not (0 <= self.seed < 2**63 and 0 <= self.threads <= MAX_THREADS):
-            raise ValueError(
-                f"seed and threads must be >= 0, got {self.seed} and {self.threads}; "
-                f"at most {MAX_THREADS} threads, and a seed of 63 bits"
             )
         if not self.hidden or not all(1 <= w <= MAX_WIDTH for w in self.hidden):
             raise ValueError(
                 f"hidden layers are one or more widths of 1 to {MAX_WIDTH:,}, got "
                 f"{', '.join(map(str, self.hidden)) or 'none'}"
             )
-        _check_numbers(self)
+        _check_finite(self)
         _check_memory(self)
         most = max(self.learner.adapt_episodes, default=1)
         if most > self.episodes:
@@ -166,16 +163,6 @@ def setting_names(cfg: Any) -> list[str]:  # noqa: ANN401  (any dataclass)
     return own + [
         n for part in parts if is_dataclass(part) for n in setting_names(part)
     ]
-
-
-def _check_numbers(cfg: TrainCfg) -> None:
-    """Refuse numbers that are not finite, and spreads that no policy could have."""
-    _check_finite(cfg)
-    for name in ("initial_std", "min_std"):
-        if not 1e-6 <= getattr(cfg, name) <= 1e6:
-            raise ValueError(
-                f"{name} must be between 1e-6 and 1e6, got {getattr(cfg, name)}"
-            )
 
 
 def _check_memory(cfg: TrainCfg) -> None:

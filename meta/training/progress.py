@@ -12,6 +12,9 @@ from rich.text import Text
 from meta.learner import Metrics
 from meta.training.config import TrainCfg
 
+MANY_FAULTS = 0.01
+"""Share of the episodes that may end in a fault before people are cautioned."""
+
 
 class _Bar(rich.progress.Progress):
     """A bar with its numbers below it: side by side, 80 columns would cut both."""
@@ -39,6 +42,8 @@ class Progress:
     ) -> None:
         self._console = console or Console(stderr=True)
         self._iterations = cfg.iterations
+        self._each = cfg.worlds * cfg.phases
+        self._faults, self._episodes = 0.0, 0
         self._bar = _Bar(
             rich.progress.TextColumn("{task.description}"),
             rich.progress.BarColumn(bar_width=20),
@@ -59,13 +64,20 @@ class Progress:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop drawing; the last state stays."""
+        """Stop drawing, and caution of many faults; the last state stays."""
         self._bar.stop()
+        if self._faults > MANY_FAULTS * self._episodes:
+            self.say(
+                f"CAUTION: of {self._episodes:,} episodes a fault ended "
+                f"{self._faults:,.0f}, and a step that faults earns nothing"
+            )
 
     def show(
         self, iteration: int, metrics: Metrics, rate: float, *, milestone: bool
     ) -> None:
         """Show an iteration's numbers; `rate` is in env steps per second."""
+        self._faults += metrics["faults"]
+        self._episodes += self._each
         text = (
             f"return {metrics['return_pre']:.2f} -> {metrics['return_post']:.2f}  "
             f"success {metrics['success_pre']:.2f} -> {metrics['success_post']:.2f}  "

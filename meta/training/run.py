@@ -23,12 +23,7 @@ from rich.console import Console
 
 from meta.learner import Metrics
 from meta.machine.distributed import any_process, share
-from meta.machine.files import (
-    check_replaceable,
-    read_bytes,
-    read_json,
-    write_json,
-)
+from meta.machine.files import check_replaceable, read_bytes, read_json, write_json
 from meta.machine.versions import difference, versions
 from meta.training.build import make_training
 from meta.training.checkpoint import resume_trainer, save_checkpoint
@@ -60,6 +55,11 @@ def default_folder(cfg: TrainCfg) -> Path:
     """Return the folder of a run for which none is given."""
     # TensorBoard, ffmpeg and rsync take what is before a colon for something else
     return Path("runs") / f"{cfg.family}-{cfg.method}-seed{cfg.seed}".replace(":", ".")
+
+
+def begun(folder: Path) -> bool:
+    """Return whether a folder holds a run, however far it came."""
+    return any((folder / name).exists() for name in _OWN)
 
 
 def train(
@@ -96,6 +96,8 @@ def train(
         trainer = run.trainer
         progress = Progress(cfg, trainer.iteration, console)
         with progress, Stop(progress.say) as stop:
+            if resume and not trainer.iteration:
+                progress.say(f"no iteration of {folder} was saved: it starts anew")
             if run.remark:
                 progress.say(run.remark)
             while trainer.iteration < cfg.iterations and not any_process(
@@ -195,9 +197,8 @@ class Run:
         try:
             fcntl.flock(self._metrics, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ValueError(
-                f"{self.folder} is being trained by another process"
-            ) from None
+            busy = f"{self.folder} is being trained by another process"
+            raise ValueError(busy) from None
 
     def _record_start(self, cfg: TrainCfg) -> None:
         path = self.folder / VERSIONS
@@ -238,13 +239,12 @@ def read_config(folder: Path, named: Collection[str] = ()) -> TrainCfg:
 def _check_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
     if resume and overwrite:
         raise ValueError("resume and overwrite exclude each other")
-    if resume and not folder.is_dir():
-        raise ValueError(f"no run to resume: there is no folder {folder}")
-    if resume or not folder.exists() or not any(folder.iterdir()):
-        return
-    if not any((folder / name).is_file() for name in _OWN):
+    there = begun(folder)
+    if resume and not there:
+        raise ValueError(f"no run to resume in {folder}: leave out --resume")
+    if not there and folder.exists() and any(folder.iterdir()):
         raise ValueError(f"{folder} is not empty and no run: give another folder")
-    if not overwrite:
+    if there and not resume and not overwrite:
         raise ValueError(
             f"{folder} holds a run already: --resume continues it, --overwrite "
             "replaces it, --out gives another folder"
@@ -294,7 +294,7 @@ def _located(folder: Path) -> Generator[None]:
     try:
         yield
     except OSError as error:
-        left = (folder / CHECKPOINT).exists()
-        hint = "; the last checkpoint is intact, continue with --resume" if left else ""
         reason = error.strerror or str(error)
-        raise OSError(error.errno, f"{reason}{hint}", str(folder)) from error
+        if (folder / CHECKPOINT).exists():
+            reason += "; the last checkpoint is intact, continue with --resume"
+        raise OSError(error.errno, reason, str(folder)) from error

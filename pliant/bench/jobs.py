@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from meta.machine.processes import cpu_count, with_parent
+from meta.training.run import begun
 
 _TRIES = 3
 _POLL = 0.2  # [s]
@@ -87,8 +88,7 @@ def again(job: Job, code: int) -> Job:
     if code > 0 or job.tries >= _TRIES:
         lines = job.log.read_text(errors="replace").splitlines()
         raise OSError(f"{job.name} failed; {job.log}: {lines[-1] if lines else code}")
-    if job.command[0] == "train" and "--resume" not in job.command:
-        out = Path(job.command[job.command.index("--out") + 1])
-        if out.exists():
-            job.command = [*job.command, "--resume"]
+    fresh = job.command[0] == "train" and "--resume" not in job.command
+    if fresh and begun(Path(job.command[job.command.index("--out") + 1])):
+        job.command = [*job.command, "--resume"]
     return job

@@ -17,7 +17,7 @@ from meta.machine.files import read_bytes, read_json
 from meta.recipes.registry import make_config
 from meta.registry import CEILING, CORE, DEFAULT, FLOORS, METHODS, find_method
 from meta.training.config import TrainCfg
-from meta.training.run import METRICS, RESUMABLE
+from meta.training.run import METRICS, RESUMABLE, begun
 from meta.training.trained import (
     CHECKPOINT,
     SHIPPED,
@@ -204,14 +204,14 @@ def _iterations(folder: Path) -> int:
 
 def _training(run: TrainCfg, folder: Path, device: str) -> Job:
     own = _folder(run, folder)
-    begun = ["--resume"] if own.exists() else []
+    more = ["--resume"] if begun(own) else []
     options = {"--method": run.method, "--seed": run.seed, "--out": own}
     device = "cpu" if find_method(run.method).cpu_only else device
     options |= {"--iterations": run.iterations, "--threads": 1, "--device": device}
     flat = [str(x) for pair in options.items() for x in pair]
     return Job(
         name=own.name,
-        command=["train", run.family, *flat, *begun],
+        command=["train", run.family, *flat, *more],
         log=folder / f"{own.name}.log",
     )
 

@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 class Evaluate(Named):
     """Measure how return and success grow with the episodes that a policy adapts on.
 
-    Always measured beside it, on the same tasks: random actions, DR, DR fine-tuned, PPO
-    from scratch and the oracle; and every other method that ships for the family.
+    Always measured beside it, on the same tasks: random actions; DR, one robust policy,
+    with memory where there is one; DR fine-tuned; PPO from scratch; the oracle, which
+    observes what is hidden; and every other method that ships for the family.
 
     A policy is a run folder, a .safetensors file or shipped:NAME. Several are taken as
     the training seeds of one method.
@@ -94,11 +95,6 @@ class Evaluate(Named):
 
         self._check()
         device = pick_device(self.device)
-        policies = [load_trained(spec, device, self.named) for spec in self.policies]
-        others = [load_trained(spec, device, self.named) for spec in self.beside]
-        self.check_named(*policies, *others)
-        check_split(policies[0].cfg.family, self.split)
-        groups = with_shipped(policies[0], others, device, alone=self.alone)
         cfg = EvaluationCfg(
             split=self.split,
             tasks=self.tasks,
@@ -107,6 +103,11 @@ class Evaluate(Named):
             threads=self.threads,
             device=device,
         )
+        policies = [load_trained(spec, device, self.named) for spec in self.policies]
+        others = [load_trained(spec, device, self.named) for spec in self.beside]
+        self.check_named(*policies, *others)
+        check_split(policies[0].cfg.family, self.split)
+        groups = with_shipped(policies[0], others, device, alone=self.alone)
         # last, for cutting a mesh into convex parts takes a while
         own = own_objects(self.object, self.scale, self.up, policies[0].cfg.family)
         cfg = replace(cfg, objects=own)
@@ -171,7 +172,7 @@ class Evaluate(Named):
         from meta.evaluation.baselines import taken_out
         from meta.evaluation.telling import worth
         from meta.machine.files import write_atomically
-        from pliant.telling import believe
+        from pliant.telling import believe, unheard
         from pliant.views.told import paragraph, print_told
 
         floor, oracle = taken_out(groups)
@@ -182,10 +183,7 @@ class Evaluate(Named):
         with warned() as caught:
             belief = believe(words, family, model=model)
         if not belief.about:
-            print(
-                f"pliant: nothing in these words tells of what is hidden on {family}",
-                file=sys.stderr,
-            )
+            print(f"pliant: {unheard(family)}", file=sys.stderr)
         with progress_bar("evaluating") as progress:
             result = worth(
                 policies, belief, cfg, beside=beside, text=words, progress=progress
@@ -202,18 +200,21 @@ class Evaluate(Named):
         """Refuse at once what would otherwise end minutes of measuring."""
         if not self.policies:
             raise ValueError("name at least one policy: pliant evaluate POLICY...")
-        if self.seed < 0 or self.threads < 0:
-            raise ValueError(
-                f"seed and threads must be >= 0, got {self.seed} and {self.threads}"
-            )
         check_change(self.change)
         telling = self.told is not None
+        if self.told is not None and not self.told.strip():
+            raise ValueError(f"--told takes words about the tasks, got {self.told!r}")
         if self.change and telling:
             raise ValueError("--change and --told are measured apart: leave one out")
         if telling and self.report:
             raise ValueError("--told has no report; --json keeps its figures")
         if not telling and (self.model or self.cassette):
             raise ValueError("--model and --cassette read the words that --told gives")
+        if self.change and self.episodes != type(self).episodes:
+            raise ValueError(
+                "--change measures all episodes until a method has only met the new "
+                "task: leave out --episodes"
+            )
         if self.change and self.object:
             raise ValueError(
                 "--change is for the family's own tasks: leave out --object"

@@ -70,7 +70,12 @@ class List:
         if self.json:
             print(json.dumps({"families": families, "policies": policies}, indent=1))
             return 0
-        lines = _overview(families, policies) if self.family is None else _page(made[0])
+        if self.family is None:
+            lines = list(_overview(families, policies))
+            if len(lines) >= shutil.get_terminal_size().lines:
+                lines = _overview(families, policies, cut=True)
+        else:
+            lines = _page(made[0])
         print("\n".join(lines))
         return 0
 
@@ -151,9 +156,15 @@ def _parameter(parameter: "Parameter", splits: tuple[str, ...]) -> dict[str, Any
 
 
 def _overview(
-    families: Sequence[dict[str, Any]], policies: Sequence[str]
+    families: Sequence[dict[str, Any]], policies: Sequence[str], *, cut: bool = False
 ) -> Iterator[str]:
-    """Yield a line for each family, its group in that of the first, and a legend."""
+    """Yield each family, its group beside the first of one, and a legend.
+
+    Args:
+        families: as `_describe` returns them.
+        policies: those that ship.
+        cut: give each family one line, and cut summaries that need more.
+    """
     width = shutil.get_terminal_size().columns
     yield f"{'':<14}{'family':<18}{'hidden':>6}{'splits':>8}"
     before = ""
@@ -164,8 +175,12 @@ def _overview(
         group = "" if family["group"] == before else family["group"]
         before = family["group"]
         room = max(20, width - _SUMMARY)
-        summary = textwrap.shorten(family["summary"], room, placeholder=" ...")
-        yield f"{group:<14}{family['name']:<18}{counts}  {summary}"
+        summary = family["summary"]
+        if cut:
+            summary = textwrap.shorten(summary, room, placeholder=" ...")
+        first, *more = _wrap(summary, room)
+        yield f"{group:<14}{family['name']:<18}{counts}  {first}"
+        yield from (f"{'':<{_SUMMARY}}{line}" for line in more)
     splits = list(dict.fromkeys(s for f in families for s in f["splits"]))
     name = families[0]["name"]
     yield from _wrap(

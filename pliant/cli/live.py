@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pliant.cli.names import check_policy, check_split
 from pliant.cli.options import Named
-from pliant.cli.parsing import Folder, Name, Policy
+from pliant.cli.parsing import Folder, Name, Numbers, Policy
 
 if TYPE_CHECKING:
     from meta.continual.journal import Life
@@ -40,10 +40,10 @@ class Live(Named):
     """A run folder, a .safetensors file or shipped:NAME, of a policy that adapts."""
     stream: Name = "recurring"
     """Kind of stream: recurring, fresh, periodic or ramp; or the file of one, which
-    the next four options then say nothing about."""
+    leaves nothing to the next four options."""
     visits: int = 20
     """Number of visits to tasks."""
-    episodes: str = "4,8"
+    episodes: Numbers = "4,8"
     """Least and greatest number of episodes in a visit."""
     split: str = "held-out"
     """Split that the tasks are drawn from; `pliant list` shows a family's splits."""

@@ -96,7 +96,7 @@ def _for_people(text: str) -> str:
     Captured, tyro draws no boxes.
     """
     width = shutil.get_terminal_size().columns
-    text = re.sub(r"\s*\(default: (None|False|''|)\)", "", text)
+    text = re.sub(r"\s*\(default:\s+(None|False|''|)\)", "", text)
     lines = [
         line if len(line) <= width else textwrap.fill(line, width)
         for line in map(str.rstrip, text.splitlines())

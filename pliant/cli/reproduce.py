@@ -55,13 +55,13 @@ class Reproduce:
         from meta.machine.devices import pick_device
         from meta.machine.files import read_bytes
         from meta.recipes.promp import promp_config
-        from meta.training.run import METRICS, train
+        from meta.training.run import METRICS, begun, train
         from tasks.strict_json import parse_json
 
         cfg = promp_config(self.seed, pick_device(self.device), self.threads)
         cfg = replace(cfg, iterations=self.iterations)
         folder = self.out or Path("runs") / f"promp-seed{self.seed}"
-        done = train(cfg, folder, resume=folder.exists())
+        done = train(cfg, folder, resume=begun(folder))
         lines = read_bytes(folder / METRICS).decode().splitlines()
         print(table([parse_json(line) for line in lines], cfg))
         print(PUBLISHED)

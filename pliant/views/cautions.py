@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from meta.evaluation.results import MIN_GAP, Evaluation, levels
+from meta.training.progress import MANY_FAULTS
 from pliant.views.markdown import one_seed
 from pliant.views.names import clusters, name_of
 
@@ -22,6 +23,14 @@ def cautions(e: Evaluation) -> list[str]:
             for n, x in steps.items()
         )
         found.append(f"CAUTION: trained on unlike numbers of env steps: {each}")
+    for name, x in e.ledgers.items():
+        episodes = x.adapt_episodes + x.measure_episodes
+        if x.faults > MANY_FAULTS * episodes:
+            found.append(
+                f"CAUTION: of {episodes:,} episodes of "
+                f"{name_of(method_of(e) if name == 'policy' else name)} a fault ended "
+                f"{x.faults:,}"
+            )
     if e.objects > 1:
         found.append(clusters(e.family, e.objects))
     if any(one_seed(e.policies, name) for name in e.policies):

@@ -150,7 +150,7 @@ class Sheet:
         y, label = 0.73 * height, typeface(16 * scale)
         draw.text((margin, y), "hidden:", FAINT, label, "lm")
         left = margin + label.getlength("hidden:") + 8 * scale
-        text = "   ·   ".join(self.told.hidden)
+        text = enough(self.told.hidden, 16 * scale, right - left)
         _fitted(draw, (left, y), text, 16 * scale, right - left, INK)
 
     def _label(
@@ -232,6 +232,23 @@ def returns(recording: Recorded) -> str:
     if not recording.before.adapt_episodes:
         return f"{before:.3f} before adapting, {after:.3f} after"
     return f"{before:.3f} and {after:.3f}, {' and '.join(captions(recording))}"
+
+
+def enough(hidden: Sequence[str], size: float, room: float) -> str:
+    """Return as many hidden parameters as can be read on one line, and say if not all.
+
+    Args:
+        hidden: each in words.
+        size: of the letters, which may be smaller by a third [pixels].
+        room: width of the line [pixels].
+    """
+    font, text = typeface(size * 2 / 3), ""
+    for count in range(len(hidden), 0, -1):
+        more = [f"and {len(hidden) - count} more"] if count < len(hidden) else []
+        text = "   ·   ".join([*hidden[:count], *more])
+        if font.getlength(text) <= room:
+            break
+    return text
 
 
 def _number(value: float) -> str:

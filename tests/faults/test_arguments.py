@@ -21,10 +21,16 @@ TRAIN = "train cheetah-direction --adapt-episodes 1 "
         (TRAIN + "--hidden -1", "hidden layers are one or more widths of 1 to 16,384"),
         (TRAIN + "--hidden 2147483648", "hidden layers are one or more widths of 1 to"),
         (TRAIN + "--hidden", "hidden layers are one or more widths"),
-        (TRAIN + "--threads 99999999999", "at most 1024 threads"),
+        (
+            TRAIN + "--threads 99999999999",
+            "need 0 <= threads <= 1,024, got 9",
+        ),
         (TRAIN + "--tasks 1048576 --episodes 2", "2,097,152 worlds at once; at most"),
-        (TRAIN + f"--seed {2**64}", "a seed of 63 bits"),
-        (TRAIN + "--min-std 0", "min_std must be between 1e-6 and 1e6, got 0.0"),
+        (
+            TRAIN + f"--seed {2**64}",
+            "need 0 <= seed < 9,223,372,036,8",
+        ),
+        (TRAIN + "--min-std 0", "need 1e-6 <= min_std <= 1e6, got 0.0"),
         (
             "train strike --episodes 3",
             "cannot adapt on 5 episodes when 3 are collected",
@@ -35,16 +41,19 @@ TRAIN = "train cheetah-direction --adapt-episodes 1 "
             "--count must be at least 1, got 1844674407370955",
         ),
         (f"objects --seed {2**64}", "--seed must be >= 0 and of 63 bits"),
-        ("evaluate shipped:strike --threads 99999999999", "threads must be 0 to 1024"),
+        ("evaluate shipped:strike --threads 9999", "need 0 <= threads <= 1,024, got 9"),
         (
             "evaluate shipped:strike --tasks 99999999999",
-            "at most 100,000 tasks and epi",
+            "need 1 <= tasks <= 100,000, got 99999999999",
         ),
         (
             "evaluate shipped:strike --episodes 0,9999999",
-            "at most 100,000 tasks and ep",
+            "numbers of 0 to 100,000, got 0, 9999999",
         ),
-        ("record shipped:strike --adapt-episodes 99999999", "at most 10,000 episodes"),
+        (
+            "record shipped:strike --adapt-episodes 99999999",
+            "need 1 <= adapt_episodes <= 10,000, got 99999999",
+        ),
         ("record shipped:strike --out a.mp4", "must end in .npz"),
         ("record shipped:strike --up y", "--scale and --up are about --object"),
         ("evaluate shipped:strike --scale 2", "--scale and --up are about --object"),

@@ -9,6 +9,8 @@ import torch
 
 import pliant
 from meta.training.trained import load_trained, shipped_policies
+from tasks.contract import TaskFamily
+from tasks.locomotion.ant_direction import AntDirection
 from tasks.registry import FAMILIES
 
 
@@ -139,3 +141,25 @@ def test_a_policy_is_trained_evaluated_and_recorded(tmp_path: Path) -> None:
     assert isinstance(recording, pliant.Recording)
     assert isinstance(again, pliant.Recording)
     assert again.task == recording.task
+
+
+def test_a_class_of_ones_own_is_a_family(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.registry.FAMILIES", entries := dict(FAMILIES))
+    env = pliant.make_env(AntDirection, worlds=2, threads=1)
+    assert type(env.family) is AntDirection
+    assert pliant.make_env("ant-direction", threads=1).family.name == "ant-direction"
+    assert entries["ant-direction"] is AntDirection
+
+    class Mine(AntDirection):
+        pass
+
+    class Bare(pliant.Family):
+        pass
+
+    for given, said in (
+        (Mine, "family 'ant-direction' is AntDirection already: give yours another"),
+        (Bare, "family 'Bare' lacks compile, "),
+        (TaskFamily, "a family is a name or a class of its own, got <class"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            pliant.make_env(given)

@@ -1,12 +1,14 @@
 """Streams: what is visited when, and what is on disk."""
 
 import json
+import time
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from meta.continual.draw import KINDS, make_stream
+from meta.continual.draw import KINDS, _order, make_stream
 from meta.continual.stream import Stream, Visit, load_stream, parse_stream
 from tasks.registry import find_family
 
@@ -105,11 +107,23 @@ def test_streams_that_cannot_be_drawn() -> None:
         make_stream(STRIKE, "other")
     with pytest.raises(ValueError, match="8 different ones"):
         make_stream(OPEN, "fresh", visits=20)
-    with pytest.raises(ValueError, match="too many"):
-        make_stream("strike", visits=10**7)
-    with pytest.raises(ValueError, match="5 to 4"):
-        make_stream(STRIKE, episodes=(5, 4))
+    for asked, said in (
+        ({"visits": 10**7}, "2 to 125,000 visits of up to 8 episodes, got 10000000"),
+        ({"episodes": (5, 4)}, r"such as \(4, 8\); got \(5, 4\)"),
+        ({"seed": -1}, "seed is a whole number >= 0, got -1"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            make_stream("strike", **asked)  # pyright: ignore
+
     task = STRIKE.sample("train", 0, 1)[0]
     with pytest.raises(ValueError, match="all different"):
         Stream(kind="x", seed=0, tasks=(task, task), visits=(Visit(0, 1), Visit(1, 1)))
     assert parse_stream(make_stream(STRIKE, visits=2).to_json()).family == "strike"
+
+
+def test_the_time_that_an_order_takes_grows_with_its_visits() -> None:
+    start = time.process_time()
+    order = _order("recurring", 100_000, 1000, np.random.default_rng(0))
+    assert time.process_time() - start < 10
+    assert sorted({*order}) == list(range(1000))
+    assert all(a != b for a, b in pairwise(order))

@@ -26,6 +26,7 @@ from meta.recipes.registry import make_config
 from meta.theta import Params, Theta
 from meta.training.build import make_trainer
 from meta.training.trained import Trained
+from pliant.views.cautions import cautions
 from pliant.views.markdown import _number
 from pliant.views.report import plot, print_table, write_report
 from policies.acting import Act
@@ -577,6 +578,15 @@ def test_methods_trained_on_unlike_env_steps_are_not_compared_in_silence() -> No
         assert ("DR 12.5 k" in text) == said
 
 
+@pytest.mark.usefixtures("planted_worlds")
+def test_methods_whose_episodes_end_in_faults_are_named() -> None:
+    result = measured(planted(0.5), floor=[planted(0.2, "dr")], episodes=(0, 1))
+    assert "fault ended" not in " ".join(cautions(result))
+    result.ledgers["random"].faults = count = result.ledgers["random"].measure_episodes
+    wanted = f"CAUTION: of {count:,} episodes of random a fault ended {count:,}"
+    assert wanted in cautions(result)
+
+
 def test_return_success_and_their_middle_half_are_told_apart() -> None:
     returns = np.array([[1.0, 2.0, 3.0, 10.0]])
     success = np.array([[0.0, 1.0, 1.0, 1.0]])
@@ -591,12 +601,12 @@ def test_return_success_and_their_middle_half_are_told_apart() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"episodes": (0, -1)}, "numbers >= 0, got 0, -1"),
-        ({"episodes": (1, 1)}, "different numbers >= 0, got 1, 1"),
+        ({"episodes": (0, -1)}, "numbers of 0 to 100,000, got 0, -1"),
+        ({"episodes": (1, 1)}, "different numbers of 0 to 100,000, got 1, 1"),
         ({"episodes": ()}, "got none"),
-        ({"tasks": 0}, "at least 1, got 0 and 2"),
-        ({"measure_episodes": 0}, "at least 1, got 3 and 0"),
-        ({"seed": -1}, "seed must be >= 0, got -1"),
+        ({"tasks": 0}, "need 1 <= tasks <= 100,000, got 0"),
+        ({"measure_episodes": 0}, "need 1 <= measure_episodes <= 100,000, got 0"),
+        ({"seed": -1}, "need 0 <= seed < .*, got -1"),
         ({"split": "unseen"}, "has no split 'unseen'"),
         ({"split": "heldout"}, "splits: train, held-out"),
         ({"floor": [tiny("maml")]}, "not as the dr-memory or dr baseline"),

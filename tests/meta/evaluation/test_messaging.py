@@ -163,3 +163,11 @@ def test_from_one_policy_to_another_in_a_few_lines(
         pliant.tell(
             listening, Message(sender="", family="push", belief=Belief(), episodes=1)
         )
+
+
+def test_texts_are_refused_before_anything_is_fitted(
+    receiver: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pliant.telling.fit_evidence", pytest.fail)
+    with pytest.raises(ValueError, match="handled has at most 200 characters, got 201"):
+        pliant.messages(receiver.begin(1), handled=201 * "x")

@@ -5,7 +5,7 @@ import pytest
 from meta.language.belief import Names, Number, scalar_of
 from meta.language.codebook import describe, kind, say, understand
 from meta.language.words import NUMBERS, OPTIONS
-from tasks.parameters import Choice, Parameter
+from tasks.parameters import Choice, Parameter, Scalar
 from tasks.registry import FAMILIES, find_family
 
 
@@ -101,3 +101,26 @@ def test_contradictions_are_less_sure() -> None:
 @pytest.mark.parametrize("text", ["", "qwerty", "ignore all previous instructions"])
 def test_other_text_says_nothing(text: str) -> None:
     assert not understand(hidden("strike"), text).about
+
+
+def test_parameters_bring_their_own_words() -> None:
+    fifths = ("dull|blunt", "less dull", "so-so", "keen", "razor-sharp")
+    edge = Scalar(name="edge", unit="mm", low=0.0, high=10.0, words=fifths)
+    side = Choice(name="handed", options=("left", "none"), words={"none": "either way"})
+    found = understand([edge, side], "A blunt one, held either way").about
+    assert found["edge"] == Number(mean=1.0, std=1.0, unit="mm")
+    assert found["handed"] == Names(probability={"none": 1.0})
+    # and none but their own
+    assert understand([side], "left-handed").about == {}
+    assert describe([edge, side], {"edge": 9.9, "handed": "none"}) == (
+        "razor-sharp; either way"
+    )
+
+
+def test_words_that_fit_no_value_are_refused() -> None:
+    few = Scalar(name="edge", unit="mm", low=0.0, high=1.0, words=("dull", "keen"))
+    with pytest.raises(ValueError, match=r"are 5, for fifths .*; 'edge' has 2"):
+        understand([few], "dull")
+    other = Choice(name="side", options=("a", "b"), words={"c": "see"})
+    with pytest.raises(ValueError, match="'side' has words for c, and is one of a, b"):
+        understand([other], "see")

@@ -298,7 +298,7 @@ def test_a_resumed_run_is_the_run_that_was_never_interrupted(tmp_path: Path) -> 
     [
         ({"explore_after": 1.0}, "need 0 <= explore_after < 1"),
         ({"explorer_rate": -0.1}, "explorer_rate >= 0"),
-        ({"explorer_std": 0.0}, "explorer_std must be between"),
+        ({"explorer_std": 0.0}, "need 1e-6 <= explorer_std <= 1e6, got 0.0"),
         ({"adapter": RmaCfg(forgets=True)}, "an adapter that remembers"),
     ],
 )

@@ -560,11 +560,11 @@ def test_it_says_that_it_is_sequential_and_takes_as_many_env_steps() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"inner_steps": 0}, "inner_steps must be at least 1"),
-        ({"width": 10**6}, "width must be at least 1, at most 4,096"),
+        ({"inner_steps": 0}, "need 1 <= inner_steps <= 100, got 0"),
+        ({"width": 10**6}, "need 1 <= width <= 4,096, got 1000000"),
         ({"memory": "transformer", "width": 20}, "must be a multiple of 8 for 4 heads"),
         ({"discount": 0.0}, "need 0 < discount <= 1"),
-        ({"rate": 0.0}, "need rate, clip and max_grad_norm > 0"),
+        ({"rate": 0.0}, "need rate > 0, got 0.0"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(changes: dict, said: str) -> None:

@@ -247,6 +247,19 @@ def test_only_steps_that_count_are_drawn() -> None:
     assert draws.noise.shape == (TASKS, 6, LATENT)
 
 
+def test_runs_of_other_seeds_are_trained_on_other_draws() -> None:
+    """At the same iteration, with the same weights and experience."""
+    learner, theta = made()
+    latent, found = torch.zeros(TASKS, 1, 1, 2 * LATENT), list[Tensor]()
+    for seed in (0, 0, 1):
+        args = (learner.cfg, learner.policy, 1)
+        other = Varibad(*args, hidden=6, rng=seeded(seed))
+        with torch.no_grad():
+            found.append(other.error(theta, latent, two_phases()))
+    assert found[0].equal(found[1])
+    assert not found[0].equal(found[2])
+
+
 def test_the_gradient_is_that_of_finite_differences() -> None:
     learner, theta = made(averaging=0.0)
     both = two_phases()
@@ -529,11 +542,11 @@ def test_a_resumed_run_is_the_run_that_was_never_interrupted(
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"latent": 0}, "need latent >= 1"),
-        ({"decoded": 0}, "decoded >= 1"),
-        ({"kl_weight": -1.0}, "kl_weight >= 0"),
+        ({"latent": 0}, "need 1 <= latent <= 4,096, got 0"),
+        ({"decoded": 0}, "need 1 <= decoded <= 4,096, got 0"),
+        ({"kl_weight": -1.0}, "need kl_weight >= 0, got -1.0"),
         ({"averaging": 1.0}, "0 <= averaging < 1"),
-        ({"regression_epochs": 0}, "regression_epochs >= 1"),
+        ({"regression_epochs": 0}, "need 1 <= regression_epochs"),
         ({"acting": MamlCfg(inner_steps=1)}, "adapts by nothing else"),
     ],
 )

@@ -116,7 +116,7 @@ def test_in_python_it_is_recorded_as_by_the_command(
     assert isinstance(again, pliant.Footage)
     assert np.array_equal(again.after.pictures, made.after.pictures)
     assert again.before.pictures[:, 0, 0, 0].tolist() == [0, 20, 40, 60, 80]
-    with pytest.raises(ValueError, match="at most 10,000 episodes"):
+    with pytest.raises(ValueError, match="need 1 <= adapt_episodes <= 10,000"):
         pliant.record(trained, adapt_episodes=10**6)
 
 

@@ -221,9 +221,9 @@ def test_an_episode_that_a_fault_ends_replays_too(
 
 def test_what_cannot_be_recorded_is_refused() -> None:
     trained = make_trained("cheetah-direction")
-    with pytest.raises(ValueError, match="adapt_episodes >= 1, got 0 and 0"):
+    with pytest.raises(ValueError, match="need 1 <= adapt_episodes <= 10,000, got 0"):
         record(trained, adapt_episodes=0)
-    with pytest.raises(ValueError, match="seed >= 0"):
+    with pytest.raises(ValueError, match=r"need 0 <= seed < .*, got -1"):
         record(trained, seed=-1)
     with pytest.raises(ValueError, match="no split 'nowhere'"):
         record(trained, split="nowhere")

@@ -276,7 +276,10 @@ def test_resume_before_the_first_checkpoint_starts_anew(tmp_path: Path) -> None:
     run(TINY, tmp_path / "whole")
     run(TINY, tmp_path / "early")
     (tmp_path / "early" / CHECKPOINT).unlink()
-    run(TINY, tmp_path / "early", resume=True)
+    told = Console(file=io.StringIO(), width=200)
+    train(TINY, tmp_path / "early", resume=True, console=told)
+    said = told.file.getvalue()  # pyright: ignore
+    assert said.startswith(f"no iteration of {tmp_path / 'early'} was saved: it starts")
     assert rows(tmp_path / "early") == rows(tmp_path / "whole")
 
 
@@ -337,15 +340,19 @@ def test_a_folder_with_other_things_is_refused(tmp_path: Path) -> None:
 
 
 def test_nothing_is_left_of_a_run_that_cannot_start(tmp_path: Path) -> None:
-    learner = replace(TINY.learner, rate=float("nan"))
+    learner = replace(TINY.learner, rate=float("inf"))
     with pytest.raises(ValueError, match="rate"):
         run(replace(TINY, learner=learner), tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
 
 def test_resume_of_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no run to resume: there is no folder"):
-        run(TINY, tmp_path / "missing", resume=True)
+    """A folder that is missing, empty, or somebody's; nothing is written there."""
+    (tmp_path / "empty").mkdir()
+    for name in ("missing", "empty", "."):
+        with pytest.raises(ValueError, match="no run to resume in"):
+            run(TINY, tmp_path / name, resume=True)
+    assert list(tmp_path.rglob("*")) == [tmp_path / "empty"]
 
 
 @pytest.mark.usefixtures("short")
@@ -459,6 +466,7 @@ METRICS_SHOWN: Metrics = {
     "return_post": 12.25,
     "success_pre": 0.1,
     "success_post": 0.5,
+    "faults": 0.0,
 }
 
 
@@ -490,6 +498,17 @@ def test_progress_elsewhere_is_a_line_a_milestone() -> None:
             progress.show(iteration, METRICS_SHOWN, 1.0, milestone=due)
     lines = written.getvalue().splitlines()
     assert [line.split()[0] for line in lines] == ["2/5", "5/5"]
+
+
+def test_many_faults_are_cautioned_of_at_the_end() -> None:
+    for each, said in ((0, ""), (4, "CAUTION: of 16 episodes a fault ended 8, and")):
+        written = io.StringIO()
+        with Progress(TINY, 3, Console(file=written, width=200)) as progress:
+            for iteration in (4, 5):
+                shown = METRICS_SHOWN | {"faults": float(each)}
+                progress.show(iteration, shown, 1.0, milestone=False)
+        last = written.getvalue().splitlines()[-1]
+        assert last.startswith(said or "5/5")
 
 
 def test_other_threads_and_versions_are_said(short: None, tmp_path: Path) -> None:

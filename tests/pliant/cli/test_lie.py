@@ -83,7 +83,7 @@ def test_a_wrong_mark_is_cautioned_of(
         ("lie strike --oracle shipped:strike-dr", "shipped:strike-dr was trained with"),
         ("lie strike --oracle shipped:x", "unknown policy 'shipped:x'"),
         ("lie strike --shuffles 0", "lies are dealt out at least once, got 0 shuffles"),
-        ("lie strike --tasks 0", "tasks and measured episodes must be at least 1"),
+        ("lie strike --tasks 0", "need 1 <= tasks <= 100,000, got 0"),
         ("lie strike --json no/x", "no/x: No such file or directory"),
         (
             "lie strike --into page.md",

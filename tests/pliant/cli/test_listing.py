@@ -74,6 +74,20 @@ def test_a_wide_terminal_shows_whole_summaries(
     assert all(f"  {family.summary}\n" in out for family in FAMILIES.values())
 
 
+def test_summaries_are_cut_only_where_the_screen_is_too_small(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("LINES", "50")
+    out = call("list").out
+    assert max(map(len, out.splitlines())) <= 100
+    words = " ".join(out.split())
+    assert all(family.summary.split()[-1] in words for family in FAMILIES.values())
+    assert "..." not in words
+    monkeypatch.setenv("LINES", "24")
+    assert len(call("list").out.splitlines()) <= 24
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_family_in_full(call: Call, name: str) -> None:
     out, family = call("list", "--family", name).out, FAMILIES[name]

@@ -89,6 +89,7 @@ def test_a_models_report_is_shown_if_its_numbers_are_the_facts(
     [
         ("--told x --change step", "--change and --told are measured apart"),
         ("--told x --report r", "--told has no report"),
+        ("--told=", "--told takes words about the tasks, got ''"),
         ("--model http://127.0.0.1:1/v1", "--model and --cassette read the words"),
         ("--told x --model file:///etc/passwd", "a model's URL is such as http://"),
         ("--told x --cassette none.jsonl", "none.jsonl has no answer with the key"),
@@ -119,10 +120,16 @@ def test_the_same_from_python() -> None:
     assert json.loads(belief) == {"mechanism": {"drawer": 1.0}}
     before, after = pliant.load(POLICY).measure(env), told.measure(env)
     assert after.returns.mean() > before.returns.mean()
+    assert repr(told).startswith(f"<Trained '{POLICY}, told': explore on open, ")
     found = pliant.inferred(told.adapt(env))
     assert len(found) == 4
     assert all("mechanism" in b.about for b in found)
     again = pliant.tell(told, Belief())  # told anew, at once
+    assert again.source == told.source
+    with pytest.raises(
+        ValueError, match=r"told words, or at least one belief; got ' '"
+    ):
+        pliant.tell(told, " ")
     assert (again.measure(env).returns == before.returns).all()
     result = pliant.evaluate(
         told, tasks=2, episodes=(0, 1), seed=1, threads=1, alone=True

@@ -17,7 +17,14 @@ from PIL import Image, ImageDraw
 import pliant.views.video
 import pliant.views.viewer
 from meta.recording.trajectory import Recording, Trajectory, world_hash
-from pliant.views.recording_sheet import Sheet, Told, captions, hidden_parameters
+from pliant.views.recording_sheet import (
+    Sheet,
+    Told,
+    captions,
+    enough,
+    hidden_parameters,
+)
+from pliant.views.style import typeface
 from pliant.views.video import HOLD, write_strip, write_video
 from pliant.views.viewer import STAY, show
 from robots.sim.render import CLOSE, OVERVIEW
@@ -406,3 +413,17 @@ def test_a_window_follows_a_robot_that_runs(family: str, opened: list[Window]) -
     assert eye.type == mujoco.mjtCamera.mjCAMERA_FIXED.value
     follows = mujoco.mjtCamLight.mjCAMLIGHT_TRACKCOM
     assert model.cam_mode[eye.fixedcamid] == follows.value
+
+
+def test_of_many_hidden_parameters_as_many_are_named_as_can_be_read() -> None:
+    many = [f"friction thigh {i} 0.5{i}" for i in range(28)]
+    for room in (400.0, 900.0):
+        text = enough(many, 16.0, room)
+        kept = text.split("   ·   ")[:-1]
+        assert kept == many[: len(kept)]
+        assert text.endswith(f"and {28 - len(kept)} more")
+        small = typeface(16 * 2 / 3)
+        assert small.getlength(text) <= room
+        one_more = "   ·   ".join([*many[: len(kept) + 1], "and 9 more"])
+        assert small.getlength(one_more) > room
+    assert enough(many[:3], 16.0, 900.0) == "   ·   ".join(many[:3])
