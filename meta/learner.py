@@ -197,15 +197,6 @@ def sequential(learner: object) -> bool:
     return bool(getattr(learner, "sequential", False))
 
 
-def measured_once(learner: object) -> bool:
-    """Tell whether a learner, or its class, is to meet many tasks, and each briefly.
-
-    It says so itself, by an attribute `measured_once`: what infers has to generalise
-    over tasks, and learns more from another task than from more episodes with one.
-    """
-    return bool(getattr(learner, "measured_once", False))
-
-
 def turns(learner: Learner, episodes: int) -> list[slice]:
     """Return the episodes to adapt on, in the order of the adaptations.
 

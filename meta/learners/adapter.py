@@ -8,7 +8,7 @@ always part of it.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import ClassVar, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -49,7 +49,6 @@ class Adapter(ABC, Generic[C]):
     """
 
     inner_steps = 1
-    measured_once: ClassVar[bool] = True
 
     def __init__(
         self,

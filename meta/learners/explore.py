@@ -46,7 +46,6 @@ class Explore:
     """
 
     inner_steps = 1
-    measured_once: ClassVar[bool] = True
     title: ClassVar[str] = "RMA with an explorer"
     settings: ClassVar[type[Any]] = ExploreCfg
     adapting: ClassVar[type[Any]] = Rma

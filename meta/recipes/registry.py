@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from meta.learner import measured_once, sequential
+from meta.learner import sequential
 from meta.recipes import driving, locomotion, manipulation, people, teams
 from meta.recipes.recipe import Recipe
 from meta.registry import DEFAULT, find_method
@@ -25,10 +25,9 @@ def make_config(family: str, method: str = DEFAULT) -> TrainCfg:
     """Return the configuration that a family is trained with unless told otherwise.
 
     Every method takes as many env steps an iteration: the one phase of those that do
-    not adapt has as many episodes as all phases of MAML together, one that adapts
-    to each episode in turn lives one trial with each task, and one that is measured
-    once has as many more tasks. They get as many iterations, unless the family's recipe
-    says otherwise.
+    not adapt has as many episodes as all phases of MAML together, and one that adapts
+    to each episode in turn lives one trial with each task, and has as many more tasks.
+    They get as many iterations, unless the family's recipe says otherwise.
 
     Raises:
         ValueError: for an unknown family or method.
@@ -40,11 +39,8 @@ def make_config(family: str, method: str = DEFAULT) -> TrainCfg:
         learner = imported(entry.settings)()
     tasks, episodes = recipe.tasks, recipe.episodes
     rounds = max(1, recipe.phases - learner.inner_steps)
-    kind, steps = imported(entry.learner), learner.inner_steps + 1
-    if sequential(kind):
-        tasks, episodes, rounds = recipe.lived // steps, 1, 1
-    elif measured_once(kind):
-        tasks, rounds = recipe.lived // (episodes * steps), 1
+    if sequential(imported(entry.learner)):
+        tasks, episodes, rounds = recipe.lived // (learner.inner_steps + 1), 1, 1
     cfg = TrainCfg(
         family=family,
         method=method,
