@@ -1,12 +1,13 @@
 """Tell what keeps an inferring policy from the oracle: inference, or its teacher.
 
-    python -m benchmarks.inference insert grasp
+    python -m benchmarks.inference insert grasp runs/mine
 
-The policies that ship, each on the same tasks. *Told the truth* is the acting policy on
-the teacher's latent of the true parameters, as no adapter could tell it better: what it
-still lacks, the teacher did not learn on its share of the env steps. *Explained* is the
-share of that latent's variance over the tasks that is inferred after so many episodes;
-what is lost with the rest, better inference would win.
+The policies of a family that ship, or one of your own, on the same tasks. *Told the
+truth* is the acting policy on the teacher's latent of the true parameters, as no
+adapter could tell it better: what it still lacks, the teacher did not learn on its
+share of the env steps. *Explained* is the share of that latent's variance over the
+tasks that is inferred after so many episodes; what is lost with the rest, better
+inference would win.
 """
 
 from collections.abc import Sequence
@@ -32,7 +33,7 @@ from meta.theta import Params, Theta
 from meta.training.trained import Trained, load_trained, shipped_policies
 from policies.acting import Act
 from policies.distribution import Distribution
-from tasks.registry import find_family
+from tasks.registry import FAMILIES, find_family
 from tasks.task import Task
 
 EPISODES = (1, 3, 5)
@@ -44,10 +45,11 @@ _AT_ONCE = 50
 class Options:
     """Options of the study."""
 
-    families: Positional[tuple[str, ...]]
-    """Families of lone agents."""
+    names: Positional[tuple[str, ...]]
+    """Families of lone agents, whose policies of all training seeds are looked at, or
+    single policies."""
     method: str = "explore"
-    """The method whose policies are looked at, of all training seeds that ship."""
+    """The method, of families."""
     split: str = "held-out"
     """Split that the tasks come from."""
     tasks: int = 100
@@ -91,17 +93,21 @@ def main() -> None:
     o = tyro.cli(Options)
     torch.set_num_threads(1)
     after = "after " + ", ".join(map(str, EPISODES))
-    print(f"| family | {after} | told the truth | oracle | explained {after} | seeds |")
+    print(
+        f"| policies | {after} | told the truth | oracle | explained {after} | seeds |"
+    )
     print("|---|---|---:|---:|---|---:|")
     with simulator_threads():
-        for name in o.families:
+        for name in o.names:
             print(_row(o, name), flush=True)
 
 
 def _row(o: Options, name: str) -> str:
-    family = find_family(name)
+    ships = name in FAMILIES
+    policies = trained(name, o.method) if ships else [load_trained(name)]
+    family = find_family(policies[0].cfg.family)
+    oracles = trained(family.name, "oracle")
     tasks = family.sample(o.split, o.seed, o.tasks)
-    policies, oracles = (trained(name, method) for method in (o.method, "oracle"))
     own = np.stack([curve(tasks, p, EPISODES, o.seed) for p in policies], axis=1)
     truths = [known(p, family, tasks)[1] for p in policies]
     each = list(zip(policies, truths, strict=True))
