@@ -230,9 +230,9 @@ def test_the_budget_holds() -> None:
     ("habits", "said"),
     [
         ({"recall": "all"}, "similar, none, recent"),
-        ({"look": 2}, "look <= explore"),
+        ({"look": 2}, "need 0 <= look <= 1, got 2"),
         ({"kept": 0}, "kept >= 1"),
-        ({"sure": float("nan")}, "sure is a probability"),
+        ({"sure": float("nan")}, "need 0 <= sure <= 1, got nan"),
         ({"alert": False}, "recalls nothing"),
     ],
 )

@@ -65,11 +65,11 @@ def test_a_stream_of_ones_own(call: Call, tmp_path: Path) -> None:
     [
         (["--stream", "loop"], "recurring, fresh, periodic, ramp, or a file"),
         (["--episodes", "4"], "such as 4,8, got '4'"),
-        (["--episodes", "0,4"], "got 'recurring', 20 and 0 to 4"),
+        (["--episodes", "0,4"], "at least 1, such as (4, 8); got (0, 4)"),
         (["--inside"], "nothing that matters on open can change inside"),
         (["--split", "helt-out"], "did you mean held-out"),
         (["--resume"], "life.json"),
-        (["--explore", "-1"], "0 <= look <= explore"),
+        (["--explore", "-1"], "need explore >= 0, got -1"),
     ],
 )
 def test_lives_that_cannot_be(
