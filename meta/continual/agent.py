@@ -19,12 +19,13 @@ from typing import NamedTuple
 
 import torch
 
-from meta.continual.habits import Habits, Noticed, Told
+from meta.continual.habits import NOTHING, Habits, Noticed, Told
 from meta.continual.senses import Senses, remembers
 from meta.experience.rollout import Experience, some_episodes
 from meta.library.embedding import joined
 from meta.library.library import Entry, Library
 from meta.machine.seeds import derived_generator
+from meta.theta import Params
 from meta.training.trained import Trained
 
 Guide = Callable[[Sequence[str], str], int | None]
@@ -103,7 +104,15 @@ class Agent:
     @property
     def explores(self) -> bool:
         """True if the next episode is an exploring one."""
-        return self.exploring > 0
+        samples = self.habits.endless and not remembers(self.policy)
+        return samples or self.exploring > 0
+
+    @property
+    def start(self) -> Params:
+        """Adaptation that it explores by."""
+        return (
+            self.adaptation if self.habits.endless else self.policy.begin(1).adaptation
+        )
 
     def live(self, episode: Experience, told: Told) -> Noticed:
         """Take in an episode that it has just lived.
@@ -112,6 +121,8 @@ class Agent:
             episode: experience of one task and one episode.
             told: what else is known of it.
         """
+        if self.habits.endless:
+            return self._go_on(episode)
         explored = self.explores
         alarm = self._suspects(episode, told, explored=explored)
         new = self._since + 1
@@ -135,6 +146,13 @@ class Agent:
             nearest=looked.nearest,
             entries=len(self.library),
         )
+
+    def _go_on(self, episode: Experience) -> Noticed:
+        """Adapt on, and make nothing else of an episode."""
+        so_far = self.policy.begin(1)._replace(adaptation=self.adaptation)
+        self.adaptation = so_far.after(episode).adaptation
+        self.exploring = max(0, self.exploring - 1)
+        return NOTHING
 
     @property
     def _doubts(self) -> bool:

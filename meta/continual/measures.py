@@ -22,6 +22,8 @@ Life = Sequence[Lived]
 MEASURES = {
     "return": "mean return of an episode",
     "regret": "of an episode: the oracle's return less its own",
+    "early": "regret of an episode in the first fifth of the visits",
+    "late": "regret of an episode in the last fifth",
     "first": "regret in visits to new tasks, without the episode of the change",
     "again": "regret in return visits, likewise",
     "saving": "share of `first` that `again` lacks",
@@ -49,11 +51,15 @@ class _Visit(NamedTuple):
     oracle: list[Lived]
 
     @property
+    def whole(self) -> Array:
+        """Regret of each episode."""
+        pairs = zip(self.rows, self.oracle, strict=True)
+        return np.array([o.returns - r.returns for r, o in pairs])
+
+    @property
     def regret(self) -> Array:
         """Regret of each episode after that of the change."""
-        pairs = zip(self.rows, self.oracle, strict=True)
-        found = [o.returns - r.returns for r, o in pairs if r.moment.age > 0]
-        return np.array(found)
+        return self.whole[[r.moment.age > 0 for r in self.rows]]
 
     @property
     def end(self) -> float:
@@ -70,6 +76,7 @@ def measures(life: Life, stream: Stream, oracle: Life) -> dict[str, float]:
         oracle: the oracle's life in the same stream.
     """
     visits = _visits(life, stream, oracle)
+    fifth = max(1, len(visits) // 5)
     own = np.array([r.returns for r in life])
     best = np.array([r.returns for r in oracle])
     first = _mean([v.regret for v in visits[1:] if not v.returning])
@@ -77,6 +84,8 @@ def measures(life: Life, stream: Stream, oracle: Life) -> dict[str, float]:
     named = {
         "return": float(own.mean()),
         "regret": float((best - own).mean()),
+        "early": _mean([v.whole for v in visits[:fifth]]),
+        "late": _mean([v.whole for v in visits[-fifth:]]),
         "first": first,
         "again": again,
         "saving": 1 - again / first if first > 0 else float("nan"),
