@@ -27,7 +27,7 @@ from meta.continual.agent import Agent, Guide
 from meta.continual.draw import make_stream
 from meta.continual.habits import Habits
 from meta.continual.life import Lived, live, live_steadily
-from meta.continual.measures import MEASURES, by_age, measures
+from meta.continual.measures import MEASURES, by_age, by_visit, measures
 from meta.continual.senses import Senses, fit_senses
 from meta.continual.stream import Stream
 from meta.training.trained import Trained, load_trained
@@ -278,6 +278,10 @@ def _report(
     ages = by_age(lives, streams, AGES)
     return {
         "measures": {k: [m[k] for m in found] for k in MEASURES},
+        "visits": [
+            by_visit(life, stream, best)
+            for life, stream, best in zip(lives, streams, oracle, strict=True)
+        ],
         "ages": {"new": ages[False].tolist(), "again": ages[True].tolist()},
     }
 

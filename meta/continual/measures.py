@@ -30,6 +30,7 @@ MEASURES = {
     "forgetting": "mean return in the second half of a first visit, less the last",
     "false alarms": "share of acted episodes without a change in which it noticed one",
     "missed": "share of changes that it had not noticed when the next one came",
+    "unnoticed": "regret in visits whose change it missed, likewise",
     "delay": "episodes before the one in which it noticed, of changes that it did",
     "looked": "share of return visits in which it looked into its library",
     "recall@1": "share of those in which the entry nearest at first was the task's",
@@ -94,6 +95,11 @@ def measures(life: Life, stream: Stream, oracle: Life) -> dict[str, float]:
     return named | _noticing(visits) | _recalling(visits)
 
 
+def by_visit(life: Life, stream: Stream, oracle: Life) -> list[float]:
+    """Return the regret of an episode in each visit; arguments as of `measures`."""
+    return [float(v.whole.mean()) for v in _visits(life, stream, oracle)]
+
+
 def by_age(
     lives: Sequence[Life], streams: Sequence[Stream], ages: int
 ) -> Mapping[bool, Array]:
@@ -131,7 +137,8 @@ def _forgetting(visits: Sequence[_Visit]) -> float:
 
 def _noticing(visits: Sequence[_Visit]) -> dict[str, float]:
     """Judge alarms: the first one in a visit is the change's, all others are false."""
-    calm, false, delays, missed = 0, 0, list[int](), 0
+    calm, false, delays = 0, 0, list[int]()
+    missed: list[Array] = []
     for i, visit in enumerate(visits):
         noticed = i == 0
         for r in visit.rows:
@@ -142,10 +149,11 @@ def _noticing(visits: Sequence[_Visit]) -> dict[str, float]:
                     delays.append(r.moment.age)
             elif not r.explored:
                 calm, false = calm + 1, false + alarm
-        missed += not noticed
+        missed += [] if noticed else [visit.regret]
     return {
         "false alarms": false / calm if calm else float("nan"),
-        "missed": missed / (len(visits) - 1),
+        "missed": len(missed) / (len(visits) - 1),
+        "unnoticed": _mean(missed),
         "delay": float(np.mean(delays)) if delays else float("nan"),
     }
 
