@@ -140,11 +140,9 @@ def _agents(none: Habits, similar: Habits) -> dict[str, Habits]:
         "most recent": replace(others, recall="recent"),
         "at random": replace(others, recall="random"),
         "true parameters": replace(others, look=0, recall="truth"),
-        "no library, told of changes": replace(none, notice="change"),
         "library, told of changes": replace(similar, notice="change"),
         "library, told the task": replace(similar, notice="task"),
         "library of 20": replace(similar, most=20),
-        "last five episodes": replace(blind, acted=True, kept=5),
         "fine-tuning without end": replace(blind, explore=1, endless=True),
     }
 
