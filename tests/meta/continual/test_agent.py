@@ -215,6 +215,14 @@ def test_a_window_forgets() -> None:
     assert a.adaptation["memory"].tolist() == [[8.0, 2.0]]
 
 
+def test_without_end_all_that_it_lived_counts_for_ever() -> None:
+    a = agent(recall="none", alert=False, explore=1, look=0, endless=True, kept=1)
+    found = lived(a, (1, CHANGED), (3, CHANGED), (5, CHANGED))
+    assert not a.explores
+    assert not any(n.alarm or n.entries for n in found)
+    assert a.adaptation["memory"].tolist() == [[9.0, 3.0]]
+
+
 def test_the_budget_holds() -> None:
     a = agent(most=2, look=1)
     steps = [
@@ -224,6 +232,9 @@ def test_the_budget_holds() -> None:
     ]
     lived(a, *steps)
     assert len(a.library) == 2
+    # of an entry: a point and a memory of two, and an episode of two steps of seven
+    # numbers, all of four bytes
+    assert a.library.nbytes == 2 * 4 * (1 + 2 + 2 * 7)
 
 
 @pytest.mark.parametrize(
@@ -234,6 +245,7 @@ def test_the_budget_holds() -> None:
         ({"kept": 0}, "kept >= 1"),
         ({"sure": float("nan")}, "sure is a probability"),
         ({"alert": False}, "recalls nothing"),
+        ({"endless": True}, "expects no change"),
     ],
 )
 def test_habits_that_no_agent_has(habits: dict[str, Any], said: str) -> None:
