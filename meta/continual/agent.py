@@ -14,12 +14,12 @@ A recalled task that turns out not to be this one is given up at the next alarm.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
 
 from meta.continual.habits import NOTHING, Habits, Noticed, Told
+from meta.continual.segment import Segment
 from meta.continual.senses import Senses, remembers
 from meta.experience.rollout import Experience, some_episodes
 from meta.library.embedding import joined
@@ -39,25 +39,6 @@ class Looked(NamedTuple):
     """The entry to recall; none to go on alone."""
     distance: float = float("nan")
     nearest: tuple[str, ...] = ()
-
-
-@dataclass(slots=True)
-class Segment:
-    """The episodes since the last change that was noticed."""
-
-    episodes: list[Experience] = field(default_factory=list[Experience])
-    explored: list[bool] = field(default_factory=list[bool])
-    names: list[str] = field(default_factory=list[str])
-    recalled: Entry | None = None
-    tries: int = 0
-    """Episodes acted by what was recalled."""
-
-    def cut(self, last: int) -> Experience:
-        """Drop the last so many episodes, and return the very last."""
-        final, at = self.episodes[-1], max(0, len(self.episodes) - last)
-        self.episodes, self.explored = self.episodes[:at], self.explored[:at]
-        self.names = self.names[:at]
-        return final
 
 
 class Agent:
@@ -136,7 +117,8 @@ class Agent:
         elif alarm:
             self._turn(new)
         looked = self._look(told, explored=explored or alarm)
-        self._believe()
+        if explored or alarm or looked.entry or self.remembers:
+            self._believe()
         return Noticed(
             evidence=evidence,
             alarm=alarm and not gives_up,
@@ -175,10 +157,11 @@ class Agent:
         return self._sum > self.senses.alarm
 
     def _append(self, episode: Experience, name: str, *, explored: bool) -> None:
-        segment, kept = self.segment, self.habits.kept
-        segment.episodes = [*segment.episodes, episode][-kept:]
-        segment.explored = [*segment.explored, explored][-kept:]
-        segment.names = [*segment.names, name][-kept:]
+        segment = self.segment
+        segment.add(episode, name, explored=explored)
+        if len(segment.episodes) > self.habits.kept:
+            # what tells of the task stays, however long it has been acted in since
+            segment.drop(0 if self.remembers else segment.oldest)
         segment.tries += segment.recalled is not None and not explored
 
     def _turn(self, new: int) -> None:

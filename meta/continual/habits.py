@@ -33,7 +33,8 @@ class Habits:
     is ever forgotten on purpose or recalled. One that takes gradient steps samples all
     its actions, for it learns from no others."""
     kept: int = 10
-    """Episodes that are kept of a task, and of a segment: the latest."""
+    """Episodes that are kept of a task, and of a segment: the latest that are adapted
+    to, and then the latest others."""
     most: int = 1000
     """Tasks that are kept."""
     sure: float = 0.5

@@ -242,8 +242,7 @@ def one_task(e: Experience, i: int) -> Experience:
 def _tensors(entry: Entry) -> list[Tensor]:
     e = entry.experience
     kept = [v for k, v in e._asdict().items() if k != "old" and v is not None]
-    old = [v for v in e.old if v is not None]
-    return [entry.point, *entry.adaptation.values(), *kept, *old]
+    return [entry.point, *entry.adaptation.values(), *kept, *e.old]
 
 
 def _padded(e: Experience, episodes: int) -> Experience:

@@ -151,6 +151,18 @@ def test_a_belief_is_of_what_it_recalled_and_its_own() -> None:
     assert b.adaptation["memory"].tolist() == [[1.0, 1.0]]
 
 
+def test_what_it_explored_is_not_forgotten_while_it_acts() -> None:
+    a = agent(kept=3)
+    lived(a, (1, 0), *[(1, CALM)] * 5)
+    assert a.adaptation["memory"].tolist() == [[1.0, 1.0]]
+    assert a.segment.explored == [True, False, False]
+    lived(a, (5, CHANGED), (5, 0))
+    assert [e.note for e in a.library.entries] == ["1"]
+    b = agent(kept=1)  # what it has just lived is there in any case
+    lived(b, (1, 0), (1, CALM))
+    assert b.segment.explored == [False]
+
+
 def test_it_looks_at_once_if_that_is_its_habit() -> None:
     a = agent(look=0)
     steps = [(1, 0), (1, CALM), (5, CHANGED), (5, 0), (5, CALM), (1, CHANGED)]
