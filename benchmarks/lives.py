@@ -66,7 +66,7 @@ class Options:
     """Policy that adapts; shipped:FAMILY-explore by default."""
     kind: str = "recurring"
     """Kind of stream."""
-    visits: int = 20
+    visits: int = 100
     """Visits of a stream."""
     streams: int = 10
     """Number of streams."""

@@ -108,7 +108,7 @@ def _order(kind: str, visits: int, tasks: int, rng: np.random.Generator) -> list
 
 
 def different(
-    family: TaskFamily, split: str, seed: int, count: int, *, inside: bool
+    family: TaskFamily, split: str, seed: int, count: int, *, inside: bool = False
 ) -> list[Task]:
     """Draw so many tasks, or all there are, no two of them equal in what matters."""
     drawn = family.sample(split, seed, 4 * count + 64)
