@@ -158,8 +158,8 @@ def _spared(
 
 
 def _ages(s: Study, name: str) -> str:
-    row = s["agents"].get(name)
-    return ", ".join(f"{x:.2f}" for x in row["ages"]["again"]) if row else ""
+    means = s["agents"][name]["ages"]["again"] if name in s["agents"] else []
+    return ", ".join(f"{x:.2f}" for x in means if np.isfinite(x))
 
 
 def _print_details(studies: Sequence[Study]) -> None:
