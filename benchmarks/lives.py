@@ -2,7 +2,8 @@
 
     python -m benchmarks.lives strike --policy shipped:strike-rma --out strike.json
 
-Every agent lives the same streams from the same initial states. Habits are tuned on
+Every agent lives the same streams from the same initial states, all of them at once;
+how exploring episodes are sampled differs. Habits are tuned on
 streams of training tasks, for the agent with a memory and for the one without by
 equally many tries. `--again FILE ...` prints what was written.
 """
@@ -10,6 +11,7 @@ equally many tries. `--again FILE ...` prints what was written.
 import json
 import time
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 import tyro
+from torch import Tensor
 from tyro.conf import Positional
 
 from benchmarks.lives_tables import print_tables
@@ -24,11 +27,11 @@ from meta.continual.agent import Agent, Guide
 from meta.continual.draw import make_stream
 from meta.continual.habits import Habits
 from meta.continual.life import Lived, live, live_steadily
-from meta.continual.measures import MEASURES, by_age, measures
+from meta.continual.measures import MEASURES, by_age, by_visit, measures
 from meta.continual.senses import Senses, fit_senses
 from meta.continual.stream import Stream
 from meta.training.trained import Trained, load_trained
-from tasks.contract import TaskFamily
+from tasks.contract import TaskFamily, Values
 from tasks.registry import find_family, make_env
 
 NONE = tuple(
@@ -45,7 +48,7 @@ SIMILAR = (
     Habits(look=1, sure=0.8, acted=True),
 )
 """Habits that are tried for each of the two agents."""
-AGES = 5
+AGES, FIFTHS = 5, 5
 NEAR = 0.2
 """Distance of hidden parameters, whose ranges are 2 wide, within which one who knows
 them takes a task for an earlier one."""
@@ -61,7 +64,9 @@ class Options:
     """Task family."""
     policy: str = ""
     """Policy that adapts; shipped:FAMILY-explore by default."""
-    visits: int = 20
+    kind: str = "recurring"
+    """Kind of stream."""
+    visits: int = 100
     """Visits of a stream."""
     streams: int = 10
     """Number of streams."""
@@ -100,41 +105,50 @@ def study(o: Options) -> dict[str, Any]:
     senses = fit_senses(policy, threads=o.threads)
     runs = _Runs(policy, family, senses, o.threads)
     none, similar = tuned(runs, o)
+    agents = _agents(none, similar)
+    chosen = {k: v for k, v in agents.items() if not o.agents or k in o.agents}
+    streams = _streams(runs, "held-out", o, range(o.first, o.first + o.streams))
+    began = time.process_time()
+    oracle = runs.steady(load_trained(f"shipped:{o.family}-oracle"), streams)
+    lived = runs.lives(list(chosen.values()), streams)
+    spent = time.process_time() - began
+    raw: dict[str, Any] = {
+        "family": o.family,
+        "policy": policy.source,
+        "kind": o.kind,
+        "visits": o.visits,
+        "episodes": [len(s) for s in streams],
+        "oracle": float(np.mean([r.returns for life in oracle for r in life])),
+        "agents": {},
+    }
+    raw["milliseconds"] = 1000 * spent / sum(raw["episodes"]) / (len(chosen) + 1)
+    for (name, habits), lives in zip(chosen.items(), lived, strict=True):
+        told = {"habits": asdict(habits), "bytes": [held for _, held in lives]}
+        rows = [life for life, _ in lives]
+        raw["agents"][name] = _report(rows, streams, oracle) | told
+    return raw
+
+
+def _agents(none: Habits, similar: Habits) -> dict[str, Habits]:
+    """Return all agents by name, given the habits without a library and with it."""
     others = replace(similar, look=1, explore=none.explore)
-    window = Habits(recall="none", alert=False, look=0, explore=0, acted=True, kept=5)
-    agents = {
+    blind = Habits(recall="none", alert=False, look=0, explore=0)
+    return {
+        "never adapts": blind,
         "library": similar,
         "no library": none,
         "most recent": replace(others, recall="recent"),
         "at random": replace(others, recall="random"),
         "true parameters": replace(others, look=0, recall="truth"),
-        "no library, told of changes": replace(none, notice="change"),
         "library, told of changes": replace(similar, notice="change"),
         "library, told the task": replace(similar, notice="task"),
-        "last five episodes": window,
+        "library of 20": replace(similar, most=20),
+        "fine-tuning without end": replace(blind, explore=1, endless=True),
     }
-    chosen = {k: v for k, v in agents.items() if not o.agents or k in o.agents}
-    streams = _streams(
-        family, "held-out", o.visits, range(o.first, o.first + o.streams)
-    )
-    oracle = runs.steady(load_trained(f"shipped:{o.family}-oracle"), streams)
-    raw: dict[str, Any] = {
-        "family": o.family,
-        "policy": policy.source,
-        "visits": o.visits,
-        "episodes": [len(s) for s in streams],
-        "oracle": float(np.mean([r.returns for life in oracle for r in life])),
-        "never adapts": _report(runs.steady(policy, streams), streams, oracle),
-        "agents": {},
-    }
-    began = time.perf_counter()
-    lived = runs.lives(list(chosen.values()), streams)
-    spent = time.perf_counter() - began
-    raw["milliseconds"] = 1000 * spent / sum(raw["episodes"]) / len(chosen)
-    for (name, habits), lives in zip(chosen.items(), lived, strict=True):
-        told = {"habits": asdict(habits)}
-        raw["agents"][name] = _report(lives, streams, oracle) | told
-    return raw
+
+
+Lives = list[tuple[list[Lived], list[int]]]
+"""Episodes of each life, and the bytes of its library after each fifth of them."""
 
 
 @dataclass(frozen=True, kw_only=False)
@@ -146,25 +160,32 @@ class _Runs:
     senses: Senses
     threads: int
 
-    def lives(
-        self, habits: Sequence[Habits], streams: Sequence[Stream]
-    ) -> list[list[list[Lived]]]:
+    def lives(self, habits: Sequence[Habits], streams: Sequence[Stream]) -> list[Lives]:
         """Let agents of each habits live the streams, from the same initial states."""
-        return [self._lives(h, streams) for h in habits]
-
-    def _lives(self, habits: Habits, streams: Sequence[Stream]) -> list[list[Lived]]:
+        everyone = [(h, i, s) for h in habits for i, s in enumerate(streams)]
         agents = [
             Agent(
                 self.policy,
                 self.senses,
-                habits,
+                h,
                 seed=i,
-                guide=self._guide(stream) if habits.recall == "truth" else None,
+                guide=self._guide(stream) if h.recall == "truth" else None,
             )
-            for i, stream in enumerate(streams)
+            for h, i, stream in everyone
         ]
-        env = make_env(self.family, worlds=len(streams), threads=self.threads)
-        return _by_life(live(agents, streams, env, 0), streams)
+        family = _alike(self.family, len(streams))
+        env = make_env(family, worlds=len(agents), threads=self.threads)
+        whole = [stream for _, _, stream in everyone]
+        lives: Lives = [([], []) for _ in agents]
+        for episode, rows in enumerate(live(agents, whole, env, 0)):
+            left = iter(rows)
+            for agent, stream, (life, held) in zip(agents, whole, lives, strict=True):
+                if episode < len(stream):
+                    life.append(next(left))
+                    if (episode + 1) * FIFTHS // len(stream) > len(held):
+                        held.append(agent.library.nbytes)
+        each = len(streams)
+        return [lives[i * each : (i + 1) * each] for i in range(len(habits))]
 
     def steady(self, policy: Trained, streams: Sequence[Stream]) -> list[list[Lived]]:
         """Let a policy live streams that does not adapt."""
@@ -191,10 +212,28 @@ class _Runs:
         return nearest
 
 
+def _alike(family: TaskFamily, count: int) -> TaskFamily:
+    """Return a family of whose worlds each so many begin as the first so many do."""
+    alike = copy(family)
+
+    def start(values: Values, rng: torch.Generator) -> tuple[Tensor, ...]:
+        first = {name: v[:count] for name, v in values.items()}
+        times = len(next(iter(values.values()))) // count
+        return tuple(x.repeat(times, 1) for x in family.start(first, rng))
+
+    alike.start = start
+    return alike
+
+
 def _streams(
-    family: TaskFamily, split: str, visits: int, seeds: Sequence[int]
+    runs: "_Runs", split: str, o: Options, seeds: Sequence[int]
 ) -> list[Stream]:
-    return [make_stream(family, visits=visits, split=split, seed=s) for s in seeds]
+    kind = "recurring" if split == "train" else o.kind
+    visits = o.tuning[1] if split == "train" else o.visits
+    return [
+        make_stream(runs.family, kind, visits=visits, split=split, seed=seed)
+        for seed in seeds
+    ]
 
 
 def _by_life(
@@ -209,25 +248,20 @@ def _by_life(
     return found
 
 
-def tuned(runs: _Runs, o: Options) -> tuple[Habits, Habits]:
+def tuned(runs: "_Runs", o: Options) -> tuple[Habits, Habits]:
     """Return the best habits of an agent without a library, and of one with it."""
-    count, visits = o.tuning
-    seeds = range(_TUNED, _TUNED + count)
-    streams = _streams(runs.family, "train", visits, seeds)
-    return _best(runs, streams, NONE), _best(runs, streams, SIMILAR)
-
-
-def _best(runs: _Runs, streams: Sequence[Stream], tried: Sequence[Habits]) -> Habits:
-    """Return the habits that earn most in streams of training tasks."""
+    streams = _streams(runs, "train", o, range(_TUNED, _TUNED + o.tuning[0]))
+    tried = (*NONE, *SIMILAR)
     earned = [
-        np.mean([r.returns for life in lives for r in life])
+        float(np.mean([r.returns for life, _ in lives for r in life]))
         for lives in runs.lives(tried, streams)
     ]
-    for habits, mean_return in zip(tried, earned, strict=True):
-        print(
-            f"tuning: {habits.recall} {habits.look} {habits.explore} {mean_return:.3f}"
-        )
-    return tried[int(np.argmax(earned))]
+    for h, mean in zip(tried, earned, strict=True):
+        print(f"tuning: {h.recall} {h.look} {h.explore} {h.sure} {h.acted} {mean:.3f}")
+    return (
+        NONE[int(np.argmax(earned[: len(NONE)]))],
+        SIMILAR[int(np.argmax(earned[len(NONE) :]))],
+    )
 
 
 def _report(
@@ -242,6 +276,10 @@ def _report(
     ages = by_age(lives, streams, AGES)
     return {
         "measures": {k: [m[k] for m in found] for k in MEASURES},
+        "visits": [
+            by_visit(life, stream, best)
+            for life, stream, best in zip(lives, streams, oracle, strict=True)
+        ],
         "ages": {"new": ages[False].tolist(), "again": ages[True].tolist()},
     }
 

@@ -1,6 +1,7 @@
 """Tables of studies of lives, as Markdown."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ SHOWN = ("look", "explore", "sure", "acted")
 NOTICED = (
     ("false alarms", "false alarms"),
     ("missed", "missed changes"),
+    ("unnoticed", "regret of an episode after one"),
     ("delay", "delay [episodes]"),
     ("looked", "return visits with a look"),
     ("recall@1", "recall @1, first look"),
@@ -18,45 +20,50 @@ NOTICED = (
     ("recalled", "return visits with a recall"),
     ("right", "right ones of all recalls"),
     ("abstention", "AUROC, new or not"),
+    ("entries", "tasks kept at the end"),
     ("forgetting", "forgetting"),
 )
 """Measures of the agent with a library, and their names."""
 LIBRARY, ALONE = "library", "no library"
+SPARED = (ALONE, LIBRARY, "true parameters", "library, told the task")
+"""Agents whose return visits are compared."""
+HELD = (LIBRARY, "library of 20")
+"""Agents whose libraries are weighed."""
 
 Study = dict[str, Any]
 
 
 def print_tables(studies: Sequence[Study]) -> None:
     """Print regret, what was noticed and recalled, and returns by a visit's age."""
-    heads = [f"`{s['policy'].removeprefix('shipped:')}`" for s in studies]
-    rule = "|---|" + "---:|" * len(studies)
     agents = list(dict.fromkeys(name for s in studies for name in s["agents"]))
-    print("\n| regret of an episode | " + " | ".join(heads) + " |\n" + rule)
-    for name in ("never adapts", *agents):
-        print(f"| {name} | " + " | ".join(_regret(s, name) for s in studies) + " |")
-    print("\n| saved by the library | " + " | ".join(heads) + " |\n" + rule)
-    for name in (LIBRARY, "true parameters", "library, told the task"):
-        cells = [_saved(s, name) for s in studies]
-        print(f"| {name} | " + " | ".join(cells) + " |")
+    _table("regret of an episode", studies, agents, _regret)
+    rivals = [name for name in agents if name != ALONE]
+    _table("saved beside no library", studies, rivals, _saved)
+    _table("late less early regret", studies, agents, _worn)
     for base, title in (("first", "beside first visits"), ("alone", "beside none")):
-        print(f"\n| relearn saving, {title} | " + " | ".join(heads) + " |\n" + rule)
-        for name in (ALONE, LIBRARY, "true parameters", "library, told the task"):
-            cells = [_saving(s, name, base) for s in studies]
-            print(f"| {name} | " + " | ".join(cells) + " |")
-    print("\n| agent with a library | " + " | ".join(heads) + " |\n" + rule)
-    for key, title in NOTICED:
-        rate = key not in ("delay", "forgetting")
-        cells = [
-            cell(s["agents"][LIBRARY]["measures"][key], rate=rate) for s in studies
-        ]
-        print(f"| {title} | " + " | ".join(cells) + " |")
-    print(
-        "\n| return by episode of a return visit | " + " | ".join(heads) + " |\n" + rule
-    )
-    for name in (ALONE, LIBRARY, "true parameters", "library, told the task"):
-        cells = [_ages(s, name) for s in studies]
-        print(f"| {name} | " + " | ".join(cells) + " |")
+        _table(f"relearn saving, {title}", studies, SPARED, partial(_saving, base=base))
+    names = dict(NOTICED)
+    _table("agent with a library", studies, names, _noticed, names)
+    _table("library, after each fifth of a life [kB]", studies, HELD, _bytes)
+    _table("return by episode of a return visit", studies, SPARED, _ages)
     _print_details(studies)
+
+
+def _table(
+    title: str,
+    studies: Sequence[Study],
+    rows: Iterable[str],
+    found: Callable[[Study, str], str],
+    names: Mapping[str, str] | None = None,
+) -> None:
+    """Print a table with a column for each study, without rows of nothing."""
+    heads = [f"`{s['policy'].removeprefix('shipped:')}`" for s in studies]
+    print(f"\n| {title} | " + " | ".join(heads) + " |")
+    print("|---|" + "---:|" * len(studies))
+    for row in rows:
+        cells = [found(s, row) for s in studies]
+        if any(cells):
+            print(f"| {(names or {}).get(row, row)} | " + " | ".join(cells) + " |")
 
 
 def interval(
@@ -93,16 +100,39 @@ def cell(numbers: Sequence[float], digits: int = 2, *, rate: bool = False) -> st
 
 
 def _regret(s: Study, name: str) -> str:
-    row = s["never adapts"] if name == "never adapts" else s["agents"].get(name)
+    row = s["agents"].get(name)
     return cell(row["measures"]["regret"]) if row else ""
+
+
+def _worn(s: Study, name: str) -> str:
+    """Return how much more regret the last fifth of the visits has than the first."""
+    row = s["agents"].get(name)
+    return cell(_less(row, "late", row, "early")) if row else ""
 
 
 def _saved(s: Study, name: str) -> str:
     """Return regret without a library less an agent's, paired by stream."""
     if not {name, ALONE} <= set(s["agents"]):
         return ""
-    own, base = (s["agents"][n]["measures"]["regret"] for n in (name, ALONE))
-    return cell(list(np.subtract(base, own)), 3)
+    rows = s["agents"]
+    return cell(_less(rows[ALONE], "regret", rows[name], "regret"), 3)
+
+
+def _less(a: Study, one: str, b: Study, other: str) -> list[float]:
+    """Return one measure of an agent less another one's, by stream."""
+    return list(np.subtract(a["measures"][one], b["measures"][other]))
+
+
+def _noticed(s: Study, measure: str) -> str:
+    row = s["agents"].get(LIBRARY)
+    rate = measure not in ("delay", "forgetting", "unnoticed", "entries")
+    return cell(row["measures"][measure], rate=rate) if row else ""
+
+
+def _bytes(s: Study, name: str) -> str:
+    row = s["agents"].get(name)
+    mean = np.mean(row["bytes"], axis=0) if row else []
+    return ", ".join(f"{x / 1000:.0f}" for x in mean)
 
 
 def _saving(s: Study, name: str, base: str) -> str:
@@ -114,6 +144,8 @@ def _saving(s: Study, name: str, base: str) -> str:
     if name not in s["agents"]:
         return ""
     own = s["agents"][name]["measures"]
+    if not np.isfinite(own["again"]).any():
+        return ""
     whole = own["first"] if base == "first" else s["agents"][ALONE]["measures"]["again"]
     value, low, high = interval(_spared, own["again"], whole)
     return f"{value:.2f} [{low:.2f}, {high:.2f}]"
@@ -126,8 +158,8 @@ def _spared(
 
 
 def _ages(s: Study, name: str) -> str:
-    row = s["agents"].get(name)
-    return ", ".join(f"{x:.2f}" for x in row["ages"]["again"]) if row else ""
+    means = s["agents"][name]["ages"]["again"] if name in s["agents"] else []
+    return ", ".join(f"{x:.2f}" for x in means if np.isfinite(x))
 
 
 def _print_details(studies: Sequence[Study]) -> None:
@@ -140,6 +172,6 @@ def _print_details(studies: Sequence[Study]) -> None:
             f"{sum(lengths):,} episodes, oracle {s['oracle']:.2f}, "
             f"{s['milliseconds']:.0f} ms an episode of one agent"
         )
-        for name in (LIBRARY, ALONE):
+        for name in (n for n in (LIBRARY, ALONE) if n in s["agents"]):
             habits = s["agents"][name]["habits"]
             print(f"  {name}:", ", ".join(f"{k} {habits[k]}" for k in SHOWN))

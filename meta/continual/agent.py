@@ -14,17 +14,18 @@ A recalled task that turns out not to be this one is given up at the next alarm.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
 
-from meta.continual.habits import Habits, Noticed, Told
+from meta.continual.habits import NOTHING, Habits, Noticed, Told
+from meta.continual.segment import Segment
 from meta.continual.senses import Senses, remembers
 from meta.experience.rollout import Experience, some_episodes
 from meta.library.embedding import joined
 from meta.library.library import Entry, Library
 from meta.machine.seeds import derived_generator
+from meta.theta import Params
 from meta.training.trained import Trained
 
 Guide = Callable[[Sequence[str], str], int | None]
@@ -38,25 +39,6 @@ class Looked(NamedTuple):
     """The entry to recall; none to go on alone."""
     distance: float = float("nan")
     nearest: tuple[str, ...] = ()
-
-
-@dataclass(slots=True)
-class Segment:
-    """The episodes since the last change that was noticed."""
-
-    episodes: list[Experience] = field(default_factory=list[Experience])
-    explored: list[bool] = field(default_factory=list[bool])
-    names: list[str] = field(default_factory=list[str])
-    recalled: Entry | None = None
-    tries: int = 0
-    """Episodes acted by what was recalled."""
-
-    def cut(self, last: int) -> Experience:
-        """Drop the last so many episodes, and return the very last."""
-        final, at = self.episodes[-1], max(0, len(self.episodes) - last)
-        self.episodes, self.explored = self.episodes[:at], self.explored[:at]
-        self.names = self.names[:at]
-        return final
 
 
 class Agent:
@@ -103,7 +85,15 @@ class Agent:
     @property
     def explores(self) -> bool:
         """True if the next episode is an exploring one."""
-        return self.exploring > 0
+        samples = self.habits.endless and not remembers(self.policy)
+        return samples or self.exploring > 0
+
+    @property
+    def start(self) -> Params:
+        """Adaptation that it explores by."""
+        return (
+            self.adaptation if self.habits.endless else self.policy.begin(1).adaptation
+        )
 
     def live(self, episode: Experience, told: Told) -> Noticed:
         """Take in an episode that it has just lived.
@@ -112,6 +102,8 @@ class Agent:
             episode: experience of one task and one episode.
             told: what else is known of it.
         """
+        if self.habits.endless:
+            return self._go_on(episode)
         explored = self.explores
         alarm = self._suspects(episode, told, explored=explored)
         new = self._since + 1
@@ -125,7 +117,8 @@ class Agent:
         elif alarm:
             self._turn(new)
         looked = self._look(told, explored=explored or alarm)
-        self._believe()
+        if explored or alarm or looked.entry or self.remembers:
+            self._believe()
         return Noticed(
             evidence=evidence,
             alarm=alarm and not gives_up,
@@ -135,6 +128,13 @@ class Agent:
             nearest=looked.nearest,
             entries=len(self.library),
         )
+
+    def _go_on(self, episode: Experience) -> Noticed:
+        """Adapt on, and make nothing else of an episode."""
+        so_far = self.policy.begin(1)._replace(adaptation=self.adaptation)
+        self.adaptation = so_far.after(episode).adaptation
+        self.exploring = max(0, self.exploring - 1)
+        return NOTHING
 
     @property
     def _doubts(self) -> bool:
@@ -157,10 +157,11 @@ class Agent:
         return self._sum > self.senses.alarm
 
     def _append(self, episode: Experience, name: str, *, explored: bool) -> None:
-        segment, kept = self.segment, self.habits.kept
-        segment.episodes = [*segment.episodes, episode][-kept:]
-        segment.explored = [*segment.explored, explored][-kept:]
-        segment.names = [*segment.names, name][-kept:]
+        segment = self.segment
+        segment.add(episode, name, explored=explored)
+        if len(segment.episodes) > self.habits.kept:
+            # what tells of the task stays, however long it has been acted in since
+            segment.drop(0 if self.remembers else segment.oldest)
         segment.tries += segment.recalled is not None and not explored
 
     def _turn(self, new: int) -> None:

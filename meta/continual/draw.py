@@ -61,7 +61,7 @@ def make_stream(
         return _ramp(family, visits, episodes, split, seed)
     new = {"recurring": visits - visits // 2, "fresh": visits}
     wanted = max(2, new.get(kind, visits // _ROUNDS))
-    tasks = _different(family, split, seed, wanted, inside=inside)
+    tasks = different(family, split, seed, wanted, inside=inside)
     if len(tasks) < (wanted if kind == "fresh" else 2):
         raise ValueError(
             f"{split} tasks of {family.name} are {len(tasks)} different ones, and a "
@@ -118,8 +118,8 @@ def _order(kind: str, visits: int, tasks: int, rng: np.random.Generator) -> list
     return order
 
 
-def _different(
-    family: TaskFamily, split: str, seed: int, count: int, *, inside: bool
+def different(
+    family: TaskFamily, split: str, seed: int, count: int, *, inside: bool = False
 ) -> list[Task]:
     """Draw so many tasks, or all there are, no two of them equal in what matters."""
     drawn = family.sample(split, seed, 4 * count + 64)
@@ -143,7 +143,7 @@ def _ramp(
 ) -> Stream:
     """Move each task's numbers towards the next one's, and keep its other values."""
     rng = np.random.default_rng([seed, KINDS.index("ramp")])
-    anchors = _different(family, split, seed, ramps + 1, inside=False)
+    anchors = different(family, split, seed, ramps + 1, inside=False)
     if len(anchors) <= ramps:
         raise ValueError(
             f"{split} tasks of {family.name} are {len(anchors)} different ones, and "

@@ -30,8 +30,13 @@ class Habits:
     """Adapt to acted episodes, too, and not only to those in which it explored."""
     alert: bool = True
     """False: it never suspects a change, and its belief is of its last episodes."""
+    endless: bool = False
+    """Fine-tuning without end: each episode adapts it on from where it is, and nothing
+    is ever forgotten on purpose or recalled. One that takes gradient steps samples all
+    its actions, for it learns from no others."""
     kept: int = 10
-    """Episodes that are kept of a task, and of a segment: the latest."""
+    """Episodes that are kept of a task, and of a segment: the latest that are adapted
+    to, and then the latest others."""
     most: int = 1000
     """Tasks that are kept."""
     sure: float = 0.5
@@ -54,6 +59,8 @@ class Habits:
         )
         if not self.alert and (self.recall != "none" or self.notice != "none"):
             raise ValueError("an agent that expects no change recalls nothing")
+        if self.endless and self.alert:
+            raise ValueError("an agent that adapts without end expects no change")
 
 
 class Told(NamedTuple):
@@ -83,3 +90,15 @@ class Noticed(NamedTuple):
     """Names of the nearest tasks, three at most, when it looked."""
     entries: int
     """Number of tasks in its library."""
+
+
+NOTHING = Noticed(
+    evidence=float("nan"),
+    alarm=False,
+    gave_up=False,
+    recalled="",
+    distance=float("nan"),
+    nearest=(),
+    entries=0,
+)
+"""All that an agent made of an episode in which it looked at nothing."""

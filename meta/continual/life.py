@@ -13,8 +13,10 @@ from meta.continual.senses import returns_of
 from meta.continual.stream import Moment, Stream
 from meta.experience.rollout import Experience, Rollout, by_task, collect
 from meta.experience.schedule import Changes
+from meta.learner import exploring as explorers
 from meta.library.library import one_task
 from meta.machine.seeds import derived_generator
+from meta.theta import Params
 from meta.training.trained import Trained
 from policies.acting import RecurrentPolicy, with_memory
 from policies.distribution import Distribution, distribution, parts
@@ -163,10 +165,11 @@ def mixed(
     policy: Trained, agents: Sequence[Agent], explores: Bool[Tensor, "agent"]
 ) -> RecurrentPolicy:
     """Return the policy of all agents at once: some explore, and the others act."""
-    beliefs = [agent.adaptation for agent in agents]
-    stacked = {k: torch.cat([b[k] for b in beliefs]) for k in beliefs[0]}
-    acting = with_memory(policy.learner.act(policy.theta, stacked))
-    exploring = with_memory(policy.begin(len(agents)).explore)
+    learner, theta = policy.learner, policy.theta
+    beliefs = _stacked([agent.adaptation for agent in agents])
+    starts = _stacked([agent.start for agent in agents])
+    acting = with_memory(learner.act(theta, beliefs))
+    exploring = with_memory(explorers(learner, theta, starts))
     chosen = explores[:, None]
 
     def decide(obs: Tensor, memory: Tensor) -> Distribution:
@@ -182,6 +185,11 @@ def mixed(
         chosen, exploring.start(len(agents)), acting.start(len(agents))
     )
     return RecurrentPolicy(memory=memory, policy=decide, watch=acting.watch)
+
+
+def _stacked(adaptations: Sequence[Params]) -> Params:
+    """Return some agents' adaptations as one."""
+    return {k: torch.cat([a[k] for a in adaptations]) for k in adaptations[0]}
 
 
 def _assign(env: Worlds, tasks: Sequence[Task]) -> None:

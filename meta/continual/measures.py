@@ -22,12 +22,15 @@ Life = Sequence[Lived]
 MEASURES = {
     "return": "mean return of an episode",
     "regret": "of an episode: the oracle's return less its own",
+    "early": "regret of an episode in the first fifth of the visits",
+    "late": "regret of an episode in the last fifth",
     "first": "regret in visits to new tasks, without the episode of the change",
     "again": "regret in return visits, likewise",
     "saving": "share of `first` that `again` lacks",
     "forgetting": "mean return in the second half of a first visit, less the last",
     "false alarms": "share of acted episodes without a change in which it noticed one",
     "missed": "share of changes that it had not noticed when the next one came",
+    "unnoticed": "regret in visits whose change it missed, likewise",
     "delay": "episodes before the one in which it noticed, of changes that it did",
     "looked": "share of return visits in which it looked into its library",
     "recall@1": "share of those in which the entry nearest at first was the task's",
@@ -49,11 +52,15 @@ class _Visit(NamedTuple):
     oracle: list[Lived]
 
     @property
+    def whole(self) -> Array:
+        """Regret of each episode."""
+        pairs = zip(self.rows, self.oracle, strict=True)
+        return np.array([o.returns - r.returns for r, o in pairs])
+
+    @property
     def regret(self) -> Array:
         """Regret of each episode after that of the change."""
-        pairs = zip(self.rows, self.oracle, strict=True)
-        found = [o.returns - r.returns for r, o in pairs if r.moment.age > 0]
-        return np.array(found)
+        return self.whole[[r.moment.age > 0 for r in self.rows]]
 
     @property
     def end(self) -> float:
@@ -70,6 +77,7 @@ def measures(life: Life, stream: Stream, oracle: Life) -> dict[str, float]:
         oracle: the oracle's life in the same stream.
     """
     visits = _visits(life, stream, oracle)
+    fifth = max(1, len(visits) // 5)
     own = np.array([r.returns for r in life])
     best = np.array([r.returns for r in oracle])
     first = _mean([v.regret for v in visits[1:] if not v.returning])
@@ -77,12 +85,19 @@ def measures(life: Life, stream: Stream, oracle: Life) -> dict[str, float]:
     named = {
         "return": float(own.mean()),
         "regret": float((best - own).mean()),
+        "early": _mean([v.whole for v in visits[:fifth]]),
+        "late": _mean([v.whole for v in visits[-fifth:]]),
         "first": first,
         "again": again,
         "saving": 1 - again / first if first > 0 else float("nan"),
         "forgetting": _forgetting(visits),
     }
     return named | _noticing(visits) | _recalling(visits)
+
+
+def by_visit(life: Life, stream: Stream, oracle: Life) -> list[float]:
+    """Return the regret of an episode in each visit; arguments as of `measures`."""
+    return [float(v.whole.mean()) for v in _visits(life, stream, oracle)]
 
 
 def by_age(
@@ -122,7 +137,8 @@ def _forgetting(visits: Sequence[_Visit]) -> float:
 
 def _noticing(visits: Sequence[_Visit]) -> dict[str, float]:
     """Judge alarms: the first one in a visit is the change's, all others are false."""
-    calm, false, delays, missed = 0, 0, list[int](), 0
+    calm, false, delays = 0, 0, list[int]()
+    missed: list[Array] = []
     for i, visit in enumerate(visits):
         noticed = i == 0
         for r in visit.rows:
@@ -133,10 +149,11 @@ def _noticing(visits: Sequence[_Visit]) -> dict[str, float]:
                     delays.append(r.moment.age)
             elif not r.explored:
                 calm, false = calm + 1, false + alarm
-        missed += not noticed
+        missed += [] if noticed else [visit.regret]
     return {
         "false alarms": false / calm if calm else float("nan"),
-        "missed": missed / (len(visits) - 1),
+        "missed": len(missed) / (len(visits) - 1),
+        "unnoticed": _mean(missed),
         "delay": float(np.mean(delays)) if delays else float("nan"),
     }
 

@@ -7,6 +7,7 @@ is made, and its JSON holds every task of it.
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -86,15 +87,7 @@ class Stream:
 
     def moments(self) -> list[Moment]:
         """Return every episode, in order."""
-        found: list[Moment] = []
-        last = self.visits[0].task
-        for i, visit in enumerate(self.visits):
-            for age in range(visit.episodes):
-                changes = age == 0 and self.step > 0
-                before = last if changes else visit.task
-                found.append(Moment(len(found), visit.task, before, i, age))
-            last = visit.task
-        return found
+        return list(_moments(self.visits, self.step))
 
     def returning(self) -> list[bool]:
         """Tell of each visit whether its task had been visited before."""
@@ -119,6 +112,19 @@ class Stream:
             OSError: if it cannot be written; an existing one is then untouched.
         """
         write_json(Path(path), self.to_json())
+
+
+@lru_cache(maxsize=1024)
+def _moments(visits: tuple[Visit, ...], step: int) -> tuple[Moment, ...]:
+    found: list[Moment] = []
+    last = visits[0].task
+    for i, visit in enumerate(visits):
+        for age in range(visit.episodes):
+            changes = age == 0 and step > 0
+            before = last if changes else visit.task
+            found.append(Moment(len(found), visit.task, before, i, age))
+        last = visit.task
+    return tuple(found)
 
 
 def load_stream(path: str | Path, family: TaskFamily | None = None) -> Stream:

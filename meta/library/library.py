@@ -100,6 +100,11 @@ class Library:
         """The embeddings of all entries."""
         return self._points
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all that is kept of tasks."""
+        return sum(t.nbytes for entry in self.entries for t in _tensors(entry))
+
     def check(self, policy: Trained) -> None:
         """Raise ValueError for another policy than the one whose tasks these are."""
         if policy.checksum != self.checksum:
@@ -232,6 +237,12 @@ def one_task(e: Experience, i: int) -> Experience:
     }
     old = type(e.old)(*(x[i : i + 1][:, counted].clone() for x in e.old))
     return Experience(**rest, old=old)
+
+
+def _tensors(entry: Entry) -> list[Tensor]:
+    e = entry.experience
+    kept = [v for k, v in e._asdict().items() if k != "old" and v is not None]
+    return [entry.point, *entry.adaptation.values(), *kept, *e.old]
 
 
 def _padded(e: Experience, episodes: int) -> Experience:

@@ -12,9 +12,12 @@ from matplotlib.figure import Figure
 from meta.continual.life import Lived
 from meta.continual.stream import Stream
 from meta.machine.files import write_atomically
+from pliant.views.life_roll import draw_roll, letter_of
 
 _ROW = 130
 """Episodes in a row of the picture."""
+_ROWS = 3
+"""Rows at most: a longer life is drawn by visits."""
 _BANDS = ("#dce9f5", "#f7e3cf", "#dff0d8", "#f3d9e5", "#e6e0f3", "#f3efc9", "#d5eeee")
 _INK, _ALARM, _RIGHT, _WRONG = "#20242b", "#c0392b", "#1e8449", "#c0392b"
 
@@ -71,6 +74,8 @@ def summary(life: Sequence[Lived], stream: Stream) -> str:
 def draw_life(life: Sequence[Lived], stream: Stream, path: Path) -> None:
     """Draw a whole life as a picture: returns, changes, alarms and what was recalled.
 
+    A long one is drawn by `pliant.views.life_roll`.
+
     Args:
         life: all its episodes.
         stream: what was lived.
@@ -80,6 +85,9 @@ def draw_life(life: Sequence[Lived], stream: Stream, path: Path) -> None:
         OSError: if it cannot be written.
     """
     count = math.ceil(len(life) / _ROW)
+    if count > _ROWS:
+        draw_roll(life, stream, path)
+        return
     figure = Figure(figsize=(15, 1.1 + 2.6 * count), layout="constrained")
     rows = figure.subplots(count, 1, squeeze=False)[:, 0]
     returns = [r.returns for r in life]
@@ -94,12 +102,6 @@ def draw_life(life: Sequence[Lived], stream: Stream, path: Path) -> None:
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=110)
     write_atomically(path, content.getvalue())
-
-
-def letter_of(place: int) -> str:
-    """Return a task's name in pictures: A to Z, then A1, B1 ..."""
-    turn, letter = divmod(place, 26)
-    return f"{chr(ord('A') + letter)}{turn or ''}"
 
 
 def _row(

@@ -151,6 +151,18 @@ def test_a_belief_is_of_what_it_recalled_and_its_own() -> None:
     assert b.adaptation["memory"].tolist() == [[1.0, 1.0]]
 
 
+def test_what_it_explored_is_not_forgotten_while_it_acts() -> None:
+    a = agent(kept=3)
+    lived(a, (1, 0), *[(1, CALM)] * 5)
+    assert a.adaptation["memory"].tolist() == [[1.0, 1.0]]
+    assert a.segment.explored == [True, False, False]
+    lived(a, (5, CHANGED), (5, 0))
+    assert [e.note for e in a.library.entries] == ["1"]
+    b = agent(kept=1)  # what it has just lived is there in any case
+    lived(b, (1, 0), (1, CALM))
+    assert b.segment.explored == [False]
+
+
 def test_it_looks_at_once_if_that_is_its_habit() -> None:
     a = agent(look=0)
     steps = [(1, 0), (1, CALM), (5, CHANGED), (5, 0), (5, CALM), (1, CHANGED)]
@@ -215,6 +227,14 @@ def test_a_window_forgets() -> None:
     assert a.adaptation["memory"].tolist() == [[8.0, 2.0]]
 
 
+def test_without_end_all_that_it_lived_counts_for_ever() -> None:
+    a = agent(recall="none", alert=False, explore=1, look=0, endless=True, kept=1)
+    found = lived(a, (1, CHANGED), (3, CHANGED), (5, CHANGED))
+    assert not a.explores
+    assert not any(n.alarm or n.entries for n in found)
+    assert a.adaptation["memory"].tolist() == [[9.0, 3.0]]
+
+
 def test_the_budget_holds() -> None:
     a = agent(most=2, look=1)
     steps = [
@@ -224,6 +244,9 @@ def test_the_budget_holds() -> None:
     ]
     lived(a, *steps)
     assert len(a.library) == 2
+    # of an entry: a point and a memory of two, and an episode of two steps of seven
+    # numbers, all of four bytes
+    assert a.library.nbytes == 2 * 4 * (1 + 2 + 2 * 7)
 
 
 @pytest.mark.parametrize(
@@ -234,6 +257,7 @@ def test_the_budget_holds() -> None:
         ({"kept": 0}, "kept >= 1"),
         ({"sure": float("nan")}, "need 0 <= sure <= 1, got nan"),
         ({"alert": False}, "recalls nothing"),
+        ({"endless": True}, "expects no change"),
     ],
 )
 def test_habits_that_no_agent_has(habits: dict[str, Any], said: str) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from meta.continual.agent import Agent
 from meta.continual.draw import make_stream
@@ -14,6 +15,8 @@ from meta.continual.journal import begin_life, live_on, load_life, recording_fil
 from meta.continual.life import Lived, live, live_steadily
 from meta.continual.senses import Senses, fit_senses
 from meta.continual.stream import Stream
+from meta.experience.rollout import by_task, collect
+from meta.machine.seeds import derived_generator
 from meta.recording.replay import verify
 from meta.recording.trajectory import load_recording
 from meta.training.trained import Trained, load_trained
@@ -82,6 +85,35 @@ def test_exploring_and_acting_lives_do_not_mix(policy: Trained, senses: Senses) 
         env = make_env(FAMILY, worlds=2, threads=2)
         found.append([r[0].returns for r in live([a, b], one, env, 1)])
     assert found[0] == found[1]
+
+
+@pytest.mark.slow
+def test_gradient_steps_go_on_from_where_they_led(
+    policy: Trained, senses: Senses
+) -> None:
+    """Without end each episode is sampled by what the one before made of the policy.
+
+    Worlds, states and steps are worked out here once more, one after another.
+    """
+    family = find_family("reach-rotated", "cpu")
+    maml = load_trained("shipped:reach-rotated")
+    stream = make_stream(family, visits=2, episodes=(2, 2), seed=3)
+    endless = Habits(recall="none", alert=False, look=0, explore=0, endless=True)
+    # its senses are never asked
+    agent = Agent(maml, senses, endless)
+    env = make_env(family, worlds=1, threads=1)
+    rows = [row for [row] in live([agent], [stream], env, 7)]
+    assert all(row.explored for row in rows)
+    adapted = maml.begin(1)
+    for moment, row in zip(stream.moments(), rows, strict=True):
+        env.assign([stream.tasks[moment.task]])
+        rng = derived_generator(7, moment.episode)
+        rollout = collect(env, adapted.explore, rng)
+        assert float(rollout.returns[0]) == row.returns
+        adapted = adapted.after(by_task(rollout, 1))
+    for name, value in adapted.adaptation.items():
+        assert torch.equal(value, agent.adaptation[name])
+        assert not torch.equal(value, maml.begin(1).adaptation[name])
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import pytest
 
 from meta.continual.habits import Noticed
 from meta.continual.life import Lived
-from meta.continual.measures import MEASURES, by_age, measures
+from meta.continual.measures import MEASURES, by_age, by_visit, measures
 from meta.continual.stream import Stream, Visit
 from tasks.registry import find_family
 
@@ -53,6 +53,10 @@ def test_regret_saving_and_forgetting() -> None:
     m = measures(life(RETURNS), STREAM, ORACLE)
     assert m["return"] == pytest.approx(sum(RETURNS) / 16)
     assert m["regret"] == pytest.approx(1 - sum(RETURNS) / 16)
+    assert (m["early"], m["late"]) == pytest.approx((0.75, 0.6))  # of one visit each
+    assert by_visit(life(RETURNS), STREAM, ORACLE) == pytest.approx(
+        [0.75, 0.85, 0.4, 0.6]
+    )
     assert m["first"] == pytest.approx(0.8)  # the life's first visit does not count
     assert m["again"] == pytest.approx((0.4 + 0.2 + 0 + 0.6 + 0.4 + 0.4) / 6)
     assert m["saving"] == pytest.approx(1 - m["again"] / 0.8)
@@ -68,6 +72,7 @@ def test_alarms_are_judged_by_visit() -> None:
     noticed = {3: alarm, 4: alarm, 7: alarm, 10: alarm}
     m = measures(life(RETURNS, noticed), STREAM, ORACLE)
     assert m["missed"] == pytest.approx(1 / 3)
+    assert m["unnoticed"] == pytest.approx((0.6 + 0.4 + 0.4) / 3)
     assert m["delay"] == pytest.approx(1.0)
     # acted and not waiting for an alarm: 0, 2, 3 and 6, 7 and 11
     assert m["false alarms"] == pytest.approx(2 / 6)

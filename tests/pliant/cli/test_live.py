@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from PIL import Image
 
@@ -84,23 +85,36 @@ def test_policies_that_no_agent_can_live_by(call: Call, complaint: Complaint) ->
 
 @pytest.mark.proof
 def test_a_life_killed_at_random_moments_goes_on(tmp_path: Path) -> None:
-    """Twenty times, wherever it is: before its first episode too, and while it writes.
+    """A hundred visits, killed twenty times: before the first episode, too.
 
-    A life that comes to its end before it is killed is followed by another one.
+    A life that comes to its end before it is killed is followed by another one. The
+    one that is not killed takes no more memory at its end than early on.
     """
     chance = random.Random(0)
 
     def command(folder: Path) -> list[str]:
-        size = ["--visits", "12", "--threads", "1", "--out", str(folder)]
+        size = ["--visits", "100", "--threads", "1", "--out", str(folder)]
         resumed = ["--resume"] if (folder / "life.json").exists() else []
         return [sys.executable, "-m", "pliant", "live", POLICY, *size, *resumed]
 
-    def told(folder: Path) -> str:
-        found = subprocess.run(command(folder), check=True, capture_output=True)
-        return found.stdout.decode().replace(str(folder), "life")
+    def told(folder: Path) -> tuple[str, list[int]]:
+        """Let it live to its end, and look at its memory after each episode."""
+        life = subprocess.Popen(command(folder), stdout=subprocess.PIPE, text=True)
+        process, lines, taken = psutil.Process(life.pid), list[str](), list[int]()
+        assert life.stdout
+        for line in life.stdout:
+            lines.append(line.replace(str(folder), "life"))
+            if line.startswith("episode "):
+                taken.append(process.memory_info().rss)
+        assert life.wait() == 0
+        return "".join(lines), taken
 
     whole = tmp_path / "whole"
-    expected = told(whole)
+    began = time.monotonic()
+    expected, taken = told(whole)
+    spent = time.monotonic() - began
+    early, late = (max(taken[i : i + 50]) for i in (50, len(taken) - 50))
+    assert late - early < 8 * 2**20, f"from {early:,} to {late:,} bytes"
     lives = [tmp_path / "0"]
     for _ in range(20):
         if (lives[-1] / "life.png").exists():
@@ -110,12 +124,12 @@ def test_a_life_killed_at_random_moments_goes_on(tmp_path: Path) -> None:
             for name in ("senses.safetensors", "life.json"):
                 shutil.copy(whole / name, lives[-1] / name)
         life = subprocess.Popen(command(lives[-1]), stdout=subprocess.DEVNULL)
-        time.sleep(chance.uniform(1, 12))
+        time.sleep(chance.uniform(0, spent / 3))
         life.send_signal(signal.SIGKILL)
         life.wait()
     for folder in lives:
-        assert told(folder) == expected
-        for path in sorted(whole.rglob("*.safetensors")):
+        assert told(folder)[0] == expected
+        for path in sorted([*whole.rglob("*.safetensors"), *whole.rglob("*.npz")]):
             assert (folder / path.relative_to(whole)).read_bytes() == path.read_bytes()
 
 
