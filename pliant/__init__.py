@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from meta.recording.footage import Footage as Footage
     from meta.recording.recorded import load_recording as load_recording
     from meta.recording.trajectory import Recording as Recording
+    from meta.training.swapping import swapped as swapped
     from meta.training.trained import Adapted as Adapted
     from meta.training.trained import Trained as Trained
     from pliant.api import evaluate as evaluate
@@ -126,6 +127,7 @@ _NAMES = {
     "meta.recording.footage": ("Footage",),
     "meta.recording.recorded": ("load_recording",),
     "meta.recording.trajectory": ("Recording",),
+    "meta.training.swapping": ("swapped",),
     "meta.training.trained": ("Adapted", "Trained"),
     "pliant.api": (
         *("evaluate", "load", "load_object", "load_objects", "make_env"),

@@ -1,11 +1,12 @@
 """Public functions about beliefs: what a text or a robot says, and who is told it."""
 
 from collections.abc import Mapping, Sequence
+from typing import overload
 
 from meta.evaluation.calibration import fit_evidence
 from meta.evaluation.dispatch import Plan, expected, make_plan
 from meta.evaluation.messaging import messages_of
-from meta.evaluation.telling import beliefs_of
+from meta.evaluation.telling import beliefs_of, tell_adapted
 from meta.evaluation.telling import tell as tell_belief
 from meta.experience.rollout import Rollout
 from meta.language.belief import DOUBT, Belief
@@ -46,23 +47,50 @@ def believe(
     return lexicon(text, hidden) if model is None else model_prior(text, hidden, model)
 
 
+Words = str | Belief | Message | Sequence[Belief | Message]
+"""A text, a belief or a message; or one belief or message per task."""
+
+
+@overload
 def tell(
     policy: Trained | str,
-    words: str | Belief | Message | Sequence[Belief | Message],
+    words: Words,
     *,
     model: Complete | Nearest | None = None,
     doubt: float | None = None,
     threads: int = 0,
-) -> Trained:
+) -> Trained: ...
+
+
+@overload
+def tell(
+    policy: Adapted,
+    words: Words,
+    *,
+    model: Complete | Nearest | None = None,
+    doubt: float | None = None,
+    threads: int = 0,
+) -> Adapted: ...
+
+
+def tell(
+    policy: Trained | Adapted | str,
+    words: Words,
+    *,
+    model: Complete | Nearest | None = None,
+    doubt: float | None = None,
+    threads: int = 0,
+) -> Trained | Adapted:
     """Return a policy that is given a belief, and acts, adapts and evaluates as others.
 
     How its own inferences depend on what is hidden is fitted first, to 300 training
     tasks: seconds. A policy that was told something before is told anew at once.
 
     Args:
-        policy: RMA, system identification, or RMA with an explorer; or where it is.
+        policy: RMA, system identification, or RMA with an explorer; or where it is. One
+            that has adapted keeps what it has lived, and is told between episodes.
         words: a text, a belief or another robot's message; or one belief or message per
-            task that it will act on.
+            task that it will act on: of a team, per agent, in the order of its tasks.
         model: as for `believe`.
         doubt: how far not to trust what it is told, 0 to 1; by default 0.1 of messages,
             and 0.3 of anything else.
@@ -75,6 +103,9 @@ def tell(
     if not isinstance(words, str | Belief | Message) and not words:
         raise ValueError("a policy is told a text, or at least one belief; got none")
     trained = load_trained(policy) if isinstance(policy, str) else policy
+    adapted = trained if isinstance(trained, Adapted) else None
+    if isinstance(trained, Adapted):
+        trained = trained.policy
     if isinstance(words, str):
         words = believe(words, trained.cfg.family, model=model)
     said = [words] if isinstance(words, Belief | Message) else list(words)
@@ -82,8 +113,11 @@ def tell(
     beliefs = [heard(x, family) if isinstance(x, Message) else x for x in said]
     evidence = _evidence(trained, threads)
     if doubt is None:
-        heard_all = all(isinstance(x, Message) for x in said)
+        # of what says nothing there is no doubt
+        heard_all = all(isinstance(x, Message) or not x.about for x in said)
         doubt = MESSAGE_DOUBT if heard_all else DOUBT
+    if adapted is not None:
+        return tell_adapted(adapted, evidence, beliefs, doubt=doubt)
     return tell_belief(trained, evidence, beliefs, doubt=doubt)
 
 
@@ -110,7 +144,7 @@ def messages(
 
     Args:
         adapted: RMA, system identification, or RMA with an explorer. What it was told
-            is not passed on.
+            is not passed on. Each agent of a team has a message of its own.
         outcome: what `adapted.measure` returned, to say how it went.
         handled: a name for the object that the tasks are about.
         advice: words for people, which no robot acts on.

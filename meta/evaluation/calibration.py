@@ -20,7 +20,7 @@ from meta.machine.devices import simulator_threads
 from meta.machine.seeds import derived_generator, derived_seed
 from meta.training.trained import Trained
 from policies.acting import Act
-from tasks.contract import TaskFamily, check_alone
+from tasks.contract import TaskFamily
 from tasks.objects.object_set import Objects
 from tasks.parameters import Choice, Parameter
 from tasks.registry import find_family, make_env
@@ -47,7 +47,7 @@ def fit_evidence(
 
     Args:
         policy: RMA, system identification, or RMA with an explorer.
-        tasks: training tasks to live with.
+        tasks: training tasks to live with; of a team, worlds of all agents.
         imagined: training tasks to imagine.
         seed: decides the tasks and the episodes.
         threads: simulator threads; 0 means one per CPU.
@@ -58,31 +58,24 @@ def fit_evidence(
     """
     adapter_of(policy.learner)  # refuses a policy that has none
     family = find_family(policy.cfg.family, policy.device, objects)
-    check_alone(family, "a belief that is spoken")
-    drawn = family.sample("train", derived_seed(seed, 1), tasks)
+    team = family.team
+    drawn = family.sample("train", derived_seed(seed, 1), tasks * team)
     numbers, latents = known(policy, family, drawn)
     steps, inferred = lived(policy, family, drawn, seed, threads)
-    half = tasks // 2
-    relation = [_relation(latents[:half], x[:half]) for x in inferred]
-    slope, offset, whiten = (torch.stack(x) for x in zip(*relation, strict=True))
-    more = family.sample("train", derived_seed(seed, 2), imagined)
+    more = family.sample("train", derived_seed(seed, 2), imagined * team)
     those, theirs = known(policy, family, more)
-    blank = torch.ones(len(steps), len(family.hidden))
-    found = Evidence(
-        checksum=policy.checksum,
-        parameters=family.hidden,
-        numbers=those,
-        latents=theirs,
-        steps=torch.tensor(steps),
-        slope=slope,
-        offset=offset,
-        whiten=whiten,
-        factor=blank,
-        skill=blank,
-    )
-    rest = [x[half:] for x in inferred]
-    factor, skill = _calibrated(found, rest, numbers[half:])
-    return replace(found, factor=factor, skill=skill)
+    agents = [
+        _of_agent(
+            policy,
+            family,
+            steps,
+            [x[i::team] for x in inferred],
+            (numbers[i::team], latents[i::team]),
+            (those[i::team], theirs[i::team]),
+        )
+        for i in range(team)
+    ]
+    return replace(agents[0], mates=tuple(agents[1:]))
 
 
 def known(
@@ -112,7 +105,7 @@ def lived(
     """
     adapter, theta = adapter_of(policy.learner), policy.theta
     most = max(episodes)
-    size = max(1, family.max_worlds // most)
+    size = family.team * max(1, family.max_worlds // most // family.team)
     rows: list[list[Tensor]] = []
     steps: list[int] = []
     for start in range(0, len(tasks), size):
@@ -134,6 +127,47 @@ def lived(
     # an episode explored takes the place of one that was acted in
     kept = {n: i for i, n in enumerate(steps)}
     return list(kept), [inferred[i] for i in kept.values()]
+
+
+def _of_agent(
+    policy: Trained,
+    family: TaskFamily,
+    steps: Sequence[int],
+    inferred: Sequence[Float[Tensor, "task latent"]],
+    true: tuple[Float[Tensor, "task parameter"], Float[Tensor, "task latent"]],
+    imagined: tuple[
+        Float[Tensor, "imagined parameter"], Float[Tensor, "imagined latent"]
+    ],
+) -> Evidence:
+    """Return the evidence of one agent, or of the only robot.
+
+    Args:
+        policy: the policy.
+        family: its family.
+        steps: numbers of steps.
+        inferred: what it infers of tasks, by the number of steps.
+        true: the hidden parameters of these tasks, and their latents.
+        imagined: those of imagined tasks.
+    """
+    numbers, latents = true
+    half = len(numbers) // 2
+    relation = [_relation(latents[:half], x[:half]) for x in inferred]
+    slope, offset, whiten = (torch.stack(x) for x in zip(*relation, strict=True))
+    blank = torch.ones(len(steps), len(family.hidden))
+    found = Evidence(
+        checksum=policy.checksum,
+        parameters=family.hidden,
+        numbers=imagined[0],
+        latents=imagined[1],
+        steps=torch.tensor(steps),
+        slope=slope,
+        offset=offset,
+        whiten=whiten,
+        factor=blank,
+        skill=blank,
+    )
+    factor, skill = _calibrated(found, [x[half:] for x in inferred], numbers[half:])
+    return replace(found, factor=factor, skill=skill)
 
 
 def _run(

@@ -51,6 +51,14 @@ class Evidence:
     its probabilities."""
     skill: Float[Tensor, "count parameter"]
     """Share of each parameter's variance, or Brier score, that is explained."""
+    mates: tuple["Evidence", ...] = ()
+    """Evidence of the other agents of a team, in their order, about the same imagined
+    tasks; this is then the first agent's. None for one robot."""
+
+    @property
+    def agents(self) -> tuple["Evidence", ...]:
+        """The evidence of each agent: of row i of a batch, that of agent i % team."""
+        return (self, *self.mates)
 
     def at(self, steps: int) -> int:
         """Return the place of the greatest number of steps up to this one."""

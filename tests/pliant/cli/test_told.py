@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-import meta.evaluation.telling
+import meta.evaluation.worth
 import pliant
 from meta.evaluation.calibration import fit_evidence
 from meta.language.belief import Belief
@@ -25,7 +25,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     def quickly(policy: Trained, **options: Any) -> object:
         return fit_evidence(policy, tasks=60, imagined=128, **options)
 
-    monkeypatch.setattr(meta.evaluation.telling, "fit_evidence", quickly)
+    monkeypatch.setattr(meta.evaluation.worth, "fit_evidence", quickly)
 
 
 @pytest.mark.usefixtures("quick")
