@@ -2,7 +2,7 @@
 
     python -m benchmarks.team_messages shove --policy shipped:shove-explore
 
-A team lives some episodes. Then one agent is swapped for a new robot, and its team-mate,
+A team lives some episodes. Then one agent is swapped for a new robot, and its mate,
 which has adapted, tells it what it believes: the first episode, by what is said, beside
 nothing said, beside episodes of the new robot's own, and beside the truth. Either agent
 is swapped in turn, and the mean counts. And with nobody swapped: all have adapted, and
@@ -17,7 +17,6 @@ import numpy as np
 import torch
 import tyro
 from torch import Tensor
-from tyro.conf import Positional
 
 from benchmarks.messages import Lived, Speaker, live, through, ways
 from benchmarks.partners import beside, certain
@@ -173,9 +172,7 @@ class _Teams:
 
     def worths(self, k: int, sure: Mapping[str, float]) -> dict[str, list[float]]:
         """Return what 0, 1, 2 ... bits about each parameter alone add."""
-        new = swapped(
-            self.start.after(self.lived.episodes[k]), self.family.agents[-1]
-        )
+        new = swapped(self.start.after(self.lived.episodes[k]), self.family.agents[-1])
         said, hidden = self.lived.beliefs[k][0::2], self.family.hidden
         found: dict[str, list[float]] = {}
         base = np.mean(self._told(new, 1, [Belief()] * len(said)))

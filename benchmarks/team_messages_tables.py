@@ -20,7 +20,9 @@ def print_tables(raw: Study) -> None:
     A team counts as the mean over which of its agents is swapped.
     """
     scores = {n: np.array(x).mean(0, keepdims=True) for n, x in raw["returns"].items()}
-    print(f"\n{raw['family']}, {raw['split']}, {raw['teams']} teams, seed {raw['seed']}")
+    print(
+        f"\n{raw['family']}, {raw['split']}, {raw['teams']} teams, seed {raw['seed']}"
+    )
     print(f"nobody has adapted: {_level(raw, scores['nobody'])}; doubt {raw['doubt']}")
     print(f"worth of 0, 1, ... bits: {_rounded(raw['worth'])}")
     first = ", ".join(raw["parameters"])

@@ -85,6 +85,7 @@ if TYPE_CHECKING:
     from tasks.env import Env as Env
     from tasks.external import ExternalFamily as ExternalFamily
     from tasks.family import Family as Family
+    from tasks.objects.turning import turned as turned
     from tasks.parameters import Choice as Choice
     from tasks.parameters import Scalar as Scalar
     from tasks.registry import make_family as make_family
@@ -149,6 +150,7 @@ _NAMES = {
     "tasks.env": ("Env",),
     "tasks.external": ("ExternalFamily",),
     "tasks.family": ("Family",),
+    "tasks.objects.turning": ("turned",),
     "tasks.parameters": ("Choice", "Scalar"),
     "tasks.registry": ("make_family",),
     "tasks.supervised.babble": ("Babble",),

@@ -27,6 +27,8 @@ from tasks.registry import make_env as make_worlds
 
 Policy = Trained | str
 """A policy, or where it is: a run folder, a file, or `shipped:NAME`."""
+Given = Objects | str | Path | None
+"""Objects of a user's own, or their file or folder; None for the family's."""
 
 
 def load(
@@ -100,7 +102,7 @@ def make_env(
     tasks: int = 1,
     split: str = "held-out",
     seed: int = 0,
-    object: Objects | str | Path | None = None,
+    object: Given = None,
     hidden: bool = False,
     device: str = "cpu",
     threads: int = 0,
@@ -128,7 +130,7 @@ def make_env(
             "worlds must be a positive multiple of tasks, and seed >= 0; got "
             f"worlds={worlds}, tasks={tasks} and seed={seed}"
         )
-    made = find_family(family, pick_device(device), _objects(object, family))
+    made = find_family(family, pick_device(device), given_objects(object, family))
     check_teams(made, tasks)
     env = make_worlds(made, worlds=worlds, oracle=hidden, threads=threads)
     drawn = made.sample(split, seed, tasks)
@@ -184,7 +186,7 @@ def evaluate(
     seed: int = 0,
     beside: Sequence[Policy] = (),
     alone: bool = True,
-    object: Objects | str | Path | None = None,
+    object: Given = None,
     threads: int = 0,
 ) -> Evaluation:
     """Measure how a policy adapts, beside its baselines on the same tasks.
@@ -218,7 +220,7 @@ def evaluate(
         seed=seed,
         threads=threads,
         device=device,
-        objects=_objects(object, chosen[0].cfg.family),
+        objects=given_objects(object, chosen[0].cfg.family),
     )
     floor, oracle = taken_out(groups)
     return evaluate_beside(
@@ -236,7 +238,7 @@ def record(
     split: str = "held-out",
     seed: int = 0,
     adapt_episodes: int = 5,
-    object: Objects | str | Path | None = None,
+    object: Given = None,
     change: str | None = None,
     out: str | Path | None = None,
 ) -> Recorded:
@@ -268,7 +270,7 @@ def record(
         split=split,
         seed=seed,
         adapt_episodes=adapt_episodes,
-        objects=_objects(object, trained.cfg.family),
+        objects=given_objects(object, trained.cfg.family),
         change=change,
     )
     if out is not None:
@@ -280,7 +282,12 @@ def _loaded(policy: Policy) -> Trained:
     return policy if isinstance(policy, Trained) else load_trained(policy)
 
 
-def _objects(object: Objects | str | Path | None, family: str) -> ObjectSet | None:
+def given_objects(object: Given, family: str) -> ObjectSet | None:
+    """Return objects as a family takes them, read from their files if need be.
+
+    Raises:
+        ValueError: for an object that cannot be used.
+    """
     if isinstance(object, str | Path):
         return load_set(object, fits=fitting(family))
     return as_set(object)

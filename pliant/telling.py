@@ -1,5 +1,6 @@
 """Public functions about beliefs: what a text or a robot says, and who is told it."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import overload
 
@@ -18,8 +19,12 @@ from meta.language.message import read_message as read
 from meta.language.model_prior import model_prior
 from meta.language.nearest import Nearest
 from meta.language.orders import model_orders, understand_orders
+from meta.language.translation import translated
 from meta.learners.told import Told
 from meta.training.trained import Adapted, Trained, load_trained
+from pliant.api import Given, given_objects
+from tasks.objects.object_set import ObjectSet
+from tasks.objects.turning import all_turned
 from tasks.registry import find_family
 
 
@@ -58,6 +63,7 @@ def tell(
     *,
     model: Complete | Nearest | None = None,
     doubt: float | None = None,
+    object: Given = None,
     threads: int = 0,
 ) -> Trained: ...
 
@@ -69,6 +75,7 @@ def tell(
     *,
     model: Complete | Nearest | None = None,
     doubt: float | None = None,
+    object: Given = None,
     threads: int = 0,
 ) -> Adapted: ...
 
@@ -79,6 +86,7 @@ def tell(
     *,
     model: Complete | Nearest | None = None,
     doubt: float | None = None,
+    object: Given = None,
     threads: int = 0,
 ) -> Trained | Adapted:
     """Return a policy that is given a belief, and acts, adapts and evaluates as others.
@@ -94,6 +102,7 @@ def tell(
         model: as for `believe`.
         doubt: how far not to trust what it is told, 0 to 1; by default 0.1 of messages,
             and 0.3 of anything else.
+        object: what its tasks are about, as for `make_env`.
         threads: simulator threads; 0 means one per CPU.
 
     Raises:
@@ -109,9 +118,10 @@ def tell(
     if isinstance(words, str):
         words = believe(words, trained.cfg.family, model=model)
     said = [words] if isinstance(words, Belief | Message) else list(words)
-    family = find_family(trained.cfg.family)
+    objects = given_objects(object, trained.cfg.family)
+    family = find_family(trained.cfg.family, objects=objects)
     beliefs = [heard(x, family) if isinstance(x, Message) else x for x in said]
-    evidence = _evidence(trained, threads)
+    evidence = _evidence(trained, threads, objects)
     if doubt is None:
         # of what says nothing there is no doubt
         heard_all = all(isinstance(x, Message) or not x.about for x in said)
@@ -138,6 +148,7 @@ def messages(
     outcome: Rollout | None = None,
     handled: str = "",
     advice: str = "",
+    object: Given = None,
     threads: int = 0,
 ) -> list[Message]:
     """Return a message to another robot about each task that a policy adapted to.
@@ -148,24 +159,58 @@ def messages(
         outcome: what `adapted.measure` returned, to say how it went.
         handled: a name for the object that the tasks are about.
         advice: words for people, which no robot acts on.
+        object: what the tasks are about, as for `make_env`.
         threads: as for `tell`, which need not have been called.
 
     Raises:
         ValueError: for a policy that infers no latent.
     """
-    evidence = _evidence(adapted.policy, threads)
+    objects = given_objects(object, adapted.policy.cfg.family)
+    evidence = _evidence(adapted.policy, threads, objects)
     return messages_of(
         adapted, evidence, outcome=outcome, handled=handled, advice=advice
     )
 
 
-def read_message(text: str, family: str) -> Message:
+def read_message(
+    text: str,
+    family: str,
+    *,
+    object: Given = None,
+    sender: str = "",
+    turned: float = 0.0,
+) -> Message:
     """Read the JSON of a message about a task of a family.
+
+    A robot of another family that handled the same objects can be heard, too. What it
+    says of the insert is taken to the reader's frame and unit, by the objects' sizes.
+
+    Args:
+        text: the JSON.
+        family: the reader's own.
+        object: what the reader's tasks are about, as for `make_env`.
+        sender: the sender's family, if it is another: no message says itself what it
+            is to be read as.
+        turned: by how much the objects lay turned about the vertical before the sender,
+            counter-clockwise [degrees].
 
     Raises:
         ValueError: in one line, for anything else.
+
+    Warns:
+        UserWarning: in one line, of what means nothing to the reader and is left out.
     """
-    return read(text, find_family(family))
+    objects = given_objects(object, family)
+    reader = find_family(family, objects=objects)
+    if not sender and not turned:
+        return read(text, reader)
+    theirs = None if objects is None else all_turned(objects, turned)
+    other = find_family(sender or family, objects=theirs)
+    found = translated(read(text, other), other, reader, turned=turned)
+    if found.left_out:
+        why = "; ".join(f"{name}: {reason}" for name, reason in found.left_out.items())
+        warnings.warn(f"left out of the message: {why}", stacklevel=2)
+    return found.message
 
 
 def dispatch(
@@ -246,8 +291,8 @@ def _check_names(
         raise ValueError(f"robots and jobs have different names; twice: {twice[0]!r}")
 
 
-def _evidence(policy: Trained, threads: int) -> Evidence:
+def _evidence(policy: Trained, threads: int, objects: ObjectSet | None) -> Evidence:
     """Return the evidence by which a policy was told, or fit it."""
-    if isinstance(policy.learner, Told):
+    if isinstance(policy.learner, Told) and objects is None:
         return policy.learner.evidence
-    return fit_evidence(policy, threads=threads)
+    return fit_evidence(policy, threads=threads, objects=objects)
