@@ -14,8 +14,9 @@ from tasks.objects.generator import KINDS, make_solid
 from tasks.objects.object_set import ObjectSet
 from tasks.objects.polyhedra import FOOT
 from tasks.objects.solids import Solid, toppling_angle
-from tasks.objects.turning import turned
-from tasks.registry import FAMILIES
+from tasks.objects.turning import all_turned, turned
+from tasks.parameters import Scalar
+from tasks.registry import FAMILIES, make_family
 from tasks.task import Task
 
 AS_LIES = {"push": 90.0, "grasp": 0.0}
@@ -38,6 +39,13 @@ def catalogue() -> ObjectSet:
     return ObjectSet(tuple(found))
 
 
+def side(name: str, objects: ObjectSet) -> BankFamily:
+    """Return a family with objects as they lie before it."""
+    family = make_family(name, objects=all_turned(objects, AS_LIES[name]))
+    assert isinstance(family, BankFamily)
+    return family
+
+
 def _fits(solid: Solid) -> bool:
     for name, angle in AS_LIES.items():
         family, lies = FAMILIES[name], turned(solid, angle)
@@ -47,6 +55,7 @@ def _fits(solid: Solid) -> bool:
         except ValueError:
             return False
         [insert] = (p for p in family.parameters if p.name == family.insert)
+        assert isinstance(insert, Scalar)
         half = torch.full((2,), float(np.ptp(lies.vertices[:, 0])) / 2)
         ends = insert.furthest * torch.tensor([1.0, -1.0])
         points = family.place_insert(ends, half).tolist()

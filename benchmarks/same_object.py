@@ -23,7 +23,7 @@ import tyro
 from torch import Tensor
 from tyro.conf import Positional
 
-from benchmarks.catalogue import AS_LIES, catalogue, matched
+from benchmarks.catalogue import AS_LIES, catalogue, matched, side
 from benchmarks.messages import Speaker, live, through
 from benchmarks.messages_tables import CORRUPT, print_channels, print_corruptions
 from benchmarks.words import other, true_latent
@@ -40,9 +40,7 @@ from meta.language.translation import translated
 from meta.machine.devices import simulator_threads
 from meta.training.trained import Trained, load_trained
 from tasks.manipulation.handling import BankFamily
-from tasks.objects.turning import all_turned
 from tasks.parameters import Scaled
-from tasks.registry import make_family
 from tasks.task import Task
 
 BITS = (1, 2, 3, 4, 8)
@@ -104,18 +102,13 @@ def main() -> None:
 def study(o: Options) -> dict[str, Any]:
     """Measure the pairs of two families."""
     solids = catalogue()
-    names = (o.sender, o.receiver)
-    sides = [make_family(n, objects=all_turned(solids, AS_LIES[n])) for n in names]
-    assert isinstance(sides[0], BankFamily)
-    assert isinstance(sides[1], BankFamily)
+    sides = [side(name, solids) for name in (o.sender, o.receiver)]
     found: dict[str, Any] = {"returns": {}, "bits": {}}
     said: list[str] = []
     for spec, other_spec in zip(o.senders, o.receivers, strict=True):
         pair = [
-            Speaker(p, fit_evidence(p, threads=o.threads, objects=side.objects))
-            for p, side in zip(
-                map(load_trained, (spec, other_spec)), sides, strict=True
-            )
+            Speaker(p, fit_evidence(p, threads=o.threads, objects=own.objects))
+            for p, own in zip(map(load_trained, (spec, other_spec)), sides, strict=True)
         ]
         study = _Pair(pair[0], pair[1], sides[0], sides[1], o)
         study.measure(found)

@@ -121,7 +121,7 @@ def _estimate(raw: Study, scores: NDArray[np.float64]) -> Estimate:
 
 def _by_k(table: dict[Any, Any], k: int) -> dict[str, Any]:
     """Return an entry, whose key is a text once it was written."""
-    return table.get(k, table.get(str(k)))
+    return table[k] if k in table else table[str(k)]
 
 
 def _rounded(worth: dict[str, list[float]]) -> dict[str, list[float]]:

@@ -17,6 +17,7 @@ from meta.training.config import replaced
 from meta.training.run import default_folder
 from meta.training.run import train as train_run
 from meta.training.trained import Trained, load_trained
+from pliant.reporting import check_report, with_report
 from tasks.contract import Worlds, check_teams
 from tasks.objects.mesh_file import Up, load_solid
 from tasks.objects.object_set import Objects, ObjectSet, as_set
@@ -240,6 +241,7 @@ def record(
     adapt_episodes: int = 5,
     object: Given = None,
     change: str | None = None,
+    report: bool | str = False,
     out: str | Path | None = None,
 ) -> Recorded:
     """Run a policy on one task, before and after adapting to it, and keep both.
@@ -256,15 +258,18 @@ def record(
         object: an object that the task is about, as for `make_env`.
         change: how the task changes in the course of both episodes, if it does: step,
             ramp, periodic or recurring.
+        report: whether pictures and videos say what was inferred, and how surely; or
+            other words that they are to show, such as the message that it was told.
         out: a file to write, which `load_recording` and `pliant replay` read.
 
     Raises:
         ValueError: for an unknown split or change, a negative seed, no episode to adapt
-            on, an environment that is not drawn, or a change where nothing that matters
-            can change in mid-episode.
+            on, an environment that is not drawn, a change where nothing that matters
+            can change in mid-episode, or a report of what infers nothing.
         OSError: if the file cannot be written; an existing one is then untouched.
     """
     trained = _loaded(policy)
+    check_report(trained, report)
     recording = record_policy(
         trained,
         split=split,
@@ -273,6 +278,7 @@ def record(
         objects=given_objects(object, trained.cfg.family),
         change=change,
     )
+    recording = with_report(recording, trained, report)
     if out is not None:
         recording.save(Path(out))
     return recording
