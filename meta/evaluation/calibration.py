@@ -31,6 +31,8 @@ TASKS, IMAGINED = 300, 2048
 EPISODES = (1, 2, 3, 5)
 """Numbers of adapting episodes, beside every step of the first episode."""
 _RIDGE, _FLOOR = 1e-3, 1e-4
+_MOST = 4.0
+"""Greatest factor on a standard deviation; then it is added to instead."""
 _EXPONENTS = tuple(round(1 - 0.1 * i, 1) for i in range(10))
 
 
@@ -164,10 +166,12 @@ def _of_agent(
         offset=offset,
         whiten=whiten,
         factor=blank,
+        least=torch.zeros_like(blank),
         skill=blank,
     )
-    factor, skill = _calibrated(found, [x[half:] for x in inferred], numbers[half:])
-    return replace(found, factor=factor, skill=skill)
+    rest = [x[half:] for x in inferred]
+    factor, least, skill = _calibrated(found, rest, numbers[half:])
+    return replace(found, factor=factor, least=least, skill=skill)
 
 
 def _run(
@@ -208,15 +212,17 @@ def _calibrated(
     evidence: Evidence,
     inferred: Sequence[Float[Tensor, "task latent"]],
     true: Float[Tensor, "task parameter"],
-) -> tuple[Tensor, Tensor]:
-    """Return factors and skills by the number of steps, from tasks not fitted to."""
-    factors: list[Tensor] = []
-    skills: list[Tensor] = []
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return factors, what is added, and skills, from tasks not fitted to."""
+    found: list[tuple[Tensor, Tensor, Tensor]] = []
     for place, latent in enumerate(inferred):
         weights = evidence.log_likelihood(latent, place).softmax(-1)
         mean, std = evidence.moments(weights)
-        off = (true - mean).abs() / std.clamp(min=1e-9)
-        factor = off.quantile(0.9, dim=0) / WITHIN_90
+        off = (true - mean).abs()
+        factor = (off / std.clamp(min=1e-9)).quantile(0.9, dim=0) / WITHIN_90
+        more = (off / WITHIN_90).square() - std.square()
+        least = more.quantile(0.9, dim=0).clamp(min=0).sqrt() * (factor > _MOST)
+        factor = torch.where(factor > _MOST, 1.0, factor)
         skill = torch.zeros_like(factor)
         for i, p in enumerate(evidence.parameters):
             numbers, actual = evidence.numbers[:, i], true[:, i]
@@ -224,9 +230,9 @@ def _calibrated(
             if isinstance(p, Choice):
                 share = weights @ options_of(numbers, p)
                 factor[i] = _exponent(share, options_of(actual, p))
-        factors.append(factor)
-        skills.append(skill)
-    return torch.stack(factors), torch.stack(skills)
+        found.append((factor, least, skill))
+    factors, added, skills = zip(*found, strict=True)
+    return torch.stack(factors), torch.stack(added), torch.stack(skills)
 
 
 def _exponent(

@@ -23,7 +23,7 @@ from tasks.manipulation.handling import BankFamily
 from tasks.objects.solids import Solid
 from tasks.objects.turning import turn
 
-ALIKE = ("mass", "friction")
+ALIKE = ("mass", "friction", "shape")
 """Parameters that are of the object itself, in units of no frame."""
 _SAME = 1e-6  # [m], by which two lines in an object may be apart
 
@@ -51,48 +51,62 @@ def translated(
     Raises:
         ValueError: for families that do not handle the same objects.
     """
-    if not (isinstance(sender, BankFamily) and isinstance(reader, BankFamily)):
-        raise ValueError(
-            f"{sender.name} and {reader.name} do not both handle objects that can be "
-            "the same: push and grasp do"
-        )
-    names = [
-        set(family.objects.by_name) if family.objects else None
-        for family in (sender, reader)
-    ]
-    if names[0] is None or names[0] != names[1]:
-        raise ValueError(
-            f"{sender.name} and {reader.name} have objects of their own, which are not "
-            "the same: give the object that both handle"
-        )
+    theirs, own = _handling(sender, reader, turned)
     about: dict[str, Number | Names] = {}
     left_out: dict[str, str] = {}
-    shapes = _shapes(message.belief, sender)
+    shapes = _shapes(message.belief, theirs)
     for name, x in message.belief.about.items():
-        if name == "shape":
-            about[name] = x
-        elif name == sender.insert and isinstance(x, Number):
-            place = _insert(x, sender, reader, shapes, turned)
+        if name == theirs.insert and isinstance(x, Number):
+            place = _insert(x, theirs, own, shapes, turned)
             if place is None:
-                left_out[name] = f"{reader.insert} lies on another line in the object"
+                left_out[name] = f"{own.insert} lies on another line in the object"
             else:
-                about[reader.insert] = place
+                about[own.insert] = place
         elif name in ALIKE:
             about[name] = x
         else:
-            left_out[name] = f"{reader.name} has no such thing"
-    for parameter in reader.hidden:
+            left_out[name] = f"{own.name} has no such thing"
+    for parameter in own.hidden:
         x, scalar = about.get(parameter.name), scalar_of(parameter)
         if isinstance(x, Number) and scalar:
             low, high = reach(scalar)
             if not low <= x.mean <= high:
                 del about[parameter.name]
+                unit = "" if scalar.unit == "1" else f" {scalar.unit}"
                 left_out[parameter.name] = (
-                    f"{reader.name} has {low:g} to {high:g} {scalar.unit}, not "
-                    f"{x.mean:.3g}"
+                    f"{own.name} has {low:g} to {high:g}{unit}, not {x.mean:.3g}"
                 )
-    said = replace(message, family=reader.name, belief=Belief(about=about))
+    said = replace(message, family=own.name, belief=Belief(about=about))
     return Translated(said, left_out)
+
+
+def _handling(
+    sender: TaskFamily, reader: TaskFamily, turned: float
+) -> tuple[BankFamily, BankFamily]:
+    """Return the two families, or raise ValueError unless their objects are the same.
+
+    That is, the sender's lie turned against the reader's by what is said.
+    """
+    if not (isinstance(sender, BankFamily) and isinstance(reader, BankFamily)):
+        raise ValueError(
+            f"{sender.name} and {reader.name} do not both handle objects that can be "
+            "the same: push and grasp do"
+        )
+    theirs, own = (
+        family.objects.by_name if family.objects else {} for family in (sender, reader)
+    )
+    if not theirs or set(theirs) != set(own):
+        raise ValueError(
+            f"{sender.name} and {reader.name} have objects of their own, which are not "
+            "the same: give the object that both handle"
+        )
+    for name, solid in theirs.items():
+        if not _same(solid, own[name], turned):
+            raise ValueError(
+                f"{name} is not the same before {sender.name}, turned by {turned:g} "
+                f"degrees, and before {reader.name}"
+            )
+    return sender, reader
 
 
 def _shapes(belief: Belief, family: BankFamily) -> Sequence[tuple[str, float]]:
@@ -136,6 +150,14 @@ def _insert(
     total = sum(share for _, share in shapes)
     first, second = first / total, second / total
     return Number(mean=first, std=math.sqrt(max(second - first**2, 1e-18)), unit=unit)
+
+
+def _same(said: Solid, read: Solid, turned: float) -> bool:
+    """Tell whether a solid is the other one, turned."""
+    own, theirs = said.vertices @ turn(-turned).T, read.vertices
+    if own.shape != theirs.shape:
+        return False
+    return bool(np.ptp(own - theirs, axis=0).max() < _SAME)
 
 
 def _line(
