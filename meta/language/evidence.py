@@ -50,8 +50,8 @@ class Evidence:
     """Factor on the standard deviation of each parameter; of a choice, the exponent of
     its probabilities."""
     least: Float[Tensor, "count parameter"]
-    """Standard deviation that is added to each parameter's, as variances add: where
-    steps tell so much that one imagined task has all the weight, and no factor helps."""
+    """Standard deviation that is added to each parameter's, as variances add: if steps
+    tell so much that one imagined task has all the weight, no factor helps."""
     skill: Float[Tensor, "count parameter"]
     """Share of each parameter's variance, or Brier score, that is explained."""
     mates: tuple["Evidence", ...] = ()

@@ -144,7 +144,7 @@ class Sheet:
     def _header(self, page: Image.Image, said: Paragraph, scale: float) -> None:
         """Draw family and split, the hidden parameters, and what was found of them."""
         draw, margin, height = ImageDraw.Draw(page), 18 * scale, _even(68 * scale)
-        said.draw(page, (margin, height))
+        said.draw(page, (margin, float(height)))
         y = 0.32 * height
         title = typeface(21 * scale, bold=True)
         draw.text((margin, y), self.told.name, INK, title, "lm")
