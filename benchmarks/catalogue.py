@@ -20,7 +20,7 @@ from tasks.registry import FAMILIES, make_family
 from tasks.task import Task
 
 AS_LIES = {"push": 90.0, "grasp": 0.0}
-"""How an object lies before each family: turned by so much [degrees]."""
+"""Angle by which an object lies turned before each family [degrees]."""
 SEEDS = range(100, 160)
 """Seeds of the solids; those that training shows are all below."""
 OF_EACH = 2
