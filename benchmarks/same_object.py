@@ -25,7 +25,13 @@ from tyro.conf import Positional
 
 from benchmarks.catalogue import AS_LIES, catalogue, matched, side
 from benchmarks.messages import Speaker, live, through
-from benchmarks.messages_tables import CORRUPT, print_channels, print_corruptions
+from benchmarks.messages_tables import (
+    CORRUPT,
+    level,
+    print_channels,
+    print_corruptions,
+    text,
+)
 from benchmarks.words import other, true_latent
 from meta.evaluation.calibration import fit_evidence
 from meta.evaluation.evaluation_cfg import EvaluationCfg
@@ -44,6 +50,8 @@ from tasks.parameters import Scaled
 from tasks.task import Task
 
 BITS = (1, 2, 3, 4, 8)
+LEVELS = ("untold", "1: full", "the truth", "true latent", "own episode")
+"""Ways whose returns are printed, beside shares of the gap."""
 SURE = 0.02
 """Standard deviation of the truth as it is told, as a share of the training range."""
 
@@ -90,11 +98,11 @@ def main() -> None:
     if o.out:
         o.out.write_text(json.dumps(studies[0]))
     for raw in studies:
-        print(f"\n{raw['sender']} tells {raw['receiver']}, of {len(raw['solids'])} ")
-        print(f"solids; left out: {raw['left out']}")
+        print(f"\n{raw['sender']} tells {raw['receiver']}: {len(raw['solids'])} solids")
+        print(f"left out: {', '.join(raw['left out']) or 'nothing'}")
         first = {n: np.array(x) for n, x in raw["returns"].items()}
-        for name in ("untold", "true latent", "the truth", "own episode"):
-            print(f"{name} {first[name].mean():.3f}")
+        for name in (n for n in LEVELS if n in first):
+            print(f"{name}: {text(level(raw, first[name]))}")
         print_channels(raw, first)
         print_corruptions(raw, first, CORRUPT[:3])
 
