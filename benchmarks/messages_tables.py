@@ -26,14 +26,13 @@ def print_tables(studies: Sequence[Study]) -> None:
         print(f"\n{raw['family']}: {levels}; doubt {raw['doubt']}, {raw['split']}")
         print(f"\nworth of 0, 1, ... bits: {_rounded(raw['worth'])}")
         print(f"\nallocated: {raw['allocated']}")
-        print_channels(raw, first)
-        print_corruptions(raw, first)
+        _print_channels(raw, first)
+        _print_corruptions(raw, first)
         if raw["curves"]:
             _print_regret(raw, first["true latent"])
 
 
-def print_channels(raw: Study, first: dict[str, NDArray[np.float64]]) -> None:
-    """Print shares of the told gap, and bits, by channel."""
+def _print_channels(raw: Study, first: dict[str, NDArray[np.float64]]) -> None:
     lived = raw["lived"]
     heads = " | ".join(f"bits, {k} | share of the gap, {k}" for k in lived)
     print(f"\n| channel, episodes of the sender | {heads} |")
@@ -51,17 +50,12 @@ def print_channels(raw: Study, first: dict[str, NDArray[np.float64]]) -> None:
     print(f"\nbits of the words' choice: {', '.join(entropy)}")
 
 
-def print_corruptions(
-    raw: Study,
-    first: dict[str, NDArray[np.float64]],
-    corrupt: Sequence[str] = CORRUPT,
-) -> None:
-    """Print what wrong messages cost."""
+def _print_corruptions(raw: Study, first: dict[str, NDArray[np.float64]]) -> None:
     print(
         "\n| corruption | sender's episodes | loss | share of the gap | worse off |"
         "\n|---|---:|---:|---:|---:|"
     )
-    for name in corrupt:
+    for name in CORRUPT:
         for k in raw["lived"]:
             told, untold = first[f"{k}: {name}"], first["untold"]
             loss = level(raw, untold - told)

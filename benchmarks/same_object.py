@@ -25,17 +25,12 @@ from tyro.conf import Positional
 
 from benchmarks.catalogue import AS_LIES, catalogue, matched, side
 from benchmarks.messages import Speaker, live, through
-from benchmarks.messages_tables import (
-    CORRUPT,
-    level,
-    print_channels,
-    print_corruptions,
-    text,
-)
+from benchmarks.messages_tables import level, text
 from benchmarks.words import other, true_latent
 from meta.evaluation.calibration import fit_evidence
 from meta.evaluation.evaluation_cfg import EvaluationCfg
 from meta.evaluation.measure import Bench, Ledger
+from meta.evaluation.statistics import bounded, harm
 from meta.evaluation.telling import tell
 from meta.language.belief import Belief, Names, Number
 from meta.language.channels import Exact, Quantised, Silence, Template, usual
@@ -50,8 +45,6 @@ from tasks.parameters import Scaled
 from tasks.task import Task
 
 BITS = (1, 2, 3, 4, 8)
-LEVELS = ("untold", "1: full", "the truth", "true latent", "own episode")
-"""Ways whose returns are printed, beside shares of the gap."""
 SURE = 0.02
 """Standard deviation of the truth as it is told, as a share of the training range."""
 
@@ -98,13 +91,24 @@ def main() -> None:
     if o.out:
         o.out.write_text(json.dumps(studies[0]))
     for raw in studies:
-        print(f"\n{raw['sender']} tells {raw['receiver']}: {len(raw['solids'])} solids")
-        print(f"left out: {', '.join(raw['left out']) or 'nothing'}")
-        first = {n: np.array(x) for n, x in raw["returns"].items()}
-        for name in (n for n in LEVELS if n in first):
-            print(f"{name}: {text(level(raw, first[name]))}")
-        print_channels(raw, first)
-        print_corruptions(raw, first, CORRUPT[:3])
+        print_table(raw)
+
+
+def print_table(raw: dict[str, Any]) -> None:
+    """Print what receivers earn by what they are told, beside what they earn untold."""
+    solids = len(raw["solids"])
+    print(f"\n{raw['sender']} tells {raw['receiver']}: {solids} solids")
+    print(f"left out: {', '.join(raw['left out']) or 'nothing'}")
+    print("\n| told, episodes | bits | return | over nothing | worse off by 0.01 |")
+    print("|---|---:|---:|---:|---:|")
+    first = {n: np.array(x) for n, x in raw["returns"].items()}
+    untold = first["untold"]
+    for name, own in first.items():
+        bits = np.mean(raw["bits"].get(name, 0.0))
+        worse = level(raw, harm(own, untold - 0.01))
+        cells = [name, f"{bits:.0f}" if bits else ""]
+        cells += [text(level(raw, x)) for x in (own, own - untold)]
+        print(f"| {' | '.join([*cells, text(bounded(worse, own.shape[1]))])} |")
 
 
 def study(o: Options) -> dict[str, Any]:
@@ -122,14 +126,12 @@ def study(o: Options) -> dict[str, Any]:
         study.measure(found)
         said += study.left_out
     return found | {
-        "family": o.receiver,
         "sender": o.sender,
         "receiver": o.receiver,
         "policies": [*o.senders, *o.receivers],
         "seed": o.seed,
         "lived": list(o.lived),
         "doubt": o.doubt,
-        "choice": {str(k): [0.0] for k in o.lived},
         "left out": sorted(set(said)),
         "solids": list(solids.by_name),
         "objects": [
