@@ -136,3 +136,12 @@ def test_policies_named_are_measured_beside(call: Call) -> None:
     said = call("evaluate", POLICY, "--told", words, *TINY, "--beside", "shipped:open")
     assert said.code == 0
     assert "MAML-PPO before it adapts" in " ".join(said.out.split())
+
+
+@pytest.mark.usefixtures("quick")
+def test_all_agents_of_a_team_are_told(call: Call) -> None:
+    words = "the left end very slippery, the right end very grippy"
+    said = call("evaluate", "shipped:shove-explore", "--told", words, *TINY)
+    assert (said.code, said.err) == (0, "")
+    assert "Told: friction left 0.045" in said.out
+    assert "After 1 episode: friction left" in said.out
