@@ -23,7 +23,6 @@ import tyro
 from numpy.typing import NDArray
 from tyro.conf import Positional
 
-from benchmarks.messages import Options as Heard
 from benchmarks.messages import Speaker, live, sent
 from benchmarks.words import other, true_latent
 from meta.evaluation.calibration import fit_evidence
@@ -171,8 +170,7 @@ def hearings(
     """Return what is heard about each task, by what is wrong with it."""
     policy = load_trained(o.sender)
     sender = Speaker(policy, fit_evidence(policy, threads=o.threads))
-    lived = Heard(lived=(3,), threads=o.threads, seed=o.seed, split=o.split)
-    said = live(sender, family, tasks, lived, o.seed).beliefs[3]
+    said = live(sender, family, tasks, (3,), o.seed, o.threads).beliefs[3]
     words = [Template(family.hidden).encode(b).content for b in said]
     strange = [said[other(words, i)] for i in range(len(said))]
     rng = np.random.default_rng(o.seed)

@@ -134,14 +134,16 @@ def study(o: Options) -> dict[str, Any]:
     speakers = [Speaker(p, fit_evidence(p, threads=o.threads)) for p in policies]
     pairs = list(zip(speakers, speakers[1:] + speakers[:1], strict=True))
     training = family.sample("train", o.tuning_seed, o.tasks)
-    lived = [live(s, family, training, o, o.tuning_seed) for s, _ in pairs]
+    lived = [
+        live(s, family, training, o.lived, o.tuning_seed, o.threads) for s, _ in pairs
+    ]
     worth = worths(pairs, lived, family, o)
     tasks = family.sample(o.split, o.seed, o.tasks)
     kinds = ("returns", "curves", "bits", "choice", "allocated")
     found: dict[str, Any] = {kind: {} for kind in kinds}
     for pair, known in zip(pairs, lived, strict=True):
         sure = {k: usual(said, family.hidden) for k, said in known.beliefs.items()}
-        told = live(pair[0], family, tasks, o, o.seed)
+        told = live(pair[0], family, tasks, o.lived, o.seed, o.threads)
         measure(pair, told, sure, worth, family, o, found)
     return found | {
         "family": family.name,
@@ -156,17 +158,22 @@ def study(o: Options) -> dict[str, Any]:
 
 
 def live(
-    speaker: Speaker, family: TaskFamily, tasks: Sequence[Task], o: Options, seed: int
+    speaker: Speaker,
+    family: TaskFamily,
+    tasks: Sequence[Task],
+    lived: Sequence[int],
+    seed: int,
+    threads: int,
 ) -> Lived:
     """Return what a sender has to say after some episodes with each task."""
-    most = max(o.lived)
-    env = make_env(family, worlds=most * len(tasks), threads=o.threads)
+    most = max(lived)
+    env = make_env(family, worlds=most * len(tasks), threads=threads)
     env.assign([task for task in tasks for _ in range(most)])
     begun = speaker.policy.begin(len(tasks))
     with simulator_threads():
         rollout = collect(env, begun.explore, derived_generator(seed, _LIVED, 0))
         whole = by_task(rollout, len(tasks))
-        parts = {k: some_episodes(whole, slice(k)) for k in o.lived}
+        parts = {k: some_episodes(whole, slice(k)) for k in lived}
         beliefs = {
             k: beliefs_of(begun.after(part), speaker.evidence)
             for k, part in parts.items()

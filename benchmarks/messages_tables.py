@@ -43,7 +43,7 @@ def _print_channels(raw: Study, first: dict[str, NDArray[np.float64]]) -> None:
         for k in lived:
             way = f"{k}: {name}"
             bits = np.mean(raw["bits"].get(way, 0.0))
-            share = _text(_share(raw, first, first[way])) if way in first else ""
+            share = text(_share(raw, first, first[way])) if way in first else ""
             cells += [f"{bits:.1f}" if way in first else "", share]
         print(f"| {name} | {' | '.join(cells)} |")
     entropy = [f"{np.mean(raw['choice'][str(k)]):.1f}" for k in lived]
@@ -58,12 +58,12 @@ def _print_corruptions(raw: Study, first: dict[str, NDArray[np.float64]]) -> Non
     for name in CORRUPT:
         for k in raw["lived"]:
             told, untold = first[f"{k}: {name}"], first["untold"]
-            loss = _estimate(raw, untold - told)
-            worse = _estimate(raw, harm(told, untold - 0.01))
+            loss = level(raw, untold - told)
+            worse = level(raw, harm(told, untold - 0.01))
             cells = [
-                _text(loss),
-                _text(_share(raw, first, told)),
-                _text(bounded(worse, told.shape[1])),
+                text(loss),
+                text(_share(raw, first, told)),
+                text(bounded(worse, told.shape[1])),
             ]
             print(f"| {name} | {k} | {' | '.join(cells)} |")
 
@@ -75,8 +75,8 @@ def _print_regret(raw: Study, best: NDArray[np.float64]) -> None:
     curves = {n: np.array(x).sum(axis=1) for n, x in raw["curves"].items()}
     for name, earned in curves.items():
         count = np.array(raw["curves"][name]).shape[1]
-        regret = _text(_estimate(raw, count * best - earned))
-        saved = _text(_estimate(raw, earned - curves["none"]))
+        regret = text(level(raw, count * best - earned))
+        saved = text(level(raw, earned - curves["none"]))
         print(f"| {name} | {regret} | {saved} |")
 
 
@@ -87,16 +87,18 @@ def _share(
     gap, gain = first["true latent"] - first["untold"], told - first["untold"]
     whole = gap.mean()
     value = gain.mean() / whole
-    e = _estimate(raw, gain - value * gap)
+    e = level(raw, gain - value * gap)
     return Estimate(value=value, low=value + e.low / whole, high=value + e.high / whole)
 
 
-def _estimate(raw: Study, scores: NDArray[np.float64]) -> Estimate:
+def level(raw: Study, scores: NDArray[np.float64]) -> Estimate:
+    """Return the mean of scores, (seed, task), with its interval over objects."""
     rng = np.random.default_rng(raw["seed"])
     return estimate([scores], mean, rng, clusters=raw["objects"])
 
 
-def _text(e: Estimate) -> str:
+def text(e: Estimate) -> str:
+    """Return an estimate with its interval."""
     return f"{e.value:.2f} [{e.low:.2f}, {e.high:.2f}]"
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 import tyro
+from jaxtyping import Bool
 from torch import Tensor
 
 from benchmarks.teams import Study, run, text_of
@@ -118,7 +119,7 @@ class _Bench:
         act = with_memory(policy.begin(len(self.tasks)).act)
 
         def decide(obs: Tensor, memory: Tensor) -> Distribution:
-            return _sure(make(act.policy(obs, memory).mode))
+            return certain(make(act.policy(obs, memory).mode))
 
         return act._replace(policy=decide)
 
@@ -132,7 +133,7 @@ class _Bench:
         def decide(obs: Tensor, memory: Tensor) -> Distribution:
             shape = (len(obs), self.family.action_dim)
             rng = derived_generator(self.o.seed, CHANCE, len(obs))
-            return _sure(2 * torch.rand(shape, generator=rng) - 1)
+            return certain(2 * torch.rand(shape, generator=rng) - 1)
 
         return RecurrentPolicy(torch.empty(1, 0), decide, _forgets)
 
@@ -196,25 +197,7 @@ class _Bench:
     def _beside(
         self, agent: RecurrentPolicy, partner: RecurrentPolicy, each: int
     ) -> RecurrentPolicy:
-        """Return the policy of all rows, of which the agent has some."""
-        rows = len(self.tasks) * each
-        mine = self.tested.repeat_interleave(each)[:, None]
-        memories = [p.start(rows) for p in (agent, partner)]
-        sizes = [m.shape[1] for m in memories]
-
-        def decide(obs: Tensor, memory: Tensor) -> Distribution:
-            own, other = memory.split(sizes, dim=1)
-            one, two = parts(agent.policy(obs, own)), parts(partner.policy(obs, other))
-            assert one[1] is not None
-            assert two[1] is not None
-            spread = torch.where(mine, one[1], two[1])
-            return distribution(torch.where(mine, one[0], two[0]), spread)
-
-        def watch(memory: Tensor, step: Transition) -> Tensor:
-            own, other = memory.split(sizes, dim=1)
-            return torch.cat([agent.watch(own, step), partner.watch(other, step)], 1)
-
-        return RecurrentPolicy(torch.cat(memories, 1), decide, watch)
+        return beside(agent, partner, self.tested.repeat_interleave(each))
 
     def _unaware(self, act: RecurrentPolicy, *, sure: bool = False) -> RecurrentPolicy:
         """Return a policy that does not read what is hidden."""
@@ -222,7 +205,7 @@ class _Bench:
 
         def decide(obs: Tensor, memory: Tensor) -> Distribution:
             policy = act.policy(obs[:, :size], memory)
-            return _sure(policy.mode) if sure else policy
+            return certain(policy.mode) if sure else policy
 
         def watch(memory: Tensor, step: Transition) -> Tensor:
             seen, after = step.obs[:, :size], step.next_obs[:, :size]
@@ -241,11 +224,33 @@ class _Bench:
         return env
 
 
+def beside(
+    agent: RecurrentPolicy, partner: RecurrentPolicy, mine: Bool[Tensor, "row"]
+) -> RecurrentPolicy:
+    """Return the policy of all rows, of which the agent has some."""
+    memories = [p.start(len(mine)) for p in (agent, partner)]
+    sizes = [m.shape[1] for m in memories]
+
+    def decide(obs: Tensor, memory: Tensor) -> Distribution:
+        own, other = memory.split(sizes, dim=1)
+        one, two = parts(agent.policy(obs, own)), parts(partner.policy(obs, other))
+        assert one[1] is not None
+        assert two[1] is not None
+        spread = torch.where(mine[:, None], one[1], two[1])
+        return distribution(torch.where(mine[:, None], one[0], two[0]), spread)
+
+    def watch(memory: Tensor, step: Transition) -> Tensor:
+        own, other = memory.split(sizes, dim=1)
+        return torch.cat([agent.watch(own, step), partner.watch(other, step)], 1)
+
+    return RecurrentPolicy(torch.cat(memories, 1), decide, watch)
+
+
 def _first(actions: Tensor) -> RecurrentPolicy:
     """Return the policy of some actions in the first step, one a row, and then none."""
 
     def decide(obs: Tensor, memory: Tensor) -> Distribution:
-        return _sure(torch.where(memory == 0, actions[:, None], 0.0))
+        return certain(torch.where(memory == 0, actions[:, None], 0.0))
 
     def watch(memory: Tensor, step: Transition) -> Tensor:
         return memory + 1
@@ -257,7 +262,7 @@ def _forgets(memory: Tensor, step: Transition) -> Tensor:
     return memory
 
 
-def _sure(action: Tensor) -> Distribution:
+def certain(action: Tensor) -> Distribution:
     """Return a distribution that is all at one action."""
     return distribution(action, torch.full_like(action, -12.0))
 

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import torch
 import tyro
-from torch import Tensor
 from tyro.conf import Positional
 
 from meta.evaluation.evaluation_cfg import EvaluationCfg
@@ -27,10 +26,10 @@ from meta.experience.rollout import by_task, collect
 from meta.learner import sequential
 from meta.machine.devices import simulator_threads
 from meta.machine.seeds import derived_generator
+from meta.training.swapping import swapped
 from meta.training.trained import Adapted, Trained, load_trained, shipped_policies
 from tasks.contract import TaskFamily
 from tasks.registry import find_family, make_env
-from tasks.rows import AGENT
 from tasks.task import Task
 
 EPISODES = (1, 3, 5)
@@ -127,26 +126,15 @@ def _together_and_alone(
     env.assign([task for task in tasks for _ in range(most)])
     rng = derived_generator(cfg.seed, ADAPT, 0)
     lived = by_task(collect(env, start.explore, rng), len(tasks))
-    whose = np.array([task.parameters[AGENT] for task in tasks])
     found = {"neither": _earned(start, family, tasks, cfg)}
     for k in EPISODES:
         after = start.after(limit_episodes(lived, torch.full((len(tasks),), k)))
         found[f"together {k}"] = _earned(after, family, tasks, cfg)
         for agent in family.agents:
-            some = _adapted(start, after, torch.from_numpy(whose == agent))
+            others = [name for name in family.agents if name != agent]
+            some = swapped(after, *others)
             found[f"{agent} {k}"] = _earned(some, family, tasks, cfg)
     return found
-
-
-def _adapted(start: Adapted, after: Adapted, who: Tensor) -> Adapted:
-    """Return the policies of which only some have adapted."""
-    chosen = {
-        name: torch.where(
-            who.reshape(-1, *[1] * (value.ndim - 1)), value, start.adaptation[name]
-        )
-        for name, value in after.adaptation.items()
-    }
-    return start._replace(adaptation=chosen)
 
 
 def _earned(

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from meta.recording.footage import Footage as Footage
     from meta.recording.recorded import load_recording as load_recording
     from meta.recording.trajectory import Recording as Recording
+    from meta.training.swapping import swapped as swapped
     from meta.training.trained import Adapted as Adapted
     from meta.training.trained import Trained as Trained
     from pliant.api import evaluate as evaluate
@@ -84,6 +85,7 @@ if TYPE_CHECKING:
     from tasks.env import Env as Env
     from tasks.external import ExternalFamily as ExternalFamily
     from tasks.family import Family as Family
+    from tasks.objects.turning import turned as turned
     from tasks.parameters import Choice as Choice
     from tasks.parameters import Scalar as Scalar
     from tasks.registry import make_family as make_family
@@ -126,6 +128,7 @@ _NAMES = {
     "meta.recording.footage": ("Footage",),
     "meta.recording.recorded": ("load_recording",),
     "meta.recording.trajectory": ("Recording",),
+    "meta.training.swapping": ("swapped",),
     "meta.training.trained": ("Adapted", "Trained"),
     "pliant.api": (
         *("evaluate", "load", "load_object", "load_objects", "make_env"),
@@ -147,6 +150,7 @@ _NAMES = {
     "tasks.env": ("Env",),
     "tasks.external": ("ExternalFamily",),
     "tasks.family": ("Family",),
+    "tasks.objects.turning": ("turned",),
     "tasks.parameters": ("Choice", "Scalar"),
     "tasks.registry": ("make_family",),
     "tasks.supervised.babble": ("Babble",),

@@ -17,6 +17,7 @@ from meta.training.config import replaced
 from meta.training.run import default_folder
 from meta.training.run import train as train_run
 from meta.training.trained import Trained, load_trained
+from pliant.reporting import check_report, with_report
 from tasks.contract import TaskFamily, Worlds, check_teams
 from tasks.objects.mesh_file import Up, load_solid
 from tasks.objects.object_set import Objects, ObjectSet, as_set
@@ -27,6 +28,8 @@ from tasks.registry import make_env as make_worlds
 
 Policy = Trained | str
 """A policy, or where it is: a run folder, a file, or `shipped:NAME`."""
+Given = Objects | str | Path | None
+"""Objects of a user's own, or their file or folder; None for the family's."""
 
 
 def load(
@@ -102,7 +105,7 @@ def make_env(
     tasks: int = 1,
     split: str = "held-out",
     seed: int = 0,
-    object: Objects | str | Path | None = None,
+    object: Given = None,
     hidden: bool = False,
     device: str = "cpu",
     threads: int = 0,
@@ -132,7 +135,7 @@ def make_env(
             f"worlds={worlds}, tasks={tasks} and seed={seed}"
         )
     name = entered(family)
-    made = find_family(name, pick_device(device), _objects(object, name))
+    made = find_family(name, pick_device(device), given_objects(object, name))
     check_teams(made, tasks)
     env = make_worlds(made, worlds=worlds, oracle=hidden, threads=threads)
     drawn = made.sample(split, seed, tasks)
@@ -189,7 +192,7 @@ def evaluate(
     seed: int = 0,
     beside: Sequence[Policy] = (),
     alone: bool = True,
-    object: Objects | str | Path | None = None,
+    object: Given = None,
     threads: int = 0,
 ) -> Evaluation:
     """Measure how a policy adapts, beside its baselines on the same tasks.
@@ -223,7 +226,7 @@ def evaluate(
         seed=seed,
         threads=threads,
         device=device,
-        objects=_objects(object, chosen[0].cfg.family),
+        objects=given_objects(object, chosen[0].cfg.family),
     )
     floor, oracle = taken_out(groups)
     return evaluate_beside(
@@ -241,8 +244,9 @@ def record(
     split: str = "held-out",
     seed: int = 0,
     adapt_episodes: int = 5,
-    object: Objects | str | Path | None = None,
+    object: Given = None,
     change: str | None = None,
+    report: bool | str = False,
     out: str | Path | None = None,
 ) -> Recorded:
     """Run a policy on one task, before and after adapting to it, and keep both.
@@ -259,23 +263,27 @@ def record(
         object: an object that the task is about, as for `make_env`.
         change: how the task changes in the course of both episodes, if it does: step,
             ramp, periodic or recurring.
+        report: whether pictures and videos say what was inferred, and how surely; or
+            other words that they are to show, such as the message that it was told.
         out: a file to write, which `load_recording` and `pliant replay` read.
 
     Raises:
         ValueError: for an unknown split or change, a negative seed, no episode to adapt
-            on, an environment that is not drawn, or a change where nothing that matters
-            can change in mid-episode.
+            on, an environment that is not drawn, a change where nothing that matters
+            can change in mid-episode, or a report of what infers nothing.
         OSError: if the file cannot be written; an existing one is then untouched.
     """
     trained = _loaded(policy)
+    check_report(trained, report)
     recording = record_policy(
         trained,
         split=split,
         seed=seed,
         adapt_episodes=adapt_episodes,
-        objects=_objects(object, trained.cfg.family),
+        objects=given_objects(object, trained.cfg.family),
         change=change,
     )
+    recording = with_report(recording, trained, report)
     if out is not None:
         recording.save(Path(out))
     return recording
@@ -285,7 +293,12 @@ def _loaded(policy: Policy) -> Trained:
     return policy if isinstance(policy, Trained) else load_trained(policy)
 
 
-def _objects(object: Objects | str | Path | None, family: str) -> ObjectSet | None:
+def given_objects(object: Given, family: str) -> ObjectSet | None:
+    """Return objects as a family takes them, read from their files if need be.
+
+    Raises:
+        ValueError: for an object that cannot be used.
+    """
     if isinstance(object, str | Path):
         return load_set(object, fits=fitting(family))
     return as_set(object)

@@ -20,7 +20,7 @@ from meta.machine.devices import simulator_threads
 from meta.machine.seeds import derived_generator, derived_seed
 from meta.training.trained import Trained
 from policies.acting import Act
-from tasks.contract import TaskFamily, check_alone
+from tasks.contract import TaskFamily
 from tasks.objects.object_set import Objects
 from tasks.parameters import Choice, Parameter
 from tasks.registry import find_family, make_env
@@ -31,6 +31,8 @@ TASKS, IMAGINED = 300, 2048
 EPISODES = (1, 2, 3, 5)
 """Numbers of adapting episodes, beside every step of the first episode."""
 _RIDGE, _FLOOR = 1e-3, 1e-4
+_MOST = 4.0
+"""Greatest factor on a standard deviation; then it is added to instead."""
 _EXPONENTS = tuple(round(1 - 0.1 * i, 1) for i in range(10))
 
 
@@ -47,7 +49,7 @@ def fit_evidence(
 
     Args:
         policy: RMA, system identification, or RMA with an explorer.
-        tasks: training tasks to live with.
+        tasks: training tasks to live with; of a team, worlds of all agents.
         imagined: training tasks to imagine.
         seed: decides the tasks and the episodes.
         threads: simulator threads; 0 means one per CPU.
@@ -58,31 +60,24 @@ def fit_evidence(
     """
     adapter_of(policy.learner)  # refuses a policy that has none
     family = find_family(policy.cfg.family, policy.device, objects)
-    check_alone(family, "a belief that is spoken")
-    drawn = family.sample("train", derived_seed(seed, 1), tasks)
+    team = family.team
+    drawn = family.sample("train", derived_seed(seed, 1), tasks * team)
     numbers, latents = known(policy, family, drawn)
     steps, inferred = lived(policy, family, drawn, seed, threads)
-    half = tasks // 2
-    relation = [_relation(latents[:half], x[:half]) for x in inferred]
-    slope, offset, whiten = (torch.stack(x) for x in zip(*relation, strict=True))
-    more = family.sample("train", derived_seed(seed, 2), imagined)
+    more = family.sample("train", derived_seed(seed, 2), imagined * team)
     those, theirs = known(policy, family, more)
-    blank = torch.ones(len(steps), len(family.hidden))
-    found = Evidence(
-        checksum=policy.checksum,
-        parameters=family.hidden,
-        numbers=those,
-        latents=theirs,
-        steps=torch.tensor(steps),
-        slope=slope,
-        offset=offset,
-        whiten=whiten,
-        factor=blank,
-        skill=blank,
-    )
-    rest = [x[half:] for x in inferred]
-    factor, skill = _calibrated(found, rest, numbers[half:])
-    return replace(found, factor=factor, skill=skill)
+    agents = [
+        _of_agent(
+            policy,
+            family,
+            steps,
+            [x[i::team] for x in inferred],
+            (numbers[i::team], latents[i::team]),
+            (those[i::team], theirs[i::team]),
+        )
+        for i in range(team)
+    ]
+    return replace(agents[0], mates=tuple(agents[1:]))
 
 
 def known(
@@ -112,7 +107,7 @@ def lived(
     """
     adapter, theta = adapter_of(policy.learner), policy.theta
     most = max(episodes)
-    size = max(1, family.max_worlds // most)
+    size = family.team * max(1, family.max_worlds // most // family.team)
     rows: list[list[Tensor]] = []
     steps: list[int] = []
     for start in range(0, len(tasks), size):
@@ -134,6 +129,49 @@ def lived(
     # an episode explored takes the place of one that was acted in
     kept = {n: i for i, n in enumerate(steps)}
     return list(kept), [inferred[i] for i in kept.values()]
+
+
+def _of_agent(
+    policy: Trained,
+    family: TaskFamily,
+    steps: Sequence[int],
+    inferred: Sequence[Float[Tensor, "task latent"]],
+    true: tuple[Float[Tensor, "task parameter"], Float[Tensor, "task latent"]],
+    imagined: tuple[
+        Float[Tensor, "imagined parameter"], Float[Tensor, "imagined latent"]
+    ],
+) -> Evidence:
+    """Return the evidence of one agent, or of the only robot.
+
+    Args:
+        policy: the policy.
+        family: its family.
+        steps: numbers of steps.
+        inferred: what it infers of tasks, by the number of steps.
+        true: the hidden parameters of these tasks, and their latents.
+        imagined: those of imagined tasks.
+    """
+    numbers, latents = true
+    half = len(numbers) // 2
+    relation = [_relation(latents[:half], x[:half]) for x in inferred]
+    slope, offset, whiten = (torch.stack(x) for x in zip(*relation, strict=True))
+    blank = torch.ones(len(steps), len(family.hidden))
+    found = Evidence(
+        checksum=policy.checksum,
+        parameters=family.hidden,
+        numbers=imagined[0],
+        latents=imagined[1],
+        steps=torch.tensor(steps),
+        slope=slope,
+        offset=offset,
+        whiten=whiten,
+        factor=blank,
+        least=torch.zeros_like(blank),
+        skill=blank,
+    )
+    rest = [x[half:] for x in inferred]
+    factor, least, skill = _calibrated(found, rest, numbers[half:])
+    return replace(found, factor=factor, least=least, skill=skill)
 
 
 def _run(
@@ -174,15 +212,17 @@ def _calibrated(
     evidence: Evidence,
     inferred: Sequence[Float[Tensor, "task latent"]],
     true: Float[Tensor, "task parameter"],
-) -> tuple[Tensor, Tensor]:
-    """Return factors and skills by the number of steps, from tasks not fitted to."""
-    factors: list[Tensor] = []
-    skills: list[Tensor] = []
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return factors, what is added, and skills, from tasks not fitted to."""
+    found: list[tuple[Tensor, Tensor, Tensor]] = []
     for place, latent in enumerate(inferred):
         weights = evidence.log_likelihood(latent, place).softmax(-1)
         mean, std = evidence.moments(weights)
-        off = (true - mean).abs() / std.clamp(min=1e-9)
-        factor = off.quantile(0.9, dim=0) / WITHIN_90
+        off = (true - mean).abs()
+        factor = (off / std.clamp(min=1e-9)).quantile(0.9, dim=0) / WITHIN_90
+        more = (off / WITHIN_90).square() - std.square()
+        least = more.quantile(0.9, dim=0).clamp(min=0).sqrt() * (factor > _MOST)
+        factor = torch.where(factor > _MOST, 1.0, factor)
         skill = torch.zeros_like(factor)
         for i, p in enumerate(evidence.parameters):
             numbers, actual = evidence.numbers[:, i], true[:, i]
@@ -190,9 +230,9 @@ def _calibrated(
             if isinstance(p, Choice):
                 share = weights @ options_of(numbers, p)
                 factor[i] = _exponent(share, options_of(actual, p))
-        factors.append(factor)
-        skills.append(skill)
-    return torch.stack(factors), torch.stack(skills)
+        found.append((factor, least, skill))
+    factors, added, skills = zip(*found, strict=True)
+    return torch.stack(factors), torch.stack(added), torch.stack(skills)
 
 
 def _exponent(

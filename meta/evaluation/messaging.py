@@ -23,7 +23,8 @@ def messages_of(
     """Return a message about each task that a policy has adapted to.
 
     It says what the sender's own steps tell. What the sender was told it does not pass
-    on, so that a rumour does not come back as another's experience.
+    on, so that a rumour does not come back as another's experience. In a team each
+    agent has a message of its own, in the order of the tasks.
 
     Args:
         adapted: the policy.
@@ -38,21 +39,22 @@ def messages_of(
     policy, memory = untold(adapted.policy), adapted.adaptation["memory"]
     own = adapted._replace(policy=policy, adaptation={"memory": memory})
     beliefs = beliefs_of(own, evidence)
-    horizon = find_family(policy.cfg.family).horizon
+    family = find_family(policy.cfg.family)
     outcomes = _outcomes(outcome, adapted.tasks)
+    who = [f", {agent}" for agent in family.agents] or [""]
     return [
         Message(
-            sender=policy.source[-200:],
-            family=policy.cfg.family,
+            sender=f"{policy.source}{who[i % len(who)]}"[-200:],
+            family=family.name,
             belief=belief,
-            episodes=math.ceil(steps / horizon),
+            episodes=math.ceil(steps / family.horizon),
             handled=handled,
             outcome=went,
             advice=advice,
             text=spoken(belief),
         )
-        for belief, steps, went in zip(
-            beliefs, memory[:, -1].tolist(), outcomes, strict=True
+        for i, (belief, steps, went) in enumerate(
+            zip(beliefs, memory[:, -1].tolist(), outcomes, strict=True)
         )
     ]
 

@@ -9,8 +9,8 @@ by which Bayes' rule weighs imagined tasks: draws of the training distribution, 
 with its parameters and its latent. A belief weighs the same tasks (`log_weights`), so
 that words and steps meet as prior and likelihood. The weighted parameters are a belief
 in physical units again; its standard deviations are multiplied by a factor for each
-parameter and n, so that 90 % intervals hold 90 % of the training tasks, and parameters
-that n steps tell nothing of are left out.
+parameter and n (or a constant is added to them), so that 90 % intervals hold 90 % of
+the training tasks, and parameters that n steps tell nothing of are left out.
 """
 
 from collections.abc import Container
@@ -49,8 +49,19 @@ class Evidence:
     factor: Float[Tensor, "count parameter"]
     """Factor on the standard deviation of each parameter; of a choice, the exponent of
     its probabilities."""
+    least: Float[Tensor, "count parameter"]
+    """Standard deviation that is added to each parameter's, as variances add: if steps
+    tell so much that one imagined task has all the weight, no factor helps."""
     skill: Float[Tensor, "count parameter"]
     """Share of each parameter's variance, or Brier score, that is explained."""
+    mates: tuple["Evidence", ...] = ()
+    """Evidence of the other agents of a team, in their order, about the same imagined
+    tasks; this is then the first agent's. None for one robot."""
+
+    @property
+    def agents(self) -> tuple["Evidence", ...]:
+        """The evidence of each agent: of row i of a batch, that of agent i % team."""
+        return (self, *self.mates)
 
     def at(self, steps: int) -> int:
         """Return the place of the greatest number of steps up to this one."""
@@ -119,7 +130,7 @@ class Evidence:
         logits = self.log_likelihood(latent, place)
         weights = (logits if prior is None else logits + prior).softmax(-1)
         mean, std = self.moments(weights)
-        std = std * self.factor[place]
+        std = torch.hypot(std * self.factor[place], self.least[place])
         kept = [
             i
             for i, p in enumerate(self.parameters)

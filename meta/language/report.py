@@ -63,20 +63,20 @@ def changed(before: Belief, after: Belief) -> str:
     return f"What changed: {', '.join(clauses)}." if clauses else ""
 
 
-def report(told: Belief, inferred: Mapping[int, Belief]) -> str:
+def report(told: Belief | None, inferred: Mapping[int, Belief]) -> str:
     """Return the paragraph by template.
 
     Args:
-        told: the belief that was given.
+        told: the belief that was given; None to say nothing of that.
         inferred: what was believed, by episodes of adaptation.
     """
-    lines = [f"Told: {spoken(told)}."]
+    lines = [] if told is None else [f"Told: {spoken(told)}."]
     before = told
     for episodes in sorted(set(inferred) - {0}):
         belief = inferred[episodes]
         plural = "" if episodes == 1 else "s"
         lines.append(f"After {episodes} episode{plural}: {spoken(belief)}.")
-        if move := changed(before, belief):
+        if before is not None and (move := changed(before, belief)):
             lines.append(move)
         before = belief
     return " ".join(lines)

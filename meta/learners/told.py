@@ -83,8 +83,8 @@ class Told:
         def policy(
             obs: Float[Tensor, "world obs"], memory: Float[Tensor, "world memory"]
         ) -> Distribution:
-            each = prior.repeat_interleave(len(obs) // len(prior), dim=0)
-            latent = self._latent(theta, memory, each)
+            copies = len(obs) // len(prior)
+            latent = self._latent(theta, memory, prior, copies)
             return adapter.decide(theta, standardised(theta, obs), latent)
 
         return own._replace(policy=policy)
@@ -112,11 +112,12 @@ class Told:
         adapting, measuring = experiences
         tasks, episodes, time = measuring.valid.shape
         prior = self.prior.to(measuring.valid.device).expand(tasks, -1)
-        each = prior.repeat_interleave(episodes, dim=0)
 
         def latent(memory: Float[Tensor, "task episode time memory"]) -> Tensor:
             rows = memory.flatten(0, 1)
-            told = [self._latent(theta, rows[:, t], each) for t in range(time)]
+            told = [
+                self._latent(theta, rows[:, t], prior, episodes) for t in range(time)
+            ]
             return torch.stack(told, dim=1).unflatten(0, (tasks, episodes))
 
         start = self.adapter.begin(theta, tasks)
@@ -144,14 +145,24 @@ class Told:
         self,
         theta: Theta,
         memory: Float[Tensor, "world memory"],
-        prior: Float[Tensor, "world imagined"],
+        prior: Float[Tensor, "task imagined"],
+        copies: int,
     ) -> Float[Tensor, "world latent"]:
-        """Return the latent to act on, by the number of steps that each remembers."""
+        """Return the latent to act on, by the number of steps that each remembers.
+
+        So many worlds of each task lie side by side. In a team, tasks are its agents'
+        in turn, and each has evidence of its own.
+        """
+        each = prior.repeat_interleave(copies, dim=0)
         found = self.adapter.infer(theta, memory)
-        counts = memory[:, -1].long()
+        counts, agents = memory[:, -1].long(), self.evidence.agents
+        task = torch.arange(len(prior), device=memory.device)
+        agent = (task % len(agents)).repeat_interleave(copies)
         for n in counts.unique().tolist():
-            rows = counts == n
-            found[rows] = self.evidence.told(found[rows], n, prior[rows])
+            for i, evidence in enumerate(agents):
+                rows = (counts == n) & (agent == i)
+                if rows.any():
+                    found[rows] = evidence.told(found[rows], n, each[rows])
         return found
 
 

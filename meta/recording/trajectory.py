@@ -29,6 +29,8 @@ FORMAT = "pliant-recording-1"
 LARGEST = 2**30
 """Size up to which a recording's arrays are read [bytes]."""
 MOST_EPISODES = 10_000
+LONGEST_REPORT = 2000
+"""Most characters of a report."""
 _EPISODES = ("before", "after")
 _ARRAYS = ("states", "controls", "actions", "rewards")
 
@@ -78,6 +80,16 @@ class Recording:
     """Objects that the task's is one of, if it is not the family's own."""
     changes: Mapping[int, Task] = field(default_factory=dict[int, Task])
     """Steps of both episodes at which the task becomes another, and which."""
+    report: str = ""
+    """Words about the adaptation, which are shown with it."""
+
+    def __post_init__(self) -> None:
+        """Refuse a report that no picture could show."""
+        if len(self.report) > LONGEST_REPORT or not self.report.isprintable():
+            raise ValueError(
+                f"a report is one line of at most {LONGEST_REPORT:,} characters that "
+                f"can be printed, got {len(self.report):,}: {self.report!r:.60}"
+            )
 
     @property
     def episodes(self) -> tuple[Trajectory, Trajectory]:
@@ -97,6 +109,7 @@ class Recording:
             "policy": self.policy,
             "object": self.objects and self.objects.to_json(),
             "changes": {k: t.to_json() for k, t in self.changes.items()},
+            "report": self.report,
         }
         arrays: dict[str, Any] = {}
         for name, e in zip(_EPISODES, self.episodes, strict=True):
@@ -150,6 +163,8 @@ def load_recording(path: Path) -> Recording:
             after=after,
             objects=objects,
             changes=changes,
+            # nor reports
+            report=str(about.get("report", "")),
         )
     except BROKEN as error:
         raise ValueError(f"{path} is not a valid recording: {error}") from error

@@ -170,7 +170,7 @@ class Evaluate(Named):
     ) -> int:
         """Measure what words are worth, beside the floor, the oracle and --beside."""
         from meta.evaluation.baselines import taken_out
-        from meta.evaluation.telling import worth
+        from meta.evaluation.worth import worth
         from meta.machine.files import write_atomically
         from pliant.telling import believe, unheard
         from pliant.views.told import paragraph, print_told

@@ -39,13 +39,18 @@ class Record(Named):
     change: Name = None
     """Let something that matters about the task change in the course of both episodes:
     step, ramp, periodic or recurring. It adapts before."""
+    report: bool = False
+    """Say in words what was inferred of the task, and how surely; pictures and videos
+    of the recording show it. For a policy that infers: rma, sysid or explore."""
     out: File = None
     """The recording; FAMILY-SPLIT-SEED.npz by default."""
 
     def run(self) -> int:
         """Record."""
         from meta.recording.recorded import record
+        from meta.recording.trajectory import Recording
         from meta.training.trained import load_trained
+        from pliant.reporting import check_report, with_report
         from pliant.views.recording_sheet import returns
         from tasks.parameters import current_split
 
@@ -56,6 +61,7 @@ class Record(Named):
         trained = load_trained(self.policy, named=self.named)
         self.check_named(trained)
         check_split(trained.cfg.family, self.split)
+        check_report(trained, self.report)
         family = trained.cfg.family
         objects = own_objects(self.object, self.scale, self.up, family)
         with progress_bar("recording"):
@@ -67,8 +73,11 @@ class Record(Named):
                 objects=objects,
                 change=self.change,
             )
+            recording = with_report(recording, trained, self.report)
         split = current_split(self.split).replace(":", "-")
         out = self.out or Path(f"{family}-{split}-{self.seed}.npz")
         recording.save(out)
+        if isinstance(recording, Recording) and recording.report:
+            print(recording.report)
         print(f"recorded {out}: return {returns(recording)}")
         return 0

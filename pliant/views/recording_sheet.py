@@ -12,6 +12,7 @@ from meta.recording.footage import Footage
 from meta.recording.recorded import Recorded
 from meta.recording.trajectory import Recording
 from pliant.views.hidden import hidden_parameters
+from pliant.views.paragraph import Paragraph
 from pliant.views.style import (
     EPISODES,
     FAILURE,
@@ -38,12 +39,15 @@ class Told(NamedTuple):
     split: str
     hidden: Sequence[str]
     """Names, values and units of the hidden parameters."""
+    report: str = ""
+    """Words about the adaptation, below the header."""
 
     @classmethod
     def of(cls, recording: Recording, family: Family) -> "Told":
         """Return what is said of a recording in a family of Pliant's own."""
         hidden = hidden_parameters(recording, family)
-        return cls(family.name, family.summary, recording.task.split, hidden)
+        split, report = recording.task.split, recording.report
+        return cls(family.name, family.summary, split, hidden, report)
 
     @classmethod
     def of_footage(cls, footage: Footage) -> "Told":
@@ -91,11 +95,11 @@ class Sheet:
     def frame(self, pictures: Sequence[Picture], instant: int) -> Image.Image:
         """Draw one moment of both episodes, side by side, with the returns so far."""
         scale = self.width / 640
-        top = _even(68 * scale)
+        top, said = self._top(2 * self.width, scale)
         # a multiple of 16: the last rows of a video are smeared otherwise
         size = (2 * self.width, 16 * round((top + self.height + 76 * scale) / 16))
         page = Image.new("RGB", size, PAPER)
-        self._header(page, top, scale)
+        self._header(page, said, scale)
         for i, picture in enumerate(pictures):
             corner = (i * self.width, top)
             page.paste(Image.fromarray(picture), corner)
@@ -113,13 +117,10 @@ class Sheet:
         """Draw moments of both episodes, one row each."""
         scale, gap = self.width / 400, max(2, self.width // 80)
         count = len(instants)
-        top = _even(68 * scale)
-        size = (
-            count * self.width + (count - 1) * gap,
-            top + 2 * self.height + gap,
-        )
-        page = Image.new("RGB", size, PAPER)
-        self._header(page, top, scale)
+        width = count * self.width + (count - 1) * gap
+        top, said = self._top(width, scale)
+        page = Image.new("RGB", (width, top + 2 * self.height + gap), PAPER)
+        self._header(page, said, scale)
         for i, row in enumerate(rows):
             y = top + i * (self.height + gap)
             for j, (picture, instant) in enumerate(zip(row, instants, strict=True)):
@@ -135,9 +136,15 @@ class Sheet:
             self._outcome(page, last, i, scale)
         return page
 
-    def _header(self, page: Image.Image, height: int, scale: float) -> None:
-        """Draw family and split, and below them the hidden parameters."""
-        draw, margin = ImageDraw.Draw(page), 18 * scale
+    def _top(self, width: int, scale: float) -> tuple[int, Paragraph]:
+        """Return the height of the header, and the report at its end."""
+        said = Paragraph(self.told.report, width - 36 * scale, 15 * scale)
+        return _even(68 * scale + said.height), said
+
+    def _header(self, page: Image.Image, said: Paragraph, scale: float) -> None:
+        """Draw family and split, the hidden parameters, and what was found of them."""
+        draw, margin, height = ImageDraw.Draw(page), 18 * scale, _even(68 * scale)
+        said.draw(page, (margin, float(height)))
         y = 0.32 * height
         title = typeface(21 * scale, bold=True)
         draw.text((margin, y), self.told.name, INK, title, "lm")

@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.table import Table
 
 from meta.evaluation.results import levels
-from meta.evaluation.telling import TOLD, UNTOLD, Worth
+from meta.evaluation.worth import TOLD, UNTOLD, Worth
 from meta.language.report import report, spoken
 from pliant.views.markdown import count, text
 from pliant.views.names import name_of

@@ -122,6 +122,17 @@ class BankFamily(HandlingFamily):
             half: half the object's length along x [m].
         """
 
+    def insert_line(
+        self, solid: Solid
+    ) -> tuple[Float[np.ndarray, "3"], Float[np.ndarray, "3"]]:
+        """Return where a solid's insert sits at a value of 0, and the way of a unit.
+
+        In the solid's frame [m].
+        """
+        half = torch.full((2,), float(np.ptp(solid.vertices[:, 0])) / 2)
+        zero, one = self.place_insert(torch.tensor([0.0, 1.0]), half).double().numpy()
+        return zero, one - zero
+
     def use_objects(self, objects: ObjectSet) -> None:
         """Hold the objects in the bank, and keep the insert above what they stand on.
 

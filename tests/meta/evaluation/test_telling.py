@@ -9,7 +9,8 @@ import torch
 from meta.evaluation.calibration import fit_evidence
 from meta.evaluation.evaluation_cfg import EvaluationCfg
 from meta.evaluation.measure import Bench, Ledger
-from meta.evaluation.telling import TOLD, UNTOLD, beliefs_of, tell, untold, worth
+from meta.evaluation.telling import beliefs_of, tell, untold
+from meta.evaluation.worth import TOLD, UNTOLD, worth
 from meta.language.belief import Belief, Names, Number
 from meta.language.codebook import describe, understand
 from meta.language.evidence import Evidence

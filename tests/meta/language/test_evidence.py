@@ -29,6 +29,7 @@ def evidence(count: int = 4000) -> Evidence:
         offset=torch.zeros(2, 1),
         whiten=torch.stack([eye, eye / SPREAD]),
         factor=torch.tensor([[1.0, 1.0], [2.0, 1.0]]),
+        least=torch.zeros(2, 2),
         skill=torch.tensor([[0.0, 0.0], [0.9, 0.0]]),
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-import meta.evaluation.telling
+import meta.evaluation.worth
 import pliant
 from meta.evaluation.calibration import fit_evidence
 from meta.language.belief import Belief
@@ -25,7 +25,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     def quickly(policy: Trained, **options: Any) -> object:
         return fit_evidence(policy, tasks=60, imagined=128, **options)
 
-    monkeypatch.setattr(meta.evaluation.telling, "fit_evidence", quickly)
+    monkeypatch.setattr(meta.evaluation.worth, "fit_evidence", quickly)
 
 
 @pytest.mark.usefixtures("quick")
@@ -143,3 +143,12 @@ def test_policies_named_are_measured_beside(call: Call) -> None:
     said = call("evaluate", POLICY, "--told", words, *TINY, "--beside", "shipped:open")
     assert said.code == 0
     assert "MAML-PPO before it adapts" in " ".join(said.out.split())
+
+
+@pytest.mark.usefixtures("quick")
+def test_all_agents_of_a_team_are_told(call: Call) -> None:
+    words = "the left end very slippery, the right end very grippy"
+    said = call("evaluate", "shipped:shove-explore", "--told", words, *TINY)
+    assert (said.code, said.err) == (0, "")
+    assert "Told: friction left 0.045" in said.out
+    assert "After 1 episode: friction left" in said.out
