@@ -71,8 +71,8 @@ if TYPE_CHECKING:
     from pliant.catalogue import methods as methods
     from pliant.catalogue import policies as policies
     from pliant.catalogue import robots as robots
+    from pliant.planning import dispatch as dispatch
     from pliant.telling import believe as believe
-    from pliant.telling import dispatch as dispatch
     from pliant.telling import inferred as inferred
     from pliant.telling import messages as messages
     from pliant.telling import read_message as read_message
@@ -135,14 +135,8 @@ _NAMES = {
         *("record", "train"),
     ),
     "pliant.catalogue": ("families", "methods", "policies", "robots"),
-    "pliant.telling": (
-        "believe",
-        "dispatch",
-        "inferred",
-        "messages",
-        "read_message",
-        "tell",
-    ),
+    "pliant.planning": ("dispatch",),
+    "pliant.telling": ("believe", "inferred", "messages", "read_message", "tell"),
     "policies.lora": ("add_lora", "merge_lora"),
     "policies.reader": ("Reader",),
     "robots.registry": ("make_robot",),

@@ -17,19 +17,18 @@ from meta.training.config import replaced
 from meta.training.run import default_folder
 from meta.training.run import train as train_run
 from meta.training.trained import Trained, load_trained
+from pliant.given import Given, given_objects
 from pliant.reporting import check_report, with_report
 from tasks.contract import TaskFamily, Worlds, check_teams
 from tasks.objects.mesh_file import Up, load_solid
-from tasks.objects.object_set import Objects, ObjectSet, as_set
+from tasks.objects.object_set import ObjectSet
 from tasks.objects.object_set import load_objects as load_set
 from tasks.objects.solids import Solid
-from tasks.registry import entered, find_family, fitting
+from tasks.registry import entered, find_family
 from tasks.registry import make_env as make_worlds
 
 Policy = Trained | str
 """A policy, or where it is: a run folder, a file, or `shipped:NAME`."""
-Given = Objects | str | Path | None
-"""Objects of a user's own, or their file or folder; None for the family's."""
 
 
 def load(
@@ -291,14 +290,3 @@ def record(
 
 def _loaded(policy: Policy) -> Trained:
     return policy if isinstance(policy, Trained) else load_trained(policy)
-
-
-def given_objects(object: Given, family: str) -> ObjectSet | None:
-    """Return objects as a family takes them, read from their files if need be.
-
-    Raises:
-        ValueError: for an object that cannot be used.
-    """
-    if isinstance(object, str | Path):
-        return load_set(object, fits=fitting(family))
-    return as_set(object)

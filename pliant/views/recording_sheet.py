@@ -12,6 +12,7 @@ from meta.recording.footage import Footage
 from meta.recording.recorded import Recorded
 from meta.recording.trajectory import Recording
 from pliant.views.hidden import hidden_parameters
+from pliant.views.lines import draw_fitted, enough
 from pliant.views.paragraph import Paragraph
 from pliant.views.style import (
     EPISODES,
@@ -153,12 +154,12 @@ class Sheet:
         right = page.width - margin
         draw.text((right, y), where, FAINT, typeface(15 * scale), "rm")
         room = right - left - typeface(15 * scale).getlength(where) - margin
-        _fitted(draw, (left, y), self.told.summary, 15 * scale, room, FAINT)
+        draw_fitted(draw, (left, y), self.told.summary, 15 * scale, room, FAINT)
         y, label = 0.73 * height, typeface(16 * scale)
         draw.text((margin, y), "hidden:", FAINT, label, "lm")
         left = margin + label.getlength("hidden:") + 8 * scale
         text = enough(self.told.hidden, 16 * scale, right - left)
-        _fitted(draw, (left, y), text, 16 * scale, right - left, INK)
+        draw_fitted(draw, (left, y), text, 16 * scale, right - left, INK)
 
     def _label(
         self,
@@ -241,23 +242,6 @@ def returns(recording: Recorded) -> str:
     return f"{before:.3f} and {after:.3f}, {' and '.join(captions(recording))}"
 
 
-def enough(hidden: Sequence[str], size: float, room: float) -> str:
-    """Return as many hidden parameters as can be read on one line, and say if not all.
-
-    Args:
-        hidden: each in words.
-        size: of the letters, which may be smaller by a third [pixels].
-        room: width of the line [pixels].
-    """
-    font, text = typeface(size * 2 / 3), ""
-    for count in range(len(hidden), 0, -1):
-        more = [f"and {len(hidden) - count} more"] if count < len(hidden) else []
-        text = "   ·   ".join([*hidden[:count], *more])
-        if font.getlength(text) <= room:
-            break
-    return text
-
-
 def _number(value: float) -> str:
     return f"{value:.2f}" if abs(value) < 100 else f"{value:.0f}"
 
@@ -265,20 +249,6 @@ def _number(value: float) -> str:
 def _even(size: float) -> int:
     """Round to an even number of pixels, as video codecs need it."""
     return max(2, 2 * round(size / 2))
-
-
-def _fitted(
-    draw: ImageDraw.ImageDraw,
-    at: tuple[float, float],
-    text: str,
-    size: float,
-    room: float,
-    colour: Colour,
-) -> None:
-    """Draw text on one line, smaller if it would not fit."""
-    wanted = typeface(size).getlength(text)
-    font = typeface(size * min(1.0, room / wanted)) if wanted else typeface(size)
-    draw.text(at, text, colour, font, "lm")
 
 
 def _pill(

@@ -17,13 +17,8 @@ from PIL import Image, ImageDraw
 import pliant.views.video
 import pliant.views.viewer
 from meta.recording.trajectory import Recording, Trajectory, world_hash
-from pliant.views.recording_sheet import (
-    Sheet,
-    Told,
-    captions,
-    enough,
-    hidden_parameters,
-)
+from pliant.views.lines import enough
+from pliant.views.recording_sheet import Sheet, Told, captions, hidden_parameters
 from pliant.views.style import typeface
 from pliant.views.video import HOLD, write_strip, write_video
 from pliant.views.viewer import STAY, show
