@@ -1,13 +1,12 @@
-"""Tell what keeps an inferring policy from the oracle: inference, or its teacher.
+"""Tell what keeps an inferring policy from the oracle: inference, or how it acts.
 
     python -m benchmarks.inference insert grasp runs/mine
 
 The policies of a family that ship, or one of your own, on the same tasks. *Told the
-truth* is the acting policy on the teacher's latent of the true parameters, as no
-adapter could tell it better: what it still lacks, the teacher did not learn on its
-share of the env steps. *Explained* is the share of that latent's variance over the
-tasks that is inferred after so many episodes; what is lost with the rest, better
-inference would win.
+truth* is the acting policy, as it was tuned, on the latents of the true parameters:
+what it lacks there, it has not learned on its share of the env steps. *Explained* is
+the share of the latents' variance over the tasks that is inferred after so many
+episodes.
 """
 
 from collections.abc import Sequence
@@ -59,7 +58,7 @@ class Options:
 
 
 class Knowing:
-    """The acting policy of an adapter that is right from the start.
+    """The acting policy, as it was tuned, of an adapter that is right from the start.
 
     Args:
         adapter: the adapter in whose place it is.

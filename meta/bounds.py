@@ -3,6 +3,7 @@
 import operator
 from collections.abc import Callable, Mapping
 from itertools import pairwise
+from numbers import Real
 
 _HOLDS: Mapping[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
@@ -30,7 +31,7 @@ def check_bounds(settings: object, *bounds: str) -> None:
             value if term == name else float(term.replace(",", "")) for term in terms
         ]
         kept = zip(signs, pairwise(numbers), strict=True)
-        if not isinstance(value, int | float) or not all(
+        if not isinstance(value, Real) or not all(
             _HOLDS[sign](*pair) for sign, pair in kept
         ):
             raise ValueError(f"need {bound}, got {value!r}")

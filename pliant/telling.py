@@ -45,6 +45,9 @@ def believe(
     Warns:
         UserWarning: where the lexicon answers in the place of a model that fails.
     """
+    given: object = text
+    if not isinstance(given, str):
+        raise ValueError(f"what is believed is a text, got {given!r:.60}")
     hidden = find_family(family).hidden
     if isinstance(model, Nearest):
         return model.prior(text, hidden)
@@ -112,7 +115,8 @@ def tell(
         UserWarning: where a text says nothing of what is hidden.
     """
     silent = isinstance(words, str) and not words.strip()
-    if silent or (not isinstance(words, Belief | Message) and not words):
+    several = isinstance(words, Sequence) and words
+    if silent or not (isinstance(words, Belief | Message) or several):
         raise ValueError(
             f"a policy is told words, or at least one belief; got {words!r}"
         )
@@ -125,6 +129,7 @@ def tell(
         if not words.about:
             warnings.warn(unheard(trained.cfg.family), stacklevel=2)
     said = [words] if isinstance(words, Belief | Message) else list(words)
+    _check_said(said)
     objects = given_objects(object, trained.cfg.family)
     family = find_family(trained.cfg.family, objects=objects)
     beliefs = [heard(x, family) if isinstance(x, Message) else x for x in said]
@@ -154,6 +159,7 @@ def inferred(adapted: Adapted) -> list[Belief]:
     Raises:
         ValueError: for a policy that was told nothing; tell it `Belief()`.
     """
+    _check_adapted(adapted)
     return beliefs_of(adapted)
 
 
@@ -182,6 +188,7 @@ def messages(
             or cannot be printed.
     """
     # before the fit, which takes a while
+    _check_adapted(adapted)
     check_texts(handled=handled, advice=advice)
     objects = given_objects(object, adapted.policy.cfg.family)
     evidence = _evidence(adapted.policy, threads, objects)
@@ -229,6 +236,21 @@ def read_message(
         why = "; ".join(f"{name}: {reason}" for name, reason in found.left_out.items())
         warnings.warn(f"left out of the message: {why}", stacklevel=2)
     return found.message
+
+
+def _check_said(said: Sequence[object]) -> None:
+    if strange := [x for x in said if not isinstance(x, Belief | Message)]:
+        raise ValueError(
+            "a policy is told a text, or beliefs and messages, such as "
+            f"pliant.believe(text, family); got {strange[0]!r:.60}"
+        )
+
+
+def _check_adapted(adapted: object) -> None:
+    if not isinstance(adapted, Adapted):
+        raise ValueError(
+            f"need a policy that has adapted, policy.adapt(env); got {adapted!r:.60}"
+        )
 
 
 def _evidence(policy: Trained, threads: int, objects: ObjectSet | None) -> Evidence:

@@ -86,9 +86,11 @@ def load_life(folder: str | Path) -> Life:
 
     Raises:
         ValueError: if it is no life's folder, saying what is wrong.
-        OSError: if `life.json` cannot be opened.
+        OSError: if `life.json` is there and cannot be opened.
     """
     path = Path(folder) / ABOUT
+    if not path.exists():
+        raise ValueError(f"no life to resume in {folder}")
     raw: Any = read_json(path)
     said = raw.get("format") if isinstance(raw, dict) else type(raw).__name__
     if said != FORMAT:

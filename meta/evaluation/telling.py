@@ -103,7 +103,9 @@ def beliefs_of(
     if evidence is None and isinstance(policy.learner, Told):
         evidence = policy.learner.evidence
     if evidence is None:
-        raise ValueError(f"{policy.source} was told nothing: its evidence is needed")
+        raise ValueError(
+            f"{policy.source} was told nothing: tell it something, if only Belief()"
+        )
     if evidence.checksum != policy.checksum:
         raise ValueError(f"the evidence is of another policy than {policy.source}")
     memory = adapted.adaptation["memory"]

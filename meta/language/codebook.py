@@ -41,7 +41,7 @@ def say(parameter: Parameter, value: Value) -> str:
     else:
         scalar, parts = scalar_of(parameter), _parts_of(parameter)
         words = parts[_part(scalar, float(value))] if parts and scalar else ""
-    return words.partition("|")[0] if words else ""
+    return _synonyms(words)[0] if words else ""
 
 
 def describe(
@@ -83,8 +83,8 @@ def understand(parameters: Sequence[Parameter], text: str) -> Belief:
 def choices(parameter: Parameter) -> list[str]:
     """Return the words for all values of a parameter, as they are spoken."""
     if isinstance(parameter, Choice):
-        return [w.partition("|")[0] for w in _options_of(parameter).values()]
-    return [w.partition("|")[0] for w in _parts_of(parameter)]
+        return [_synonyms(w)[0] for w in _options_of(parameter).values()]
+    return [_synonyms(w)[0] for w in _parts_of(parameter)]
 
 
 def kind(option: str, parameter: str = "shape") -> str:
@@ -107,9 +107,14 @@ def _ends(scalar: Scalar, value: float) -> tuple[float, float, float]:
 def _phrases(parameter: Parameter) -> Iterator[Said]:
     if isinstance(parameter, Choice):
         for option, words in _options_of(parameter).items():
-            yield from (Said(w, option) for w in words.split("|"))
+            yield from (Said(w, option) for w in _synonyms(words))
     for i, words in enumerate(_parts_of(parameter)):
-        yield from (Said(w, (i + 0.5) / PARTS) for w in words.split("|"))
+        yield from (Said(w, (i + 0.5) / PARTS) for w in _synonyms(words))
+
+
+def _synonyms(words: str) -> list[str]:
+    """Return the words of an entry that mean the same; the first is the spoken one."""
+    return [word.strip() for word in words.split("|")]
 
 
 def _parts_of(parameter: Parameter) -> Sequence[str]:

@@ -73,7 +73,9 @@ def translated(
             if not low <= x.mean <= high:
                 del about[parameter.name]
                 unit = "" if scalar.unit == "1" else f" {scalar.unit}"
-                left_out[parameter.name] = (
+                here = parameter.name
+                name = theirs.insert if here == own.insert else here
+                left_out[name] = (
                     f"{own.name} has {low:g} to {high:g}{unit}, not {x.mean:.3g}"
                 )
     said = replace(message, family=own.name, belief=Belief(about=about))

@@ -19,6 +19,8 @@ def swapped(adapted: Adapted, *agents: str) -> Adapted:
     Raises:
         ValueError: for a name that no agent of the family has.
     """
+    if not isinstance(adapted, Adapted):
+        raise ValueError(f"need a team that has adapted, got {adapted!r:.60}")
     policy = adapted.policy
     family = find_family(policy.cfg.family)
     if strange := [name for name in agents if name not in family.agents]:

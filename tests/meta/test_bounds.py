@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from meta.bounds import check_bounds
@@ -16,6 +17,7 @@ def made(**changes: object) -> SimpleNamespace:
 def test_what_is_within_is_allowed_to_the_ends() -> None:
     check_bounds(made(), *BOUNDS)
     check_bounds(made(width=4096, share=0.999, rate=1e-9), *BOUNDS)
+    check_bounds(made(width=np.int64(5), rate=np.float32(0.1)), *BOUNDS)
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,9 @@ def test_parameters_bring_their_own_words() -> None:
 
 
 def test_words_that_fit_no_value_are_refused() -> None:
+    for wrong in ("rough", ("a|", *"bcde"), (1, 2, 3, 4, 5)):
+        with pytest.raises(ValueError, match="words are a text for each part"):
+            Scalar(name="edge", unit="mm", low=0.0, high=1.0, words=wrong)  # pyright: ignore[reportArgumentType]
     few = Scalar(name="edge", unit="mm", low=0.0, high=1.0, words=("dull", "keen"))
     with pytest.raises(ValueError, match=r"are 5, for fifths .*; 'edge' has 2"):
         understand([few], "dull")

@@ -101,6 +101,15 @@ def test_what_the_reader_never_meets_is_left_out_and_the_rest_passes() -> None:
     assert found.left_out == {"friction": "grasp has 0.4 to 1.3, not 0.3"}
 
 
+def test_an_insert_out_of_reach_is_left_out_by_the_senders_name() -> None:
+    x = Number(mean=0.5, std=0.004, unit="m")
+    found = translated(said(insert_y=x), PUSH, GRASP, turned=90.0)
+    assert found.message.belief == Belief()
+    [(name, why)] = found.left_out.items()
+    assert name == "insert_y"
+    assert why.startswith("grasp has ")
+
+
 def test_families_without_a_common_object_are_refused() -> None:
     with pytest.raises(ValueError, match="objects of their own, which are not the sam"):
         translated(said(), Push(), GRASP)
