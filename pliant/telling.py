@@ -20,7 +20,7 @@ from meta.language.model_prior import model_prior
 from meta.language.nearest import Nearest
 from meta.language.translation import translated
 from meta.learners.told import Told
-from meta.training.trained import Adapted, Trained, load_trained
+from meta.training.trained import Adapted, Trained, check_adapted, load_trained
 from pliant.given import Given, given_objects
 from tasks.objects.object_set import ObjectSet
 from tasks.objects.turning import all_turned
@@ -45,9 +45,7 @@ def believe(
     Warns:
         UserWarning: where the lexicon answers in the place of a model that fails.
     """
-    given: object = text
-    if not isinstance(given, str):
-        raise ValueError(f"what is believed is a text, got {given!r:.60}")
+    _check_text(text)
     hidden = find_family(family).hidden
     if isinstance(model, Nearest):
         return model.prior(text, hidden)
@@ -159,7 +157,7 @@ def inferred(adapted: Adapted) -> list[Belief]:
     Raises:
         ValueError: for a policy that was told nothing; tell it `Belief()`.
     """
-    _check_adapted(adapted)
+    check_adapted(adapted)
     return beliefs_of(adapted)
 
 
@@ -188,7 +186,7 @@ def messages(
             or cannot be printed.
     """
     # before the fit, which takes a while
-    _check_adapted(adapted)
+    check_adapted(adapted)
     check_texts(handled=handled, advice=advice)
     objects = given_objects(object, adapted.policy.cfg.family)
     evidence = _evidence(adapted.policy, threads, objects)
@@ -246,11 +244,9 @@ def _check_said(said: Sequence[object]) -> None:
         )
 
 
-def _check_adapted(adapted: object) -> None:
-    if not isinstance(adapted, Adapted):
-        raise ValueError(
-            f"need a policy that has adapted, policy.adapt(env); got {adapted!r:.60}"
-        )
+def _check_text(text: object) -> None:
+    if not isinstance(text, str):
+        raise ValueError(f"what is believed is a text, got {text!r:.60}")
 
 
 def _evidence(policy: Trained, threads: int, objects: ObjectSet | None) -> Evidence:

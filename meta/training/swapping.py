@@ -2,7 +2,7 @@
 
 import torch
 
-from meta.training.trained import Adapted
+from meta.training.trained import Adapted, check_adapted
 from tasks.registry import find_family
 
 
@@ -19,8 +19,7 @@ def swapped(adapted: Adapted, *agents: str) -> Adapted:
     Raises:
         ValueError: for a name that no agent of the family has.
     """
-    if not isinstance(adapted, Adapted):
-        raise ValueError(f"need a team that has adapted, got {adapted!r:.60}")
+    check_adapted(adapted)
     policy = adapted.policy
     family = find_family(policy.cfg.family)
     if strange := [name for name in agents if name not in family.agents]:

@@ -155,6 +155,14 @@ class Adapted(NamedTuple):
         return collect(env, self.act, rng, explore=False)
 
 
+def check_adapted(adapted: object) -> None:
+    """Raise ValueError for what is no policy that has adapted."""
+    if not isinstance(adapted, Adapted):
+        raise ValueError(
+            f"need a policy that has adapted, policy.adapt(env); got {adapted!r:.60}"
+        )
+
+
 def load_trained(
     spec: str, device: torch.device | str = "cpu", named: Collection[str] = ()
 ) -> Trained:
