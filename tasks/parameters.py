@@ -2,7 +2,7 @@
 
 import bisect
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Protocol, runtime_checkable
@@ -75,17 +75,6 @@ class Parameter(Protocol):
         ...
 
 
-def _check_words(name: str, words: Sequence[object]) -> None:
-    """Refuse words that would be understood in any text, or that are none."""
-    texts = [w for w in words if isinstance(w, str)]
-    parts = [part.strip() for text in texts for part in text.split("|")]
-    if isinstance(words, str) or len(texts) < len(words) or not all(parts):
-        raise ValueError(
-            f"parameter {name!r}: words are a text for each part, such as "
-            f"'slippery|slick', and none is empty; got {words!r:.60}"
-        )
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scalar:
     """A number drawn uniformly, or log-uniformly, from the intervals of a split."""
@@ -113,7 +102,6 @@ class Scalar:
                 f"parameter {self.name!r}: need low <= hole <= high, the intervals "
                 f"beyond outside [low, high], and low > 0 if log; got {self}"
             )
-        _check_words(self.name, self.words)
 
     @property
     def width(self) -> int:
@@ -249,7 +237,6 @@ class Choice:
                 f"parameter {self.name!r} has unseen options and needs traits for "
                 f"{', '.join(self.all)}; got {', '.join(self.traits or ()) or 'none'}"
             )
-        _check_words(self.name, tuple(self.words.values()))
 
     @property
     def all(self) -> tuple[str, ...]:

@@ -112,9 +112,12 @@ def _phrases(parameter: Parameter) -> Iterator[Said]:
         yield from (Said(w, (i + 0.5) / PARTS) for w in _synonyms(words))
 
 
-def _synonyms(words: str) -> list[str]:
+def _synonyms(words: object) -> list[str]:
     """Return the words of an entry that mean the same; the first is the spoken one."""
-    return [word.strip() for word in words.split("|")]
+    found = [w.strip() for w in words.split("|")] if isinstance(words, str) else [""]
+    if not all(found):
+        raise ValueError(f"words are such as 'slippery|slick', got {words!r:.60}")
+    return found
 
 
 def _parts_of(parameter: Parameter) -> Sequence[str]:
@@ -122,7 +125,7 @@ def _parts_of(parameter: Parameter) -> Sequence[str]:
     scalar = scalar_of(parameter)
     if scalar is None:
         return ()
-    if len(scalar.words) not in (0, PARTS):
+    if isinstance(scalar.words, str) or len(scalar.words) not in (0, PARTS):
         raise ValueError(
             f"words of a number are {PARTS}, for fifths of its range, the least first; "
             f"{scalar.name!r} has {len(scalar.words)}"

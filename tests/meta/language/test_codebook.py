@@ -112,15 +112,17 @@ def test_parameters_bring_their_own_words() -> None:
     assert found["handed"] == Names(probability={"none": 1.0})
     # and none but their own
     assert understand([side], "left-handed").about == {}
+    spaced = Choice(name="hand", options=("left",), words={"left": "left | southpaw"})
+    assert understand([spaced], "a southpaw").about
     assert describe([edge, side], {"edge": 9.9, "handed": "none"}) == (
         "razor-sharp; either way"
     )
 
 
 def test_words_that_fit_no_value_are_refused() -> None:
-    for wrong in ("rough", ("a|", *"bcde"), (1, 2, 3, 4, 5)):
-        with pytest.raises(ValueError, match="words are a text for each part"):
-            Scalar(name="edge", unit="mm", low=0.0, high=1.0, words=wrong)  # pyright: ignore[reportArgumentType]
+    blank = Scalar(name="edge", unit="mm", low=0.0, high=1.0, words=("a|", *"bcde"))
+    with pytest.raises(ValueError, match=r"words are such as .*, got 'a\|'"):
+        understand([blank], "whatever")
     few = Scalar(name="edge", unit="mm", low=0.0, high=1.0, words=("dull", "keen"))
     with pytest.raises(ValueError, match=r"are 5, for fifths .*; 'edge' has 2"):
         understand([few], "dull")
