@@ -189,7 +189,7 @@ def test_folders_that_are_no_life(policy: Trained, whole: Path, tmp_path: Path) 
         begin_life(tmp_path, policy, late, Habits())
     with pytest.raises(ValueError, match="does not adapt"):
         begin_life(tmp_path, load_trained("shipped:open-dr"), streams(1)[0], Habits())
-    with pytest.raises(OSError, match=r"life\.json"):
+    with pytest.raises(ValueError, match="no life to resume in"):
         load_life(tmp_path)
     for file in ("senses.safetensors", "episodes/000000.safetensors"):
         begin = tmp_path / file.replace("/", "-")

@@ -69,7 +69,7 @@ def test_a_stream_of_ones_own(call: Call, tmp_path: Path) -> None:
         (["--episodes", "0,4"], "at least 1, such as (4, 8); got (0, 4)"),
         (["--inside"], "nothing that matters on open can change inside"),
         (["--split", "helt-out"], "did you mean held-out"),
-        (["--resume"], "life.json"),
+        (["--resume"], "no life to resume in"),
         (["--explore", "-1"], "need explore >= 0, got -1"),
     ],
 )
