@@ -54,7 +54,8 @@ def load(
         ValueError: if there is none, the file is truncated or corrupt, or it is of
             another family or method.
     """
-    family = family and entered(family)
+    if family is not None and not isinstance(family, str):
+        family = entered(family)
     named = {name for name in (family, method) if name}
     trained = load_trained(str(policy), pick_device(device), named)
     for kind, asked in (("family", family), ("method", method)):
@@ -112,7 +113,7 @@ def make_env(
     """Make worlds that have their tasks: equally many of each, side by side.
 
     Args:
-        family: name of the family, module:Class of an external one, or a class of your
+        family: name of the family, module:Class of one of yours, or a class of your
             own, which is then known by its name.
         worlds: number of worlds in all; a team's agents count each, here and in tasks.
         tasks: number of tasks.
@@ -157,7 +158,7 @@ def train(
     which `resume` goes on.
 
     Args:
-        family: name of the family, module:Class of an external one, or a class, as for
+        family: name of the family, module:Class of one of yours, or a class, as for
             `make_env`.
         method: name of the method, or module:Class of another learner.
         out: the run's folder; runs/FAMILY-METHOD-seedSEED by default.

@@ -10,7 +10,7 @@ from meta.recording.recorded import Recorded
 from meta.recording.taping import phases_of
 from meta.recording.trajectory import Recording
 from meta.training.trained import Trained
-from tasks.registry import make_family
+from tasks.registry import elsewhere, make_family
 
 
 def check_report(trained: Trained, report: bool | str) -> None:
@@ -20,7 +20,7 @@ def check_report(trained: Trained, report: bool | str) -> None:
         ValueError: for a policy that infers no latent, if it is to report; or a family
             whose recordings are footage, which has none.
     """
-    if report and ":" in trained.cfg.family:
+    if report and elsewhere(trained.cfg.family):
         raise ValueError(f"footage of {trained.cfg.family} has no report")
     if report is True:
         adapter_of(trained.learner)

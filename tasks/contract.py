@@ -58,12 +58,28 @@ class TaskFamily(ABC):
     """True if acting shows within an episode what is hidden: to a robust policy that
     remembers its episode, knowing it is worth less than 0.3 of the range from random
     actions to the oracle, on held-out tasks."""
-    success: ClassVar[str]
+    summary: ClassVar[str]
+    """The task in one line; the docstring's first, if not stated."""
+    success: ClassVar[str] = "what the environment calls success"
     """The state in which a task counts as done, in one sentence."""
     bound: ClassVar[float] = 1e6
     """Observations and rewards beyond, of either sign, are faults, as NaN is."""
 
+    stated: ClassVar[tuple[str, ...]] = "horizon", "obs_dim", "action_dim", "parameters"
+    """Attributes that every class states, for nothing stands in their place."""
+
+    def __init_subclass__(cls) -> None:
+        """Give the family a summary."""
+        super().__init_subclass__()
+        if "summary" not in vars(cls):
+            cls.summary = (cls.__doc__ or "").strip().partition("\n")[0]
+
     def __init__(self, device: torch.device | str = "cpu") -> None:
+        lacking = [name for name in self.stated if not hasattr(self, name)]
+        if lacking:
+            raise ValueError(f"family {self.name} does not state {', '.join(lacking)}")
+        if not self.hidden:
+            raise ValueError(f"family {self.name} has no hidden parameter to adapt to")
         self.device = torch.device(device)
 
     @property

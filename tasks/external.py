@@ -27,7 +27,6 @@ from tasks.rows import Rows
 from tasks.spaces import Spaces, Vector, autoreset_mode
 from tasks.task import Task
 
-_STATED = ("horizon", "obs_dim", "action_dim", "parameters")
 _SUCCESS = ("is_success", "success")
 
 
@@ -44,8 +43,6 @@ class ExternalFamily(TaskFamily):
     """
 
     splits: ClassVar[tuple[str, ...]] = SPLITS[:2]
-    summary: ClassVar[str]
-    """The task in one line; the docstring's first, if not stated."""
     success: ClassVar[str] = "what the environment's info calls success"
 
     def __init_subclass__(cls) -> None:
@@ -53,8 +50,6 @@ class ExternalFamily(TaskFamily):
         super().__init_subclass__()
         if "name" not in vars(cls):
             cls.name = f"{cls.__module__}:{cls.__qualname__}"
-        if "summary" not in vars(cls):
-            cls.summary = (cls.__doc__ or "").strip().partition("\n")[0]
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         super().__init__(device)
@@ -63,11 +58,6 @@ class ExternalFamily(TaskFamily):
                 f"family {self.name} runs on device cpu, not {device}: a GPU needs a "
                 "family of Pliant's own"
             )
-        lacking = [name for name in _STATED if not hasattr(self, name)]
-        if lacking:
-            raise ValueError(f"family {self.name} does not state {', '.join(lacking)}")
-        if not self.hidden:
-            raise ValueError(f"family {self.name} has no hidden parameter to adapt to")
 
     @abstractmethod
     def make(self, worlds: int) -> Vector:

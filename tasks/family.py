@@ -48,7 +48,7 @@ class Family(TaskFamily):
         device: where the tensors of `start`, `control`, `observe` and `judge` live.
     """
 
-    summary: ClassVar[str]
+    stated = (*TaskFamily.stated, "substeps", "fields", "weights")
     substeps: ClassVar[int]
     """Physics steps per step."""
     fields: tuple[str, ...]

@@ -50,11 +50,20 @@ FAMILIES: dict[str, type[Family]] = {
 def entered(family: str | type[TaskFamily]) -> str:
     """Return a family's name, under which a class of one's own is found from now on.
 
+    A class that `module:Class` names has that name, whatever it calls itself: by it the
+    class is found again.
+
     Raises:
         ValueError: for neither a name nor a class that is whole, or a class whose name
-            is another's.
+            is another's; and as `imported`.
     """
     if isinstance(family, str):
+        if ":" in family and family not in FAMILIES:
+            kind = _imported(family)
+            if issubclass(kind, Family):
+                own = {"name": family, "__module__": kind.__module__}
+                own |= {"__doc__": kind.__doc__, "summary": kind.summary}
+                FAMILIES[family] = type(kind.__name__, (kind,), own)
         return family
     if not (inspect.isclass(family) and issubclass(family, Family | ExternalFamily)):
         raise ValueError(f"a family is a name or a class of its own, got {family!r}")
@@ -70,6 +79,11 @@ def entered(family: str | type[TaskFamily]) -> str:
             )
         FAMILIES[name] = family
     return name
+
+
+def elsewhere(family: str) -> bool:
+    """Return whether a family is simulated elsewhere; see `ExternalFamily`."""
+    return entered(family) not in FAMILIES
 
 
 def make_family(
@@ -102,12 +116,12 @@ def find_family(
     device: torch.device | str = "cpu",
     objects: Objects | None = None,
 ) -> TaskFamily:
-    """Build a family of any kind; an external one's name is `module:Class`.
+    """Build a family of any kind; the name of one of the user's is `module:Class`.
 
     The module is imported, from the working directory too if nowhere else.
 
     Raises:
-        ValueError: as `make_family`, or if there is no external family of that name.
+        ValueError: as `make_family`, or if there is no family of that name.
     """
     name = entered(name)
     if name in FAMILIES:
@@ -115,10 +129,12 @@ def find_family(
     if ":" in name:
         if objects is not None:
             raise ValueError(f"family {name} is simulated elsewhere: no object for it")
-        return _imported(name)(device)
+        kind = _imported(name)
+        assert issubclass(kind, ExternalFamily)
+        return kind(device)
     raise ValueError(
         f"unknown family {name!r}; families: {', '.join(sorted(FAMILIES))}, or "
-        "module:Class of an external one"
+        "module:Class of one of yours"
     )
 
 
@@ -162,12 +178,15 @@ def _own(kind: type[Family], device: torch.device, objects: Objects | None) -> F
     return kind(device, given)
 
 
-def _imported(name: str) -> type[ExternalFamily]:
+def _imported(name: str) -> type[Family | ExternalFamily]:
     found = imported(name)
-    if not (inspect.isclass(found) and issubclass(found, ExternalFamily)):
-        raise ValueError(f"{name!r} is no subclass of tasks.external.ExternalFamily")
+    if not (inspect.isclass(found) and issubclass(found, Family | ExternalFamily)):
+        raise ValueError(
+            f"{name!r} is no subclass of tasks.family.Family, nor of "
+            "tasks.external.ExternalFamily"
+        )
     _check_whole(found, name)
-    if found.name != name:
+    if issubclass(found, ExternalFamily) and found.name != name:
         raise ValueError(f"family {name!r} is found under its own name: {found.name}")
     return found
 

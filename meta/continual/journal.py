@@ -45,7 +45,7 @@ from meta.training.trained import Trained
 from robots.sim.tape import Tape
 from tasks.contract import Worlds
 from tasks.env import Env
-from tasks.registry import find_family, make_env, make_family
+from tasks.registry import elsewhere, find_family, make_env, make_family
 from tasks.simulators import make_simulator
 from tasks.strict_json import BROKEN
 
@@ -216,7 +216,7 @@ class _Film:
         self.tape: Tape | None = None
         self._first: tuple[int, Trajectory] | None = None
         self._hashes: dict[int, str] = {}
-        if ":" in policy.cfg.family:
+        if elsewhere(policy.cfg.family):
             self.env: Worlds = make_env(
                 find_family(policy.cfg.family, "cpu"), worlds=1, threads=threads
             )

@@ -8,6 +8,7 @@ from meta.recording.trajectory import Recording
 from meta.recording.trajectory import load_recording as load_states
 from meta.training.trained import Trained
 from tasks.objects.object_set import Objects
+from tasks.registry import elsewhere
 
 Recorded = Recording | Footage
 
@@ -28,7 +29,8 @@ def record(
             environment that is simulated elsewhere and not drawn, or whose tasks are to
             change.
     """
-    if ":" in trained.cfg.family and objects is None and change is None:
+    plain = objects is None and change is None
+    if plain and elsewhere(trained.cfg.family):
         return film(trained, split=split, seed=seed, adapt_episodes=adapt_episodes)
     return record_states(
         trained,
@@ -40,12 +42,17 @@ def record(
     )
 
 
-def load_recording(path: str | Path) -> Recorded:
+def load_recording(path: str | Path, *, family: str | None = None) -> Recorded:
     """Read what `record` made and `save` wrote; nothing that it names is imported.
 
+    Args:
+        path: the file.
+        family: its family, if it is one of yours: module:Class.
+
     Raises:
-        ValueError: if the file is truncated, corrupt, too large, or no recording.
+        ValueError: if the file is truncated, corrupt, too large, or no recording, or
+            its family is another one.
         OSError: if it cannot be read.
     """
     path = Path(path)
-    return load_footage(path) if is_footage(path) else load_states(path)
+    return load_footage(path) if is_footage(path) else load_states(path, family)

@@ -8,16 +8,20 @@ from robots.sim.cpu import CpuSimulator
 from robots.sim.tape import cpu_simulator
 from tasks.env import Env
 from tasks.family import Family
-from tasks.registry import make_family
+from tasks.named import check_named
+from tasks.registry import FAMILIES, make_family
 
 
 def world_of(recording: Recording) -> tuple[Family, CpuSimulator]:
     """Build the world that a recording was made in.
 
     Raises:
-        ValueError: if it is another one than was recorded.
+        ValueError: if it is another one than was recorded, or that of a user's family,
+            which has not been named.
     """
-    family = make_family(recording.task.family, objects=recording.objects)
+    name = recording.task.family
+    check_named("family", name, FAMILIES)
+    family = make_family(name, objects=recording.objects)
     longest = max(len(e.rewards) for e in recording.episodes)
     if longest > family.horizon:
         raise ValueError(

@@ -20,6 +20,7 @@ from mujoco.batch import MODEL_FIELDS
 from meta.machine.archives import read_arrays
 from meta.machine.files import write_atomically
 from robots.sim.cpu import CpuSimulator
+from tasks.named import check_named
 from tasks.objects.object_set import ObjectSet, parse_set
 from tasks.registry import make_family
 from tasks.strict_json import BROKEN, parse_json
@@ -124,14 +125,15 @@ class Recording:
         write_atomically(path, content.getvalue())
 
 
-def load_recording(path: Path) -> Recording:
+def load_recording(path: Path, family: str | None = None) -> Recording:
     """Read a recording; nothing that it names is imported.
 
-    A task of a family that is simulated elsewhere is read as it stands; one of Pliant's
-    own is checked.
+    A task of a user's own family is read as it stands, unless the user names the
+    family; one of Pliant's own is checked.
 
     Raises:
-        ValueError: if the file is truncated, corrupt, too large, or no recording.
+        ValueError: if the file is truncated, corrupt, too large, or no recording, or
+            its family is another one.
         OSError: if it cannot be read.
     """
     arrays = read_arrays(path, largest=LARGEST)
@@ -149,12 +151,13 @@ def load_recording(path: Path) -> Recording:
         objects = parse_set(stored) if stored else None
         task = read_task(about["task"])
         changes = dict[int, Task]()
-        if ":" not in task.family:
-            family = make_family(task.family, objects=objects)
-            task = family.parse(about["task"])
+        if family is not None or ":" not in task.family:
+            check_named("family", task.family, [family or ""])
+            known = make_family(task.family, objects=objects)
+            task = known.parse(about["task"])
             # recordings from before there were changes have none
             later = dict(about.get("changes", {}))
-            changes = {int(k): family.parse(t) for k, t in later.items()}
+            changes = {int(k): known.parse(t) for k, t in later.items()}
         return Recording(
             task=task,
             model_hash=str(about["model_hash"]),

@@ -81,7 +81,7 @@ class TrainCfg:
         if self.family not in FAMILIES and ":" not in self.family:
             raise ValueError(
                 f"unknown family {self.family!r}; families: "
-                f"{', '.join(sorted(FAMILIES))}, or module:Class of an external one"
+                f"{', '.join(sorted(FAMILIES))}, or module:Class of one of yours"
             )
         find_method(self.method)
         check_bounds(

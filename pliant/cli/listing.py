@@ -14,11 +14,7 @@ from pliant.cli.parsing import File, Name
 
 if TYPE_CHECKING:
     from tasks.contract import TaskFamily
-    from tasks.external import ExternalFamily
-    from tasks.family import Family
     from tasks.parameters import Parameter
-
-    Listed = Family | ExternalFamily
 
 _GROUPS = {
     "hidden parameters": (True, False),
@@ -64,7 +60,7 @@ class List:
             draw_tasks(make_family(names[0]), self.pictures)
             print(self.pictures)
             return 0
-        made = [_listed(find_family(name)) for name in names]
+        made = [find_family(name) for name in names]
         families = [_describe(family) for family in made]
         policies = [f"{SHIPPED}{name}" for name in shipped_policies()]
         if self.json:
@@ -80,17 +76,7 @@ class List:
         return 0
 
 
-def _listed(family: "TaskFamily") -> "Listed":
-    """Return a family as one that says what it is about."""
-    from tasks.external import ExternalFamily
-    from tasks.family import Family
-
-    if not isinstance(family, Family | ExternalFamily):
-        raise TypeError(f"family {family.name} has no summary")
-    return family
-
-
-def _describe(family: "Listed") -> dict[str, Any]:
+def _describe(family: "TaskFamily") -> dict[str, Any]:
     from tasks.manipulation.handling import HandlingFamily
 
     own = isinstance(family, HandlingFamily)
@@ -115,20 +101,21 @@ def _describe(family: "Listed") -> dict[str, Any]:
     }
 
 
-def _one_at_a_time(family: "Listed") -> tuple[str, ...]:
+def _one_at_a_time(family: "TaskFamily") -> tuple[str, ...]:
     """Return the splits that leave the training range of a single parameter."""
     from tasks.splits import all_splits
 
     return all_splits(family.splits, family.parameters)[len(family.splits) :]
 
 
-def _group(family: "Listed") -> str:
+def _group(family: "TaskFamily") -> str:
     """Return the kind of a family: the folder that its module is in."""
     from tasks.external import ExternalFamily
 
     if isinstance(family, ExternalFamily):
         return "external"
-    return type(family).__module__.split(".")[-2]
+    package, _, rest = type(family).__module__.partition(".")
+    return rest.partition(".")[0] if package == "tasks" else "yours"
 
 
 def _parameter(parameter: "Parameter", splits: tuple[str, ...]) -> dict[str, Any]:
@@ -192,7 +179,7 @@ def _overview(
     yield f"next: pliant list --family {name}, or pliant evaluate shipped:{name}"
 
 
-def _page(family: "Listed") -> Iterator[str]:
+def _page(family: "TaskFamily") -> Iterator[str]:
     """Yield everything about one family."""
     width, about = shutil.get_terminal_size().columns, _describe(family)
     yield from _wrap(f"{family.name}: {family.summary}", width)

@@ -7,7 +7,7 @@ from typing import Annotated
 from tyro import conf
 
 from pliant.cli.options import check_can_be_written
-from pliant.cli.parsing import File
+from pliant.cli.parsing import File, Name
 from pliant.cli.progress import progress_bar
 
 MOST = 1000
@@ -30,6 +30,8 @@ class Replay:
     """Write a video to this file instead of opening a window."""
     png: File = None
     """Write a picture of a few moments to this file instead of opening a window."""
+    family: Name = None
+    """The family, if it is one of yours: module:Class."""
     slow: float = 1.0
     """Show the episodes this many times slower than real time."""
 
@@ -53,7 +55,7 @@ class Replay:
                 f"{self.recording} is a folder: name a recording, such as "
                 "FOLDER/episodes/000012.npz of a life"
             )
-        recording = load_recording(self.recording)
+        recording = load_recording(self.recording, family=self.family)
         simulated = isinstance(recording, Recording)
         if not (simulated or self.mp4 or self.png):
             raise ValueError(

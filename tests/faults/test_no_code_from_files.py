@@ -133,7 +133,7 @@ def test_a_recording_imports_nothing(
     for options in (["--png", "a.png"], ["--mp4", "a.mp4"], []):
         assert main(["replay", str(path), *options]) == 2
         [line] = capsys.readouterr().err.splitlines()
-        assert "family spy:Thing is simulated elsewhere" in line
+        assert "add --family spy:Thing" in line
     assert not trace.exists()
 
 

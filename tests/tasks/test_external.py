@@ -441,7 +441,7 @@ class Open(Point):
     [
         ("nowhere:Point", "cannot be imported: No module named 'nowhere'"),
         (f"{__name__}:Nobody", "cannot be imported: .* no attribute 'Nobody'"),
-        (f"{__name__}:PointVector", "no subclass of tasks.external.ExternalFamily"),
+        (f"{__name__}:PointVector", "no subclass of tasks.family.Family, nor"),
         (f"{__name__}:Careless", "lacks set_tasks"),
         (f"{__name__}:Open", "has no hidden parameter"),
         ("tasks.external:ExternalFamily", "lacks make, set_tasks"),

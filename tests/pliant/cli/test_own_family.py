@@ -1,0 +1,95 @@
+"""Commands with a family of a user's own, in a module of the working directory."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import pliant
+from meta.recording.trajectory import Recording
+from pliant.cli.main import main
+from tasks.family import Family
+from tasks.manipulation.reach_rotated import ReachRotated
+from tasks.registry import FAMILIES, find_family, make_family
+
+MODULE = '''
+from tasks.manipulation.reach_rotated import ReachRotated
+
+class Mine(ReachRotated):
+    """Reach something of mine.
+
+    In more words.
+    """
+
+    name = "mine"
+
+class Half(ReachRotated):
+    @property
+    def obs_dim(self): raise AttributeError
+'''
+NAME = "worlds_of_mine:Mine"
+
+
+@pytest.fixture(autouse=True)
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "worlds_of_mine.py").write_text(MODULE)
+    yield
+    sys.modules.pop("worlds_of_mine", None)
+    for name in [n for n in FAMILIES if n.startswith("worlds_of_mine:")]:
+        del FAMILIES[name]
+
+
+def test_it_is_trained_recorded_and_replayed_by_its_name(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    small = ["--iterations", "1", "--tasks", "2", "--threads", "1", "--out", "run"]
+    assert main(["train", NAME, *small]) == 0
+    assert f"--family {NAME}" in capsys.readouterr().out
+    assert main(["export", "run", "p.safetensors"]) == 2
+    assert f"add --family {NAME}" in capsys.readouterr().err
+
+    own = ["--family", NAME]
+    assert main(["export", "run", "p.safetensors", *own]) == 0
+    taken = ["--adapt-episodes", "1", "--out", "one.npz"]
+    assert main(["record", "p.safetensors", *taken, *own]) == 0
+    recording = pliant.load_recording("one.npz", family=NAME)
+    assert isinstance(recording, Recording)
+    assert recording.task.family == NAME
+
+    sys.modules.pop("worlds_of_mine")
+    del FAMILIES[NAME]
+    capsys.readouterr()
+    assert main(["replay", "one.npz", "--png", "one.png"]) == 2
+    assert f"add --family {NAME}" in capsys.readouterr().err
+    assert "worlds_of_mine" not in sys.modules
+    assert main(["replay", "one.npz", "--png", "one.png", *own]) == 0
+    assert Path("one.png").stat().st_size > 10_000
+
+
+def test_it_is_listed_with_what_stands_in_for_what_it_does_not_state(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["list", "--family", NAME, "--json"]) == 0
+    [about] = json.loads(capsys.readouterr().out)["families"]
+    assert (about["name"], about["group"]) == (NAME, "yours")
+    assert about["summary"] == "Reach something of mine."
+    assert about["success"] == ReachRotated.success
+
+
+def test_it_has_the_name_that_it_is_found_by() -> None:
+    found = find_family(NAME)
+    assert isinstance(found, Family)
+    assert found.name == NAME
+    assert type(make_family(NAME)) is type(found)
+    assert {t.family for t in found.sample("train", 0, 2)} == {NAME}
+    assert "mine" not in FAMILIES
+
+
+def test_what_it_does_not_state_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "--family", "worlds_of_mine:Half"]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert "worlds_of_mine:Half does not state obs_dim" in line
