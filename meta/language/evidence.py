@@ -131,6 +131,9 @@ class Evidence:
         weights = (logits if prior is None else logits + prior).softmax(-1)
         mean, std = self.moments(weights)
         std = torch.hypot(std * self.factor[place], self.least[place])
+        if prior is not None:
+            # the factors are of inferences: what was told is as sure as it was said
+            std = std.minimum(self.moments(prior.softmax(-1))[1])
         kept = [
             i
             for i, p in enumerate(self.parameters)

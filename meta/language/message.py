@@ -118,10 +118,7 @@ def heard(message: Message, family: TaskFamily) -> Belief:
     Raises:
         ValueError: for another family's message, or a number that no split draws.
     """
-    if message.family != family.name:
-        raise ValueError(
-            f"a message about {message.family!r}, where the task is of {family.name!r}"
-        )
+    _check_about(message.family, family)
     for parameter in family.hidden:
         x, scalar = message.belief.about.get(parameter.name), scalar_of(parameter)
         if isinstance(x, Number) and scalar:
@@ -151,12 +148,22 @@ def _parsed(raw: Mapping[str, Any], family: TaskFamily) -> Message:
             f"its fields are version, {', '.join(known)}, all but the last four "
             f"needed; missing or unknown: {', '.join(map(repr, odd))[:200]}"
         )
+    # before the belief, which would be refused for the other family's parameters
+    _check_about(_typed(raw, "family", str), family)
     return Message(
         **{name: _typed(raw, name, str) for name in given & set(LONGEST)},
         episodes=_typed(raw, "episodes", int),
         belief=parsed_belief(as_object(raw["belief"], "belief"), family.hidden),
         outcome=_outcome(raw.get("outcome")),
     )
+
+
+def _check_about(name: str, family: TaskFamily) -> None:
+    if name != family.name:
+        raise ValueError(
+            f"a message about {name!r:.60}, where the task is of {family.name!r}; what "
+            "is said of the same object pliant.read_message translates, given sender="
+        )
 
 
 def _outcome(raw: object) -> Outcome | None:

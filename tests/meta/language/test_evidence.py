@@ -1,6 +1,7 @@
 """Evidence: words and steps meet as prior and likelihood."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -73,6 +74,14 @@ def test_what_is_believed_is_in_units_and_widened_by_the_factor() -> None:
     assert place.unit == "m"
     assert place.mean == pytest.approx(0.2, abs=0.01)
     assert place.std == pytest.approx(2 * SPREAD, abs=0.02)
+
+
+def test_what_was_told_is_as_sure_as_it_was_said() -> None:
+    e = replace(evidence(), least=torch.full((2, 2), 0.5))
+    [after] = e.believe(torch.tensor([[0.1]]), 10, told(0.1, 0.02))
+    place = after.about["place"]
+    assert isinstance(place, Number)
+    assert place.std == pytest.approx(0.02, abs=0.001)
 
 
 def test_what_steps_tell_nothing_of_is_left_out() -> None:

@@ -77,6 +77,10 @@ def test_json_there_and_back() -> None:
         (raw(belief=friction(0.08, 0)), "standard deviation > 0"),
         (raw(belief=friction(0.161)), "0.03 to 0.16 1 in every split, got 0.161"),
         (raw(belief=friction(-0.08)), "got -0.08"),
+        (
+            raw(family="push", belief={"along": {"mean": 0, "std": 1}}),
+            "about 'push', where the task is of 'strike'",
+        ),
         (raw(belief={"colour": {"mean": 1, "std": 1}}), "no parameter 'colour'"),
         (raw(belief={"shape": {"box": 0.7}}), "sum to 1"),
         (raw(belief={"shape": {"cup": 1.0}}), "is one of box"),
