@@ -5,8 +5,8 @@ into five equal parts, and each part has its words: "very slippery", "slippery",
 "neither slippery nor grippy", "grippy", "very grippy". An option has words of its own,
 which others may share: every box is "a box". The words are the parameter's own, or
 those of its name in `words`; the first of an entry are spoken, and all are understood.
-"slightly" and its like move a part halfway to the middle, and words after "not" say
-nothing.
+"slightly" and its like move a part halfway to the middle, words after "not" say
+nothing, and "is" and its like are not read.
 """
 
 import math
@@ -20,6 +20,7 @@ from tasks.parameters import Choice, Parameter, Scalar, Value
 
 PARTS = 5
 _AFTER_NOT = re.compile(r"\b(not|no|never|isn't|without)\s+(a\s+|an\s+|very\s+)?$")
+_COPULA = re.compile(r"\b(is|are|was|were)\s+")
 _HEDGED = re.compile(r"\b(slightly|somewhat|a bit|a little|rather|fairly)\s+$")
 
 
@@ -149,7 +150,7 @@ def _found(
     parameters: Sequence[Parameter], text: str
 ) -> Iterator[tuple[Parameter, Said]]:
     """Yield what is said, longest words first; the same letters say one thing."""
-    left = " ".join(text.lower().split())
+    left = " ".join(_COPULA.sub("", text.lower()).split())
     known = [(p, said) for p in parameters for said in _phrases(p)]
     for parameter, said in sorted(known, key=lambda x: -len(x[1].words)):
         words = said.words.lower().removeprefix("a ").removeprefix("an ")

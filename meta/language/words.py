@@ -6,7 +6,21 @@ right are seen from the robot, or along the blow or push.
 
 from collections.abc import Mapping
 
-NUMBERS: Mapping[str, tuple[str, str, str, str, str]] = {
+Five = tuple[str, str, str, str, str]
+_GRIPS = ("very slippery", "slippery", "of middling grip", "grippy", "very grippy")
+
+
+def _under(side: str) -> Five:
+    """Return words for the grip under one end."""
+    first, second, third, fourth, fifth = (
+        f"the {side} end {grip}|{grip} at the {side} end|{grip} under the {side} end|"
+        f"{grip} under the {side}|{grip} on the {side}"
+        for grip in _GRIPS
+    )
+    return first, second, third, fourth, fifth
+
+
+NUMBERS: Mapping[str, Five] = {
     "friction": (
         "very slippery|extremely slippery|like ice",
         "slippery|slick|smooth underneath",
@@ -98,20 +112,8 @@ NUMBERS: Mapping[str, tuple[str, str, str, str, str]] = {
         "runs|fast",
         "sprints|very fast",
     ),
-    "friction_left": (
-        "the left end very slippery|very slippery at the left end",
-        "the left end slippery|slippery at the left end",
-        "the left end of middling grip|of middling grip at the left end",
-        "the left end grippy|grippy at the left end",
-        "the left end very grippy|very grippy at the left end",
-    ),
-    "friction_right": (
-        "the right end very slippery|very slippery at the right end",
-        "the right end slippery|slippery at the right end",
-        "the right end of middling grip|of middling grip at the right end",
-        "the right end grippy|grippy at the right end",
-        "the right end very grippy|very grippy at the right end",
-    ),
+    "friction_left": _under("left"),
+    "friction_right": _under("right"),
     "friction_east": (
         "the eastbound tyres very slippery|very worn eastbound tyres",
         "the eastbound tyres slippery|worn eastbound tyres",

@@ -82,6 +82,18 @@ def test_what_is_denied_says_nothing() -> None:
     assert understand(hidden("strike"), "it is slippery").about
 
 
+def test_a_sentence_says_what_its_words_say() -> None:
+    shove = find_family("shove").hidden
+    said = understand(shove, "the left end is slippery, the right end very grippy")
+    for text in (
+        "it's slippery under the left end and very grippy under the right",
+        "Very grippy on the right; the left end was slippery",
+    ):
+        assert understand(shove, text) == said
+    assert {*said.about} == {"friction_left", "friction_right"}
+    assert not understand(shove, "the left end is not slippery").about
+
+
 def test_a_hedge_moves_halfway_to_the_middle() -> None:
     plain = number("insert", "offset_y", "to the left").mean
     hedged = number("insert", "offset_y", "slightly to the left").mean
