@@ -186,9 +186,9 @@ NUMBERS: Mapping[str, Five] = {
     ),
     "grip": (
         "of a very light grip|holds very loosely",
-        "of a light grip|holds loosely",
+        "of a light grip|holds loosely|wants a light pull",
         "of a middling grip",
-        "of a firm grip|holds firmly",
+        "of a firm grip|holds firmly|wants a firm pull",
         "of a very firm grip|holds very firmly",
     ),
     "latch": (
