@@ -312,7 +312,7 @@ class Bandit:
     """Worlds with two arms that pay with a hidden probability, uniform in [0, 1]."""
 
     obs_dim, action_dim, horizon = 1, 2, 2
-    oracle, device = False, torch.device("cpu")
+    oracle, device, team = False, torch.device("cpu"), 1
     tasks: tuple[Task, ...] = ()
 
     def __init__(self, worlds: int) -> None:

@@ -44,7 +44,7 @@ class Choices:
     """Worlds without a state, whose choices pay by a secret of the task."""
 
     obs_dim, action_dim, horizon = 1, 3, 1
-    oracle, device = False, torch.device("cpu")
+    oracle, device, team = False, torch.device("cpu"), 1
     tasks: tuple[Task, ...] = ()
 
     def __init__(self, worlds: int) -> None:
