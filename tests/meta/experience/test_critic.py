@@ -7,7 +7,7 @@ import torch
 
 from meta.experience.batch import fresh_scales, make_batch
 from meta.experience.rollout import Experience, by_task, collect, with_others
-from meta.learner import Learner
+from meta.learner import Learner, Metrics
 from meta.learners.maml import Maml
 from meta.recipes.registry import make_config
 from meta.theta import Theta
@@ -110,18 +110,33 @@ def test_agents_adapt_by_their_own_all_the_same() -> None:
 
 
 @pytest.mark.parametrize("method", ["dr-memory", "explore"])
-def test_training_fits_it_and_keeps_the_form_of_what_is_learned(method: str) -> None:
-    thetas: list[Theta] = []
-    for critic in ("own", "all"):
-        # the explorer's part of it is the last iteration: its acting policy is tuned
-        more = {"teacher_share": 0.01, "explore_after": 0.0}
-        more = more if method == "explore" else {}
-        trainer = make_trainer(short(method, critic=critic, **more))
-        for _ in range(2):
-            trainer.step()
-        thetas.append(trainer.theta)
-    own, central = thetas
-    assert {k: v.shape for k, v in own.items()} == {
-        k: v.shape for k, v in central.items()
-    }
-    assert any(not torch.equal(own[k], central[k]) for k in own if "policy/" in k)
+@pytest.mark.parametrize("critic", ["own", "all"])
+def test_only_a_central_critic_learns_from_what_others_saw(
+    method: str, critic: str
+) -> None:
+    """Of the explorer's learner it is the acting policy, once its teacher is done."""
+    cfg = short(method, critic=critic)
+    learner = make_learner(cfg).stage(0.99)[0]
+    begun = learner.initial(make_worlds(cfg).obs_dim)
+    e = lived(cfg, learner, begun)
+    found: list[Theta] = []
+    for seen in (e, e._replace(others=None)):
+        theta = {k: v.clone() for k, v in begun.items()}
+        optimizer = torch.optim.Adam(learner.trainable(theta))
+        learner.update(theta, optimizer, [seen] * (1 + learner.inner_steps))
+        found.append(theta)
+    moved = [k for k in begun if not torch.equal(found[0][k], found[1][k])]
+    assert any(k.startswith("policy/") for k in moved) == (critic == "all")
+
+
+def test_training_tells_what_the_others_saw() -> None:
+    trainer = make_trainer(short("maml"))
+    told: list[bool] = []
+
+    def learn(learner: Learner, experiences: list[Experience]) -> Metrics:
+        told.extend(e.others is not None for e in experiences)
+        return {}
+
+    trainer.learn = learn
+    trainer.step()
+    assert told == [True, True]
