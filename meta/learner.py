@@ -40,7 +40,16 @@ class Sizes(NamedTuple):
 
     @classmethod
     def of(cls, family: TaskFamily | type[TaskFamily]) -> "Sizes":
-        """Return the sizes of a family."""
+        """Return the sizes of a family.
+
+        Raises:
+            ValueError: for a team that states another number of roles than of agents.
+        """
+        if family.roles and len(family.roles) != len(family.agents):
+            raise ValueError(
+                f"family {family.name} has {len(family.agents)} agents and states "
+                f"{len(family.roles)} roles: state one for each agent, or none"
+            )
         hidden = sum(p.width for p in family.parameters if p.hidden)
         return cls(
             family.obs_dim,

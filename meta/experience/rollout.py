@@ -163,8 +163,8 @@ def concatenate(rollouts: list[Rollout], tasks: int) -> Rollout:
     return Rollout(**joined)
 
 
-def changed(e: Experience, change: Callable[[Tensor], Tensor]) -> Experience:
-    """Return experience with a change made to every tensor."""
+def mapped(e: Experience, change: Callable[[Tensor], Tensor]) -> Experience:
+    """Return experience in which every tensor is what it is changed to."""
     there = {k: v for k, v in e._asdict().items() if k != "old" and v is not None}
     made = {k: change(v) for k, v in there.items()}
     return Experience(**made, old=type(e.old)(*map(change, e.old)))
@@ -172,7 +172,7 @@ def changed(e: Experience, change: Callable[[Tensor], Tensor]) -> Experience:
 
 def some_episodes(e: Experience, keep: slice) -> Experience:
     """Return some episodes of each task."""
-    return changed(e, lambda x: x[:, keep])
+    return mapped(e, lambda x: x[:, keep])
 
 
 def with_others(e: Experience, team: int) -> Experience:

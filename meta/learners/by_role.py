@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-from meta.experience.rollout import Experience, changed
+from meta.experience.rollout import Experience, mapped
 from meta.learner import Learner, Metrics, Relives, exploring, sequential
 from meta.theta import Params, Theta, group, prefixed
 from policies.acting import Act, RecurrentPolicy, Transition
@@ -147,7 +147,7 @@ class ByRole:
         return found
 
     def _lived(self, e: Experience, role: str) -> Experience:
-        return changed(e, lambda x: self._team.part(x, role, len(x)))
+        return mapped(e, lambda x: self._team.part(x, role, len(x)))
 
     def _own(self, adaptation: Params, role: str, tasks: int) -> Params:
         return {k: self._team.part(v, role, tasks) for k, v in adaptation.items()}

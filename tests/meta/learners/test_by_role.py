@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from meta.evaluation.finetuned import fine_tuned, from_scratch
-from meta.experience.rollout import by_task, collect
+from meta.experience.rollout import by_task, collect, mapped
 from meta.learner import Sizes, exploring
 from meta.learners.by_role import ByRole, within
 from meta.learners.maml import Maml
@@ -208,14 +208,7 @@ def test_fine_tuning_tunes_each_role_s_own() -> None:
         inside = within(tuned.learner)
         for i, role in enumerate(("left", "right", "left", "right")):
             own = {k: v[i : i + 1] for k, v in start.adaptation.items()}
-            lived = e._replace(
-                **{
-                    k: v[i : i + 1]
-                    for k, v in e._asdict().items()
-                    if isinstance(v, Tensor)
-                },
-                old=type(e.old)(*(x[i : i + 1] for x in e.old)),
-            )
+            lived = mapped(e, lambda x, i=i: x[i : i + 1])
             alone = inside.adapt(group(tuned.theta, role), own, lived)
             for name, value in alone.items():
                 assert torch.allclose(value[0], after.adaptation[name][i], atol=1e-5)
@@ -240,6 +233,14 @@ def test_a_part_of_a_team_is_refused() -> None:
     own = by_role(small("dr", roles="own"))
     with pytest.raises(ValueError, match=r"whole teams: .* multiples of 2, got 3"):
         own.begin(own.initial(15), 3)
+
+
+def test_other_numbers_of_roles_than_of_agents_are_refused() -> None:
+    class Three(Apart):
+        roles: ClassVar[tuple[str, ...]] = ("a", "a", "b")
+
+    with pytest.raises(ValueError, match="apart has 2 agents and states 3 roles"):
+        Sizes.of(Three)
 
 
 def test_one_robot_has_no_roles() -> None:
