@@ -6,8 +6,8 @@ Some teams live the episodes of an iteration of training, and advantages are est
 over a baseline of the agent's own observations and over one of all agents', as in
 training. What an agent's own action explains of its advantage is what it learns from,
 and the rest is noise; a part of the noise is what the others did in that step, which no
-critic of observations knows. Asked is the first action of an episode, and of it and
-its square, in standard deviations from the policy's mean.
+critic of observations knows. Asked is the first action of an episode, and of each task
+what the action and its square explain, in standard deviations from the policy's mean.
 """
 
 from dataclasses import dataclass
@@ -84,10 +84,11 @@ def _explained(advantage: Tensor, e: Experience, team: int) -> list[list[float]]
     sums = [advantage.square()]
     for read in ([own], others):
         x = torch.cat([*read, torch.ones_like(advantage)[..., None]], dim=-1)
-        flat = x.flatten(0, 1), advantage.flatten()
-        weights = returns.fit_ridge(*flat, torch.ones_like(flat[1]))
-        left = advantage.double() - x.double() @ weights
-        sums.append(advantage.square() - left.square())
+        weights = returns.fit_ridge(x, advantage, torch.ones_like(advantage))
+        left = advantage.double() - (x.double() @ weights[..., None])[..., 0]
+        # a fit to few episodes takes some off by chance
+        count, free = advantage.shape[1] - 1, x.shape[-1] - 1
+        sums.append(advantage.square() - left.square() * count / (count - free))
     return [s.unflatten(0, (-1, team)).sum((1, 2)).tolist() for s in sums]
 
 
