@@ -5,7 +5,7 @@ from typing import ClassVar
 import pytest
 import torch
 
-from meta.experience.rollout import by_task, collect
+from meta.experience.rollout import by_task, collect, task_groups
 from meta.learner import Learner, Sizes
 from meta.recipes.registry import make_config
 from meta.training.build import make_learner, make_trainer, make_worlds
@@ -81,6 +81,16 @@ def test_agents_adapt_to_their_own_episodes_alone() -> None:
     for name in one:
         assert torch.equal(one[name][[0, 2, 3]], two[name][[0, 2, 3]])
     assert any(not torch.equal(one[name][1], two[name][1]) for name in one)
+
+
+def test_teams_lie_side_by_side_where_tasks_are_counted() -> None:
+    env = Env(Shove(), worlds=4, threads=1)
+    tasks = env.family.sample("train", 0, 4)
+    env.assign(tasks)
+    assert len(task_groups(env)) == 4
+    env.assign([*tasks[::2], *tasks[1::2]])
+    with pytest.raises(ValueError, match="left, right, and so on; got left, left"):
+        task_groups(env)
 
 
 def test_teams_are_not_cut_in_two() -> None:
