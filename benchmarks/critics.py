@@ -63,7 +63,7 @@ def study(o: Options) -> dict[str, Any]:
         lived = collect(env, act, derived_generator(o.seed, 0))
         e = with_others(by_task(lived, len(tasks)), family.team)
         found[spec] = {
-            name: _explained(_first_advantage(policy.theta, e, central), e, family.team)
+            name: explained(_first_advantage(policy.theta, e, central), e, family.team)
             for name, central in CRITICS.items()
         }
     return {"family": o.family, "seed": o.seed, "teams": o.teams, "explained": found}
@@ -74,7 +74,7 @@ def _first_advantage(theta: dict[str, Tensor], e: Experience, central: bool) -> 
     return batch.advantage[..., 0]
 
 
-def _explained(advantage: Tensor, e: Experience, team: int) -> list[list[float]]:
+def explained(advantage: Tensor, e: Experience, team: int) -> list[list[float]]:
     """Return sums by team: of squares, and what own and others' actions take off."""
     noise = e.old.noise(e.action)[:, :, 0]
     own = torch.cat([noise, noise**2], dim=-1)
