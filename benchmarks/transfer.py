@@ -20,7 +20,7 @@ from tyro.conf import Positional
 
 from benchmarks.transfer_tables import print_tables
 from meta.evaluation import transfer as t
-from meta.experience.rollout import Experience, some_episodes
+from meta.experience.rollout import Experience, mapped, some_episodes
 from meta.library.embedding import (
     Embedding,
     features_after,
@@ -229,8 +229,7 @@ def _true_distances(
 
 def _rows(e: Experience, index: torch.Tensor) -> Experience:
     """Experience of some tasks, again."""
-    rest = {k: v[index] for k, v in e._asdict().items() if k != "old" and v is not None}
-    return Experience(**rest, old=type(e.old)(*(x[index] for x in e.old)))
+    return mapped(e, lambda x: x[index])
 
 
 def cost(policy: Trained, embedding: Embedding) -> list[dict[str, float]]:

@@ -35,12 +35,29 @@ class Sizes(NamedTuple):
     """Components of an action, or choices."""
     discrete: bool = False
     """True if an action is one of so many choices."""
+    roles: tuple[str, ...] = ()
+    """The role of each agent of a team."""
 
     @classmethod
     def of(cls, family: TaskFamily | type[TaskFamily]) -> "Sizes":
-        """Return the sizes of a family."""
+        """Return the sizes of a family.
+
+        Raises:
+            ValueError: for a team that states another number of roles than of agents.
+        """
+        if family.roles and len(family.roles) != len(family.agents):
+            raise ValueError(
+                f"family {family.name} has {len(family.agents)} agents and states "
+                f"{len(family.roles)} roles: state one for each agent, or none"
+            )
         hidden = sum(p.width for p in family.parameters if p.hidden)
-        return cls(family.obs_dim, hidden, family.action_dim, family.discrete)
+        return cls(
+            family.obs_dim,
+            hidden,
+            family.action_dim,
+            family.discrete,
+            family.roles or family.agents,
+        )
 
 
 class Settings(Protocol):

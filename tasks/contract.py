@@ -47,6 +47,9 @@ class TaskFamily(ABC):
     own adaptation; none if there is one robot. What follows of observations, actions
     and rewards is one agent's, and where worlds are counted a team's agents count each:
     an agent is a row. The parameter `agent` says whose row it is."""
+    roles: ClassVar[tuple[str, ...]] = ()
+    """The role of each agent, in their order; none: each has one of its own, by its
+    name. Agents of one role share parameters even where roles have their own."""
     parameters: tuple[Parameter, ...]
     splits: ClassVar[tuple[str, ...]] = SPLITS[:4]
     max_worlds: ClassVar[int] = 1000

@@ -7,6 +7,7 @@ import torch
 
 from meta.evaluation.evaluation_cfg import EvaluationCfg
 from meta.evaluation.measure import Bench, Ledger, Steps
+from meta.learners.by_role import instead, within
 from meta.learners.finetune import FineTune
 from meta.learners.maml import Maml
 from meta.theta import on_device
@@ -32,11 +33,11 @@ def tunable(
         return f"{dr[0].cfg.method}-finetune", list(dr)
     plain: list[Trained] = []
     for trained in policies:
-        own = trained.learner
+        own = within(trained.learner)
         if isinstance(own, Maml) and not trained.cfg.told:
             cfg = replace(own.cfg, inner_steps=0, learned_advantage=False)
             learner = Maml(cfg, own.policy, window=own.window)
-            plain.append(replace(trained, learner=learner))
+            plain.append(replace(trained, learner=instead(trained.learner, learner)))
     return "finetune", plain
 
 
@@ -72,20 +73,21 @@ def _worth(trained: Trained, episodes: int, device: torch.device | str) -> float
 
 def fine_tuned(dr: Trained, rate: float) -> Trained:
     """A robust policy that is fine-tuned to its task."""
-    if not isinstance(dr.learner, Maml) or dr.learner.inner_steps:
+    own = within(dr.learner)
+    if not isinstance(own, Maml) or own.inner_steps:
         raise ValueError(f"{dr.source} adapts by itself and cannot be fine-tuned")
-    return replace(dr, learner=FineTune(dr.learner, rate))
+    return replace(dr, learner=instead(dr.learner, FineTune(own, rate)))
 
 
 def from_scratch(dr: Trained, rate: float) -> Trained:
     """The same with a policy that has learned nothing, of the same size and seed."""
     cfg = replace(dr.cfg, learner=replace(dr.cfg.learner, inner_baseline="task"))
     learner = make_learner(cfg)
-    if not isinstance(learner, Maml):
+    own = within(learner)
+    if not isinstance(own, Maml):
         raise TypeError("the robust policy is no Maml")
     theta = on_device(learner.initial(sizes_of(cfg.family).obs), dr.device)
     # keep the observation statistics: relearning them is not part of the comparison
-    theta |= {k: v for k, v in dr.theta.items() if k.startswith("moments/")}
-    return replace(
-        dr, cfg=cfg, learner=FineTune(learner, rate), theta=theta, env_steps=0
-    )
+    theta |= {k: v for k, v in dr.theta.items() if "moments" in k.split("/")}
+    tuning = instead(learner, FineTune(own, rate))
+    return replace(dr, cfg=cfg, learner=tuning, theta=theta, env_steps=0)

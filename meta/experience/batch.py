@@ -50,6 +50,7 @@ def make_batch(
     *,
     pooled: bool,
     window: int = 0,
+    central: bool = False,
 ) -> Batch:
     """Scale experience by the moments in theta, and estimate advantages.
 
@@ -62,6 +63,9 @@ def make_batch(
             by its residual, so that a task's worth stays in the advantage; otherwise
             fit a baseline to each task and standardise within the task.
         window: steps before each that the observations end with.
+        central: fit a baseline to all tasks first that reads what the other agents
+            observed, too, if the experience tells; each task's is fitted to what that
+            leaves. It reads no action of the step, which would bias the gradient.
     """
     n = e.obs.shape[-1]
     scaled = standardised(theta, _features(e))
@@ -73,7 +77,9 @@ def make_batch(
     if pooled:
         value = (x.double() @ theta["baseline/weights"]).to(x.dtype)
     else:
-        shared = returns.features(obs) if window else None
+        others = _scaled_others(e) if central else []
+        more = bool(window or others)
+        shared = returns.features(torch.cat([obs, *others], -1)) if more else None
         value = _fit_values(x, e, discount, shared)
     advantage = returns.gae(e.reward, value, e.valid, discount, trace)
     if pooled:
@@ -135,6 +141,19 @@ def _spread(
 def _features(e: Experience) -> Float[Tensor, "task episode time features"]:
     """Observation, its change over the step, and the reward."""
     return torch.cat([e.obs, e.next_obs - e.obs, e.reward[..., None]], dim=-1)
+
+
+def _scaled_others(e: Experience) -> list[Float[Tensor, "task episode time others"]]:
+    """Return what the others observed, if it is told, by its own moments.
+
+    Those of the agent's observations may be a role's own.
+    """
+    if e.others is None:
+        return []
+    moments = fresh_moments(e.others.shape[-1])
+    moments = {k: v.to(e.others.device) for k, v in moments.items()}
+    update_moments(moments, e.others[e.valid > 0])
+    return [standardised(moments, e.others)]
 
 
 def _fit_values(

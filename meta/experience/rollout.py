@@ -1,5 +1,6 @@
 """Episodes collected in a batch: one per world, and their layout per task."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ from meta.experience.schedule import Changes
 from policies.acting import Act, Transition, with_memory
 from policies.distribution import Distribution, distribution, parts
 from tasks.contract import Step, Worlds
+from tasks.rows import AGENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +64,8 @@ class Experience(NamedTuple):
     lived: Float[Tensor, "task episode time"] | None = None
     """`valid` as collected, which stays when `limit_episodes` leaves episodes out; none
     if it is the same."""
+    others: Float[Tensor, "task episode time others"] | None = None
+    """In the training of a team, what the other agents of the world observed."""
 
     @property
     def whole(self) -> "Experience":
@@ -159,11 +163,31 @@ def concatenate(rollouts: list[Rollout], tasks: int) -> Rollout:
     return Rollout(**joined)
 
 
+def mapped(e: Experience, change: Callable[[Tensor], Tensor]) -> Experience:
+    """Return experience in which every tensor is what it is changed to."""
+    there = {k: v for k, v in e._asdict().items() if k != "old" and v is not None}
+    made = {k: change(v) for k, v in there.items()}
+    return Experience(**made, old=type(e.old)(*map(change, e.old)))
+
+
 def some_episodes(e: Experience, keep: slice) -> Experience:
     """Return some episodes of each task."""
-    there = {k: v for k, v in e._asdict().items() if k != "old" and v is not None}
-    kept = {k: v[:, keep] for k, v in there.items()}
-    return Experience(**kept, old=type(e.old)(*(x[:, keep] for x in e.old)))
+    return mapped(e, lambda x: x[:, keep])
+
+
+def with_others(e: Experience, team: int) -> Experience:
+    """Return experience of teams with what the others of each agent's world observed.
+
+    Args:
+        e: experience, in which the tasks of a team's agents lie side by side.
+        team: number of agents; the others of the first follow in their order, and so
+            on in a ring.
+    """
+    if team == 1:
+        return e
+    agents = e.obs.unflatten(0, (-1, team))
+    others = [agents.roll(-i, dims=1) for i in range(1, team)]
+    return e._replace(others=torch.cat(others, dim=-1).flatten(0, 1))
 
 
 def by_task(rollout: Rollout, tasks: int) -> Experience:
@@ -191,7 +215,8 @@ def task_groups(env: Worlds) -> tuple[str, ...]:
     """Return the hashes of the tasks that worlds are grouped by.
 
     Raises:
-        ValueError: unless equally many worlds of each task lie side by side.
+        ValueError: unless equally many worlds of each task lie side by side, and the
+            tasks of a team's agents in the order of its agents.
     """
     grouped = [(task.hash, len(list(run))) for task, run in groupby(env.tasks)]
     runs = [count for _, count in grouped]
@@ -199,5 +224,12 @@ def task_groups(env: Worlds) -> tuple[str, ...]:
         raise ValueError(
             "worlds are grouped by task: give each task equally many worlds, side by "
             f"side; got groups of {', '.join(map(str, runs)) or 'no task'}"
+        )
+    agents = env.family.agents
+    whose = tuple(task.parameters.get(AGENT) for task in env.tasks[:: runs[0]])
+    if agents and whose != agents * (len(whose) // len(agents)):
+        raise ValueError(
+            "the tasks of a team's agents lie side by side: "
+            f"{', '.join(agents)}, and so on; got {', '.join(map(str, whose))}"
         )
     return tuple(name for name, _ in grouped)

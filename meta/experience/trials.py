@@ -103,7 +103,7 @@ def _mapped(
 ) -> Experience:
     """Change every tensor, given that of each experience."""
     first = experiences[0]
-    names = [n for n in first._fields if n not in ("old", "lived")]
+    names = [n for n in first._fields if n not in ("old", "lived", "others")]
     made = {n: change([getattr(e, n) for e in experiences]) for n in names}
     parts = zip(*(e.old for e in experiences), strict=True)
     return Experience(**made, old=type(first.old)(*(change(list(p)) for p in parts)))

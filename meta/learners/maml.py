@@ -195,17 +195,17 @@ class Maml:
 
     def inner_batch(self, theta: Theta, experience: Experience) -> Batch:
         """Experience to adapt on."""
-        return self._batch(theta, experience, self.cfg.inner_baseline == "pooled")
+        pooled = self.cfg.inner_baseline == "pooled"
+        return self._batch(theta, experience, pooled=pooled, central=False)
 
     def outer_batch(self, theta: Theta, experience: Experience) -> Batch:
         """Experience to measure on."""
-        return self._batch(theta, experience, pooled=False)
+        central = self.cfg.critic == "all"
+        return self._batch(theta, experience, pooled=False, central=central)
 
-    def _batch(self, theta: Theta, experience: Experience, pooled: bool) -> Batch:
-        cfg = self.cfg
-        return make_batch(
-            theta, experience, cfg.discount, cfg.trace, pooled=pooled, window=cfg.window
-        )
+    def _batch(self, theta: Theta, e: Experience, **baseline: bool) -> Batch:
+        c = self.cfg
+        return make_batch(theta, e, c.discount, c.trace, window=c.window, **baseline)
 
     def objective(
         self, theta: Theta, inner: Sequence[Batch], outer: Batch

@@ -7,6 +7,7 @@ from meta.bounds import check_bounds
 from meta.objectives.policy_gradient import InnerLoss
 
 InnerBaseline = Literal["task", "pooled"]
+Critic = Literal["own", "all"]
 MAX_INNER_STEPS, MAX_EPOCHS, MAX_WINDOW = 100, 10_000, 1000
 """More are a slip of the keyboard, and would never end."""
 
@@ -30,6 +31,11 @@ class MamlCfg:
     inner_baseline: InnerBaseline = "task"
     """`task`: fitted to the adapting episodes themselves. `pooled`: fitted to all tasks
     of the iteration before, part of what is learned; for few episodes."""
+    critic: Critic = "own"
+    """Observations that the baseline of training is fitted to, in a team: the agent's
+    `own`, as in IPPO, or those of `all` agents of its world, as in MAPPO (Yu et al.
+    2022, arXiv 2103.01955). Agents adapt and act by their own all the same; of no
+    effect where there is one robot."""
     adapt_episodes: tuple[int, ...] = ()
     """Numbers of episodes to adapt on, one drawn per task; empty: all collected."""
     rate: float = 1e-3
@@ -73,7 +79,11 @@ class MamlCfg:
             raise ValueError(
                 f"need adapt_episodes of at least 1 each, got {self.adapt_episodes}"
             )
-        named = {"inner_loss": InnerLoss, "inner_baseline": InnerBaseline}
+        named = {
+            "inner_loss": InnerLoss,
+            "inner_baseline": InnerBaseline,
+            "critic": Critic,
+        }
         for name, kinds in named.items():
             if getattr(self, name) not in get_args(kinds):
                 raise ValueError(

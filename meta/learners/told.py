@@ -16,6 +16,7 @@ from meta.experience.moments import standardised
 from meta.experience.rollout import Experience
 from meta.language.evidence import Evidence
 from meta.learner import Learner, Metrics, exploring
+from meta.learners.by_role import ByRole
 from meta.learners.explore import Explore
 from meta.learners.rma import Rma
 from meta.learners.tuning import tune
@@ -174,8 +175,10 @@ def adapter_of(learner: Learner) -> Rma:
     """
     adapter = learner.adapter if isinstance(learner, Explore) else learner
     if not isinstance(adapter, Rma) or adapter.cfg.forgets:
+        apart = isinstance(learner, ByRole)
+        got = "parameters of each role's own" if apart else type(learner).__name__
         raise ValueError(
             "a belief is given to, and taken from, a policy that infers a latent and "
-            f"keeps it: rma, sysid or explore; got {type(learner).__name__}"
+            f"keeps it: rma, sysid or explore; got {got}"
         )
     return adapter

@@ -44,7 +44,10 @@ def tune(
     cfg, rows = adapter.cfg.ppo, list[tuple[Tensor, Tensor, Drawn]]()
     with torch.no_grad():
         for start, e in phases:
-            b = make_batch(theta, e, cfg.discount, cfg.trace, pooled=False)
+            central = cfg.critic == "all"
+            b = make_batch(
+                theta, e, cfg.discount, cfg.trace, pooled=False, central=central
+            )
             steps = adapter.summarise(theta, transitions(e))
             before = start["memory"][:, None, None] + steps.cumsum(2) - steps
             latent = latents(before) if latents else adapter.infer(theta, before)

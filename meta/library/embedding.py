@@ -150,7 +150,7 @@ def joined(experiences: Sequence[Experience], axis: int) -> Experience:
     rest = {
         name: torch.cat([getattr(e, name) for e in whole], axis)
         for name in first._fields
-        if name != "old"
+        if name != "old" and getattr(first, name) is not None
     }
     return Experience(**rest, old=type(first.old)(*old))
 

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from meta.experience.rollout import Experience
+from meta.experience.rollout import Experience, mapped
 from meta.library.embedding import Embedding, check_embeddable, joined
 from meta.theta import Params
 from meta.training.trained import Trained
@@ -230,13 +230,8 @@ def one_task(e: Experience, i: int) -> Experience:
     """Return the experience of one task, the episodes that count, as a copy."""
     counted = e.valid[i].any(-1)
     counted[0] = True  # one at least
-    rest = {
-        k: v[i : i + 1][:, counted].clone()
-        for k, v in e._asdict().items()
-        if k not in ("old", "lived")
-    }
-    old = type(e.old)(*(x[i : i + 1][:, counted].clone() for x in e.old))
-    return Experience(**rest, old=old)
+    own = mapped(e, lambda x: x[i : i + 1][:, counted].clone())
+    return own._replace(lived=None)
 
 
 def _tensors(entry: Entry) -> list[Tensor]:
@@ -251,9 +246,8 @@ def _padded(e: Experience, episodes: int) -> Experience:
     if not lacking:
         return e
     index = torch.zeros(lacking, dtype=torch.long)
-    rest = {k: v[:, index] for k, v in e._asdict().items() if k not in ("old", "lived")}
-    rest["valid"] = torch.zeros_like(rest["valid"])
-    blank = Experience(**rest, old=type(e.old)(*(x[:, index] for x in e.old)))
+    blank = mapped(e._replace(lived=None), lambda x: x[:, index])
+    blank = blank._replace(valid=torch.zeros_like(blank.valid))
     return joined([e, blank], axis=1)
 
 

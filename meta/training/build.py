@@ -1,6 +1,7 @@
 """Learners, worlds and runs made from a configuration."""
 
 from meta.learner import Learner, Sizes
+from meta.learners.by_role import ByRole
 from meta.machine.distributed import local_threads, share
 from meta.machine.seeds import derived_generator
 from meta.registry import PIECES, TRAINER, find_method
@@ -16,12 +17,19 @@ def make_training(cfg: TrainCfg) -> Training:
 
     Raises:
         ValueError: for tasks that cannot be shared out equally, a device that is not
-            here, or an extra that is not installed.
+            here, an extra that is not installed, or several episodes of a task where
+            roles have parameters of their own and the method plays them in turn.
     """
     method = find_method(cfg.method)
     name = method.trainer
     if cfg.pieces and name != TRAINER:
         raise ValueError(f"{cfg.method} does not learn in pieces: leave out pieces")
+    learner = make_learner(cfg)
+    if isinstance(learner, ByRole) and learner.sequential and cfg.episodes > 1:
+        raise ValueError(
+            f"{cfg.method} lives a trial in every world: with roles of their own a "
+            f"task has one (--episodes 1), got {cfg.episodes}"
+        )
     try:
         kind = imported(PIECES if cfg.pieces else name)
     except ValueError as error:
@@ -30,7 +38,7 @@ def make_training(cfg: TrainCfg) -> Training:
         raise ValueError(
             f"{cfg.method} needs another package: pip install 'pliant[{method.extra}]'"
         ) from error
-    return kind(cfg, make_worlds(cfg), make_learner(cfg))
+    return kind(cfg, make_worlds(cfg), learner)
 
 
 def make_trainer(cfg: TrainCfg) -> Trainer:
@@ -73,9 +81,11 @@ def make_learner(cfg: TrainCfg, sizes: Sizes | None = None) -> Learner:
     sizes = sizes or sizes_of(cfg.family)
     if not cfg.privileged:
         sizes = sizes._replace(hidden=0)
-    learner = imported(find_method(cfg.method).learner)
+    kind = imported(find_method(cfg.method).learner)
     rng = derived_generator(cfg.seed, INITIAL, 0)
-    return learner.build(cfg.learner, cfg.network, sizes, rng)
+    learner = kind.build(cfg.learner, cfg.network, sizes, rng)
+    apart = cfg.roles == "own" and len(set(sizes.roles)) > 1
+    return ByRole(learner, sizes.roles) if apart else learner
 
 
 def sizes_of(family: str) -> Sizes:

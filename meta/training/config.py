@@ -4,15 +4,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Literal, get_args
 
 from meta.bounds import check_bounds
 from meta.learners.maml_cfg import MamlCfg
-from meta.registry import MEMORIES, find_method
+from meta.registry import MEMORIES, TRAINER, find_method
 from policies.mlp import PolicyCfg
 from robots.sim.simulator import MAX_THREADS
 from tasks.registry import FAMILIES
 
+Roles = Literal["shared", "own"]
 MAX_WORLDS = 2**20
 MAX_WIDTH = 2**14
 """Largest width of a hidden layer."""
@@ -61,6 +62,10 @@ class TrainCfg:
     """Strength of what earlier pieces are held by: the weight of ewc, rehearsal and
     cloning, the share of tasks of replay, the share of a piece that packnet trains on
     after pruning. 0: the method's own."""
+    roles: Roles = "shared"
+    """Parameters of a team: `shared` by all of its agents, or each role's `own`, all
+    that is learned, by its own agents' experience. Of no effect where there is one
+    role."""
     hidden: tuple[int, ...] = (64, 64)
     """Widths of the policy's hidden layers."""
     initial_std: float = 0.5
@@ -84,6 +89,10 @@ class TrainCfg:
                 f"{', '.join(sorted(FAMILIES))}, or module:Class of one of yours"
             )
         find_method(self.method)
+        if self.roles not in get_args(Roles):
+            raise ValueError(
+                f"unknown roles {self.roles!r}; known: {', '.join(get_args(Roles))}"
+            )
         check_bounds(
             self,
             *(f"1 <= {name} <= {most:,}" for name, most in _MOST.items()),
@@ -103,6 +112,7 @@ class TrainCfg:
             )
         _check_finite(self)
         _check_memory(self)
+        _check_team(self)
         most = max(self.learner.adapt_episodes, default=1)
         if most > self.episodes:
             raise ValueError(
@@ -175,6 +185,16 @@ def _check_memory(cfg: TrainCfg) -> None:
         raise ValueError(
             "remember and hold are about pieces (--pieces), and hold is at least 0; "
             f"got {cfg.remember!r} and {cfg.hold} with {len(cfg.pieces)} pieces"
+        )
+
+
+def _check_team(cfg: TrainCfg) -> None:
+    """Refuse a team's settings where another library trains."""
+    central = getattr(cfg.learner, "critic", "own") == "all"
+    if find_method(cfg.method).trainer != TRAINER and (central or cfg.roles == "own"):
+        raise ValueError(
+            f"{cfg.method} is trained by another library, which shares parameters and "
+            "has a critic of its own: leave out roles and critic"
         )
 
 

@@ -6,7 +6,14 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 
 from meta.experience.batch import limit_episodes
-from meta.experience.rollout import Experience, Rollout, by_task, collect, concatenate
+from meta.experience.rollout import (
+    Experience,
+    Rollout,
+    by_task,
+    collect,
+    concatenate,
+    with_others,
+)
 from meta.learner import Learner, Metrics, Relives, exploring, sequential
 from meta.machine.devices import simulator_threads
 from meta.machine.distributed import averaged, share
@@ -87,6 +94,7 @@ class Trainer:
         env.assign([task for task in tasks for _ in range(cfg.episodes)])
         # of episodes in sequence, each world has its own
         groups = env.worlds if sequential(learner) else count
+        team = env.family.team if groups == count else 1
         adaptation = learner.begin(self.theta, groups)
         rollouts: list[Rollout] = []
         experiences: list[Experience] = []
@@ -94,14 +102,14 @@ class Trainer:
             for _ in range(learner.inner_steps):
                 policies = exploring(learner, self.theta, adaptation)
                 rollouts.append(collect(env, policies, rng))
-                experience = by_task(rollouts[-1], groups)
+                experience = with_others(by_task(rollouts[-1], groups), team)
                 experiences.append(self.limited(experience, rng))
                 adaptation = learner.adapt(self.theta, adaptation, experiences[-1])
             act = learner.act(self.theta, adaptation)
             left_to_measure = cfg.phases - learner.inner_steps
             rounds = [collect(env, act, rng) for _ in range(left_to_measure)]
         rollouts.append(concatenate(rounds, groups))
-        experiences.append(by_task(rollouts[-1], groups))
+        experiences.append(with_others(by_task(rollouts[-1], groups), team))
         for entry in self.optimizer.param_groups:
             entry["lr"] = cfg.learner.rate * max(0.0, left)
         metrics = self.learn(learner, experiences)

@@ -6,10 +6,9 @@ import pytest
 import torch
 
 from meta.evaluation.finetuned import RATES, fine_tuned, from_scratch, tuned
-from meta.experience.rollout import Experience, by_task, collect
+from meta.experience.rollout import Experience, by_task, collect, mapped
 from meta.learners.finetune import FineTune
 from meta.training.trained import Trained, load_trained
-from policies.gaussian import Gaussian
 from tasks.env import Env
 from tasks.registry import make_family
 
@@ -33,8 +32,7 @@ def experience(trained: Trained, tasks: int, episodes: int) -> Experience:
 
 
 def part(e: Experience, task: int) -> Experience:
-    own = {k: v[task : task + 1] for k, v in e._asdict().items() if k != "old"}
-    return Experience(**own, old=Gaussian(*(x[task : task + 1] for x in e.old)))
+    return mapped(e, lambda x: x[task : task + 1])
 
 
 def test_each_task_is_tuned_as_if_it_were_alone() -> None:

@@ -36,7 +36,7 @@ class Curtain:
     """Worlds with a secret: an action above 0.4 shows it, and costs reward."""
 
     worlds, obs_dim, action_dim, horizon = 80, 2, 1, 3
-    oracle, device = True, torch.device("cpu")
+    oracle, device, team = True, torch.device("cpu"), 1
     tasks: tuple[Task, ...] = ()
 
     @property

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from meta.evaluation.evaluation_cfg import EvaluationCfg
 from meta.evaluation.measure import ADAPT, MEASURE, Bench, Ledger
-from meta.experience.rollout import Experience, by_task, collect
+from meta.experience.rollout import Experience, by_task, collect, mapped, some_episodes
 from meta.experience.trials import Trials, trials_of
 from meta.learner import Sizes, adapt_to_worlds, sequential
 from meta.learners.rl2 import Rl2
@@ -86,8 +86,7 @@ def lived(
 
 def episode(e: Experience, index: int) -> Experience:
     keep = slice(index, index + 1)
-    rest = {k: v[:, keep] for k, v in e._asdict().items() if k != "old"}
-    return e._replace(**rest, old=type(e.old)(*(x[:, keep] for x in e.old)))
+    return some_episodes(e, keep)
 
 
 def step_by_step(
@@ -282,9 +281,7 @@ def test_advantages_go_on_across_the_ends_of_episodes() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_gradient_is_that_of_finite_differences(kind: str) -> None:
     learner, theta = made(kind, width=4, heads=1, layers=1)
-    e = lived()
-    doubled = [(k, v.double()) for k, v in e._asdict().items() if k != "old"]
-    e = e._replace(**dict(doubled), old=type(e.old)(*(x.double() for x in e.old)))
+    e = mapped(lived(), Tensor.double)
     theta = {k: v.detach().double() for k, v in theta.items()}
     leaves = learner.trainable(theta)
     names = [k for k, v in theta.items() if v.requires_grad]
@@ -312,7 +309,7 @@ class Bandit:
     """Worlds with two arms that pay with a hidden probability, uniform in [0, 1]."""
 
     obs_dim, action_dim, horizon = 1, 2, 2
-    oracle, device = False, torch.device("cpu")
+    oracle, device, team = False, torch.device("cpu"), 1
     tasks: tuple[Task, ...] = ()
 
     def __init__(self, worlds: int) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
 from meta.experience.batch import limit_episodes
-from meta.experience.rollout import Experience, by_task, collect
+from meta.experience.rollout import Experience, by_task, collect, mapped
 from meta.learner import Sizes, exploring
 from meta.learners.adapter import transitions
 from meta.learners.maml_cfg import MamlCfg
@@ -44,7 +44,7 @@ class Choices:
     """Worlds without a state, whose choices pay by a secret of the task."""
 
     obs_dim, action_dim, horizon = 1, 3, 1
-    oracle, device = False, torch.device("cpu")
+    oracle, device, team = False, torch.device("cpu"), 1
     tasks: tuple[Task, ...] = ()
 
     def __init__(self, worlds: int) -> None:
@@ -266,8 +266,7 @@ def test_the_gradient_is_that_of_finite_differences() -> None:
     draws = learner.draw(both, seeded(4))
     draws = Draws(draws.beliefs, draws.steps, draws.noise.double())
     for i, e in enumerate(both):
-        wide = {k: v.double() for k, v in e._asdict().items() if k != "old"}
-        both[i] = Experience(**wide, old=type(e.old)(*(x.double() for x in e.old)))
+        both[i] = mapped(e, Tensor.double)
     theta = {k: v.double() for k, v in theta.items()}
     leaves = learner.trainable(theta)
     names = [k for k, v in theta.items() if v.requires_grad]

@@ -23,9 +23,9 @@ import os
 from dataclasses import replace
 import torch
 from meta.recipes.registry import make_config
+from meta.experience.rollout import mapped
 from meta.machine.distributed import average_gradients, joined, share
 from meta.training.build import make_trainer
-from policies.gaussian import Gaussian
 
 torch.set_num_threads(1)
 cfg = make_config("strike")
@@ -43,9 +43,7 @@ def gradients(trainer, experiences):
 def part(e, rank, size):
     n = len(e.valid) // size
     cut = slice(rank * n, (rank + 1) * n)
-    old = Gaussian(*(v[cut] for v in e.old))
-    rest = {k: v[cut] for k, v in e._asdict().items() if k != "old"}
-    return e._replace(old=old, **rest)
+    return mapped(e, lambda x: x[cut])
 
 source, kept = make_trainer(cfg), []
 source.learner.update = lambda theta, optimizer, e: kept.append(e) or {}

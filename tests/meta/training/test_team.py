@@ -5,8 +5,8 @@ from typing import ClassVar
 import pytest
 import torch
 
-from meta.experience.rollout import by_task, collect
-from meta.learner import Learner
+from meta.experience.rollout import by_task, collect, task_groups
+from meta.learner import Learner, Sizes
 from meta.recipes.registry import make_config
 from meta.training.build import make_learner, make_trainer, make_worlds
 from meta.training.config import TrainCfg, replaced
@@ -35,7 +35,7 @@ def short(family: str, method: str, **more: object) -> TrainCfg:
 
 
 def iterated(cfg: TrainCfg, env: Env) -> dict[str, torch.Tensor]:
-    trainer = Trainer(cfg, env, make_learner(cfg))
+    trainer = Trainer(cfg, env, make_learner(cfg, Sizes.of(env.family)))
     for _ in range(cfg.iterations):
         trainer.step()
     return trainer.theta
@@ -43,13 +43,15 @@ def iterated(cfg: TrainCfg, env: Env) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("method", ["maml", "oracle"])
 def test_a_team_of_one_trains_as_the_robot_alone_bit_for_bit(method: str) -> None:
+    """A central critic and parameters of its own make no difference to it."""
     cfg = short("reach-rotated", method)
     kinds = (ReachRotated, Alone)
     envs = [
         Env(kind(), worlds=cfg.worlds, oracle=cfg.privileged, threads=1)
         for kind in kinds
     ]
-    alone, team = (iterated(cfg, env) for env in envs)
+    other = replaced(cfg, {"critic": "all", "roles": "own"})
+    alone, team = map(iterated, (cfg, other), envs)
     assert all(task.parameters.get(AGENT) == "solo" for task in envs[1].tasks)
     assert alone.keys() == team.keys()
     assert all(torch.equal(alone[name], team[name]) for name in alone)
@@ -79,6 +81,16 @@ def test_agents_adapt_to_their_own_episodes_alone() -> None:
     for name in one:
         assert torch.equal(one[name][[0, 2, 3]], two[name][[0, 2, 3]])
     assert any(not torch.equal(one[name][1], two[name][1]) for name in one)
+
+
+def test_teams_lie_side_by_side_where_tasks_are_counted() -> None:
+    env = Env(Shove(), worlds=4, threads=1)
+    tasks = env.family.sample("train", 0, 4)
+    env.assign(tasks)
+    assert len(task_groups(env)) == 4
+    env.assign([*tasks[::2], *tasks[1::2]])
+    with pytest.raises(ValueError, match="left, right, and so on; got left, left"):
+        task_groups(env)
 
 
 def test_teams_are_not_cut_in_two() -> None:
