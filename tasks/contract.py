@@ -81,8 +81,6 @@ class TaskFamily(ABC):
         lacking = [name for name in self.stated if not hasattr(self, name)]
         if lacking:
             raise ValueError(f"family {self.name} does not state {', '.join(lacking)}")
-        if not self.hidden:
-            raise ValueError(f"family {self.name} has no hidden parameter to adapt to")
         self.device = torch.device(device)
 
     @property

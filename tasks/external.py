@@ -58,6 +58,8 @@ class ExternalFamily(TaskFamily):
                 f"family {self.name} runs on device cpu, not {device}: a GPU needs a "
                 "family of Pliant's own"
             )
+        if not self.hidden:
+            raise ValueError(f"family {self.name} has no hidden parameter to adapt to")
 
     @abstractmethod
     def make(self, worlds: int) -> Vector:
