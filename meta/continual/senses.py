@@ -33,12 +33,13 @@ from meta.library.embedding import (
     live_with,
     relevant_components,
     task_features,
+    tasks_at_once,
     training_tasks,
 )
 from meta.machine.seeds import derived_generator
 from meta.theta import Params
 from meta.training.trained import Adapted, Trained, load_trained
-from tasks.contract import TaskFamily, check_alone
+from tasks.contract import TaskFamily
 from tasks.registry import find_family, make_env
 from tasks.task import Task
 
@@ -144,7 +145,6 @@ def fit_senses(
     policy = load_trained(policy) if isinstance(policy, str) else policy
     check_embeddable(policy)
     family = find_family(policy.cfg.family, policy.device)
-    check_alone(family, "a life")
     drawn = training_tasks(family, seed, tasks)
     most = max(BELIEFS)
     lived = live_with(policy, family, drawn, 2 * most, seed, threads)
@@ -152,13 +152,15 @@ def fit_senses(
     trials = _Trials(policy, family, drawn, derived_generator(seed, 1), threads)
     beliefs = [policy.begin(len(drawn)).after(_first(halves[0], k)) for k in BELIEFS]
     same = [trials.acted(belief, 0) for belief in beliefs]
-    other = [trials.acted(belief, i + 1) for i, belief in enumerate(beliefs)]
+    # of a team, all agents believe in one other team's task, and each as itself
+    turns = [family.team * (i + 1) for i in range(len(beliefs))]
+    other = [trials.acted(*pair) for pair in zip(beliefs, turns, strict=True)]
     embedding = _fitted(policy, lived, halves, (*same, *other), dim)
     places = [embedding(task_features(policy, b.adaptation)) for b in beliefs]
     calm = _read(policy, embedding, same, places)
-    turned = [p.roll(i + 1, 0) for i, p in enumerate(places)]
+    turned = [p.roll(turn, 0) for p, turn in zip(places, turns, strict=True)]
     alike = _alike(family, drawn)
-    differs = torch.cat([~alike.roll(i + 1, 0).diagonal() for i in range(len(other))])
+    differs = torch.cat([~alike.roll(turn, 0).diagonal() for turn in turns])
     changed = _inputs(_read(policy, embedding, other, turned))[differs]
     weights = log_ratio(changed, _inputs(calm))
     entries = embedding(features_after(policy, halves[1], slice(None)))
@@ -206,8 +208,9 @@ class _Trials(NamedTuple):
         learner, theta = self.policy.learner, self.policy.theta
         turned = {k: v.roll(turn, 0) for k, v in belief.adaptation.items()}
         parts: list[Experience] = []
-        for i in range(0, len(self.tasks), self.family.max_worlds):
-            part = self.tasks[i : i + self.family.max_worlds]
+        size = tasks_at_once(self.family)
+        for i in range(0, len(self.tasks), size):
+            part = self.tasks[i : i + size]
             own = {k: v[i : i + len(part)] for k, v in turned.items()}
             env = make_env(self.family, worlds=len(part), threads=self.threads)
             env.assign(part)
