@@ -45,12 +45,8 @@ def say(row: Lived, life: Sequence[Lived]) -> str:
         words.append("gave up what it had recalled")
     if n and n.recalled:
         words.append(f"recalled task {letter_of(places[n.recalled])}")
-    # as wide for each agent
-    who = max(len(r.agent) for r in life) + 2 if row.agent else 0
-    return (
-        f"episode {m.episode:4d}  {row.agent:<{who}}return {row.returns:6.2f}  "
-        f"{', '.join(words)}"
-    )
+    who = f"{row.agent}: " if row.agent else ""
+    return f"episode {m.episode:4d}  return {row.returns:6.2f}  {who}{', '.join(words)}"
 
 
 def summary(life: Sequence[Lived], stream: Stream) -> str:

@@ -55,11 +55,14 @@ def draw_roll(life: Sequence[Lived], stream: Stream, path: Path) -> None:
         below.set_yticks(range(tasks), [letter_of(i) for i in range(tasks)], fontsize=8)
         below.set_ylabel(f"{who}: task" if who else "task")
         if who:
-            below.legend(loc="upper left", bbox_to_anchor=(1.08, 1), frameon=False)
+            above_it = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0)}
+            below.legend(**above_it, ncols=len(MARKS), frameon=False)
     rolls[-1].set_xlabel("episode")
     rolls[-1].set_xlim(-1, len(life) / len(lives))
     bar = ScalarMappable(scale, _RETURNS)
-    figure.colorbar(bar, ax=rolls, pad=0.01, label="return of a visit")
+    figure.colorbar(
+        bar, ax=rolls, pad=0.01, aspect=20 * len(lives), label="return of a visit"
+    )
     if len(lives) == 1:
         figure.legend(loc="outside upper center", ncols=len(MARKS), frameon=False)
     content = io.BytesIO()
