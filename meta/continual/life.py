@@ -4,22 +4,18 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool
-from torch import Tensor
 
 from meta.continual.agent import Agent
 from meta.continual.habits import Noticed, Told
 from meta.continual.senses import returns_of
 from meta.continual.stream import Moment, Stream
+from meta.continual.trials import mixed
 from meta.experience.rollout import Experience, Rollout, by_task, collect
 from meta.experience.schedule import Changes
-from meta.learner import exploring as explorers
 from meta.library.library import one_task
 from meta.machine.seeds import derived_generator
 from meta.theta import Params
 from meta.training.trained import Trained
-from policies.acting import RecurrentPolicy, with_memory
-from policies.distribution import Distribution, distribution, parts
 from tasks.contract import Worlds
 from tasks.rows import AGENT
 from tasks.task import Task
@@ -87,7 +83,9 @@ def live_episode(
     changes = set_tasks(env, streams, moments)
     explores = torch.tensor([agent.explores for agent in agents])
     explores = explores.to(env.device)
-    act = mixed(agents[0].policy, agents, explores)
+    beliefs = _stacked([agent.adaptation for agent in agents])
+    starts = _stacked([agent.start for agent in agents])
+    act = mixed(agents[0].policy, beliefs, starts, explores)
     rng = derived_generator(seed, episode, device=env.device)
     return collect(env, act, rng, explore=explores, changes=changes), moments
 
@@ -179,32 +177,6 @@ def set_tasks(
     last = [stream.tasks[moment.task] for stream, moment in pairs]
     _assign(env, first)
     return {} if first == last else {streams[0].step: last}
-
-
-def mixed(
-    policy: Trained, agents: Sequence[Agent], explores: Bool[Tensor, "agent"]
-) -> RecurrentPolicy:
-    """Return the policy of all agents at once: some explore, and the others act."""
-    learner, theta = policy.learner, policy.theta
-    beliefs = _stacked([agent.adaptation for agent in agents])
-    starts = _stacked([agent.start for agent in agents])
-    acting = with_memory(learner.act(theta, beliefs))
-    exploring = with_memory(explorers(learner, theta, starts))
-    chosen = explores[:, None]
-
-    def decide(obs: Tensor, memory: Tensor) -> Distribution:
-        act, explore = (
-            parts(p.policy(obs, memory).whole()) for p in (acting, exploring)
-        )
-        mean = torch.where(chosen, explore[0], act[0])
-        if act[1] is None or explore[1] is None:
-            return distribution(mean, None)
-        return distribution(mean, torch.where(chosen, explore[1], act[1]))
-
-    memory = torch.where(
-        chosen, exploring.start(len(agents)), acting.start(len(agents))
-    )
-    return RecurrentPolicy(memory=memory, policy=decide, watch=acting.watch)
 
 
 def _by_row(streams: Sequence[Stream], env: Worlds) -> list[Stream]:

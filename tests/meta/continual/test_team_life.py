@@ -2,7 +2,7 @@
 
 from itertools import islice, pairwise
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -24,6 +24,9 @@ from meta.continual.life import (
 )
 from meta.continual.senses import Senses, fit_senses
 from meta.continual.stream import Stream, Visit
+from meta.continual.trials import Trials
+from meta.experience.rollout import Experience
+from meta.library.embedding import live_with
 from meta.recording.replay import verify
 from meta.recording.trajectory import load_recording
 from meta.training.trained import Trained, load_trained
@@ -202,16 +205,34 @@ def test_senses_are_fitted_to_whole_teams(
 ) -> None:
     """However few worlds there are at once; a wrong belief is another team's."""
     monkeypatch.setattr(Shove, "max_worlds", 21)
-    turns: list[int] = []
-    acted = meta.continual.senses._Trials.acted
+    ran: list[tuple[int, str]] = []
+    acted = Trials.acted
 
-    def watched(self: object, belief: object, turn: int) -> object:
-        turns.append(turn)
-        return acted(self, belief, turn)  # pyright: ignore
+    def watched(self: Trials, belief: Any, turn: int, agent: str = "") -> Experience:
+        ran.append((turn, agent))
+        return acted(self, belief, turn, agent)
 
-    monkeypatch.setattr(meta.continual.senses._Trials, "acted", watched)
-    fit_senses(policy, tasks=23, threads=1)  # of 12 teams
-    assert turns == [0, 0, 2, 4]
+    monkeypatch.setattr(Trials, "acted", watched)
+    fit_senses(policy, tasks=15, threads=1)  # of 8 teams
+    turns = [0, 0, 2, 4]
+    assert ran == [(t, "") for t in turns] + [(t, a) for t in turns for a in SIDES]
+
+
+@pytest.mark.slow
+def test_a_team_mate_that_explores_is_no_change(
+    policy: Trained, senses: Senses
+) -> None:
+    """On held-out teams, of which the fit knows nothing."""
+    tasks = SHOVE.sample("held-out", 3, 60)
+    belief = policy.begin(60).after(live_with(policy, SHOVE, tasks, 1, 0, 1))
+    trials = Trials(policy, SHOVE, tasks, torch.Generator().manual_seed(1), 1)
+    right = belief.adaptation
+    wrong = {k: v.roll(2, 0) for k, v in right.items()}
+    beside = trials.beside(belief, 0)
+    calm = senses.read(policy, right, beside) > senses.alarm
+    changed = senses.read(policy, wrong, trials.beside(belief, 2)) > senses.alarm
+    assert calm.float().mean() < 0.2
+    assert changed.float().mean() > 0.6
 
 
 @pytest.mark.slow
