@@ -11,7 +11,7 @@ from meta.experience.changes import mattering
 from meta.experience.schedule import between
 from tasks.contract import TaskFamily
 from tasks.family import Family
-from tasks.parameters import Scalar, Value, current_split
+from tasks.parameters import Scalar, Value
 from tasks.registry import find_family
 from tasks.rows import of_agent
 from tasks.task import Task
@@ -61,22 +61,19 @@ def make_stream(
             where nothing that matters is an agent's own.
     """
     family = find_family(family) if isinstance(family, str | type) else family
-    _check_asked(kind, visits, episodes, seed)
-    if changes not in CHANGES:
-        raise ValueError(f"changes is one of {', '.join(CHANGES)}; got {changes!r}")
+    _check_asked(kind, visits, episodes, seed, changes)
     rng = np.random.default_rng([seed, KINDS.index(kind)])
     if kind == "ramp":
         if inside:
             raise ValueError("the tasks of a ramp change between episodes")
-        return _ramp(family, visits, episodes, split, seed, changes)
+        anchors = different(family, split, seed, visits + 1, changes=changes)
+        _check_enough(anchors, visits + 1, f"{visits} ramps need {visits + 1}")
+        return _ramp(family, anchors, episodes, seed)
     new = {"recurring": visits - visits // 2, "fresh": visits}
     wanted = max(2, new.get(kind, visits // _ROUNDS))
     tasks = different(family, split, seed, wanted, inside=inside, changes=changes)
-    if len(tasks) < (wanted if kind == "fresh" else 2):
-        raise ValueError(
-            f"{split} tasks of {family.name} are {len(tasks)} different ones, and a "
-            f"{kind} stream of {visits} visits needs {wanted}"
-        )
+    least = wanted if kind == "fresh" else 2
+    _check_enough(tasks, least, f"a {kind} stream of {visits} visits needs {wanted}")
     order = _order(kind, visits, len(tasks), rng)
     lengths = rng.integers(episodes[0], episodes[1] + 1, size=visits).tolist()
     return Stream(
@@ -88,8 +85,12 @@ def make_stream(
     )
 
 
-def _check_asked(kind: str, visits: object, episodes: object, seed: object) -> None:
+def _check_asked(
+    kind: str, visits: object, episodes: object, seed: object, changes: str
+) -> None:
     """Raise ValueError for a stream that cannot be drawn, whatever its tasks."""
+    if changes not in CHANGES:
+        raise ValueError(f"changes is one of {', '.join(CHANGES)}; got {changes!r}")
     if kind not in KINDS:
         raise ValueError(f"a stream is one of {', '.join(KINDS)}; got {kind!r}")
     if not isinstance(seed, int) or seed < 0:
@@ -105,6 +106,16 @@ def _check_asked(kind: str, visits: object, episodes: object, seed: object) -> N
     if not isinstance(visits, int) or not 2 <= visits <= most:
         raise ValueError(
             f"need 2 to {most:,} visits of up to {high:,} episodes, got {visits!r}"
+        )
+
+
+def _check_enough(tasks: Sequence[Task], least: int, why: str) -> None:
+    """Raise ValueError for fewer different tasks than a stream needs."""
+    if len(tasks) < least:
+        task = tasks[0]
+        raise ValueError(
+            f"{task.split} tasks of {task.family} are {len(tasks)} different ones, and "
+            f"{why}"
         )
 
 
@@ -194,20 +205,12 @@ def _by_one_agent(
 
 def _ramp(
     family: TaskFamily,
-    ramps: int,
+    anchors: Sequence[Task],
     steps: tuple[int, int],
-    split: str,
     seed: int,
-    changes: str,
 ) -> Stream:
     """Move each task's numbers towards the next one's, and keep its other values."""
     rng = np.random.default_rng([seed, KINDS.index("ramp")])
-    anchors = different(family, split, seed, ramps + 1, changes=changes)
-    if len(anchors) <= ramps:
-        raise ValueError(
-            f"{split} tasks of {family.name} are {len(anchors)} different ones, and "
-            f"{ramps} ramps need {ramps + 1}"
-        )
     tasks: dict[str, Task] = {}
     places: dict[str, int] = {}
     order: list[int] = []
@@ -225,7 +228,7 @@ def _ramp(
             }
             task = Task(
                 family=family.name,
-                split=current_split(split),
+                split=a.split,
                 seed=a.seed,
                 parameters=values,
             )

@@ -151,14 +151,11 @@ def fit_senses(
     halves = [some_episodes(lived, slice(i * most, (i + 1) * most)) for i in (0, 1)]
     trials = Trials(policy, family, drawn, derived_generator(seed, 1), threads)
     beliefs = [policy.begin(len(drawn)).after(_first(halves[0], k)) for k in BELIEFS]
-    same = [trials.acted(belief, 0) for belief in beliefs]
-    # of a team, all agents believe in one other team's task, and each as itself
+    # all of a team believe in one other team's task, each as itself
     turns = [family.team * (i + 1) for i in range(len(beliefs))]
-    other = [trials.acted(*pair) for pair in zip(beliefs, turns, strict=True)]
-    if family.team > 1:  # that the others explore is no change of the task
-        same += [trials.beside(belief, 0) for belief in beliefs]
-        other += [trials.beside(*pair) for pair in zip(beliefs, turns, strict=True)]
-        beliefs, turns = beliefs * 2, turns * 2
+    same = trials.of([0] * len(beliefs), beliefs)
+    other = trials.of(turns, beliefs)
+    beliefs, turns = beliefs * trials.ways, turns * trials.ways
     embedding = _fitted(policy, lived, halves, (*same, *other), dim)
     places = [embedding(task_features(policy, b.adaptation)) for b in beliefs]
     calm = _read(policy, embedding, same, places)

@@ -30,6 +30,21 @@ class Trials(NamedTuple):
     rng: torch.Generator
     threads: int
 
+    @property
+    def ways(self) -> int:
+        """Number of ways in which a belief is tried; see `of`."""
+        return min(2, self.family.team)
+
+    def of(self, turns: Sequence[int], beliefs: Sequence[Adapted]) -> list[Experience]:
+        """Run episodes acted by some beliefs, turned as `acted` says.
+
+        In a team all agents act at first, and then each does beside others that
+        explore, which is no change of its task.
+        """
+        runs = (self.acted, self.beside)[: self.ways]
+        pairs = list(zip(beliefs, turns, strict=True))
+        return [run(*pair) for run in runs for pair in pairs]
+
     def acted(self, belief: Adapted, turn: int, agent: str = "") -> Experience:
         """Run an episode of each task by the belief about the one so many before.
 

@@ -51,8 +51,8 @@ class Live(Named):
     inside: bool = False
     """Let tasks change half way through an episode, and not between episodes."""
     changes: Literal["task", "agent", "both"] = "task"
-    """Of a team: let all of the task change; one agent's own parameters alone, the same
-    agent's in the whole life; or by turns all of it, and one agent's."""
+    """Part of a team's task that changes: all of it; one agent's own parameters alone,
+    the same agent's in the whole life; or by turns all of it, and one agent's."""
     recall: Literal["similar", "none", "recent", "random"] = "similar"
     """Earlier task that the agent recalls: one that this one probably is, or none; or,
     to compare, the most recent one or any."""

@@ -214,8 +214,13 @@ def test_senses_are_fitted_to_whole_teams(
 
     monkeypatch.setattr(Trials, "acted", watched)
     fit_senses(policy, tasks=15, threads=1)  # of 8 teams
-    turns = [0, 0, 2, 4]
-    assert ran == [(t, "") for t in turns] + [(t, a) for t in turns for a in SIDES]
+    assert ran == [
+        (turn, agent)
+        for turns in ((0, 0), (2, 4))
+        for agents in ([""], SIDES)
+        for turn in turns
+        for agent in agents
+    ]
 
 
 @pytest.mark.slow
