@@ -78,7 +78,8 @@ class Options:
     """Seed of the first stream; the others follow. Habits that are the same for all
     agents were settled on streams 0 to 9."""
     tuning: tuple[int, int] = (4, 12)
-    """Streams, and visits of each, that habits are tuned on."""
+    """Streams, and visits of each, that habits are tuned on; 0 0: the first of those
+    that would be tried are taken, which are the defaults."""
     agents: tuple[str, ...] = ()
     """Some of the agents alone."""
     threads: int = 1
@@ -274,6 +275,8 @@ def _by_life(
 
 def tuned(runs: "_Runs", o: Options) -> tuple[Habits, Habits]:
     """Return the best habits of an agent without a library, and of one with it."""
+    if not o.tuning[0]:
+        return NONE[0], SIMILAR[0]
     streams = _streams(runs, "train", o, range(_TUNED, _TUNED + o.tuning[0]))
     tried = (*NONE, *SIMILAR)
     earned = [
