@@ -5,7 +5,8 @@
 Every agent lives the same streams from the same initial states, all of them at once;
 how exploring episodes are sampled differs. Habits are tuned on
 streams of training tasks, for the agent with a memory and for the one without by
-equally many tries. `--again FILE ...` prints what was written.
+equally many tries. Of a team all robots are such agents, and a stream counts once, by
+the mean over its robots. `--again FILE ...` prints what was written.
 """
 
 import json
@@ -13,8 +14,9 @@ import time
 from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -66,6 +68,8 @@ class Options:
     """Policy that adapts; shipped:FAMILY-explore by default."""
     kind: str = "recurring"
     """Kind of stream."""
+    changes: Literal["task", "agent", "both"] = "task"
+    """Part of a team's task that changes."""
     visits: int = 100
     """Visits of a stream."""
     streams: int = 10
@@ -74,7 +78,8 @@ class Options:
     """Seed of the first stream; the others follow. Habits that are the same for all
     agents were settled on streams 0 to 9."""
     tuning: tuple[int, int] = (4, 12)
-    """Streams, and visits of each, that habits are tuned on."""
+    """Streams, and visits of each, that habits are tuned on; 0 0: the first of those
+    that would be tried are taken, which are the defaults."""
     agents: tuple[str, ...] = ()
     """Some of the agents alone."""
     threads: int = 1
@@ -116,6 +121,8 @@ def study(o: Options) -> dict[str, Any]:
         "family": o.family,
         "policy": policy.source,
         "kind": o.kind,
+        "changes": o.changes,
+        "first": o.first,
         "visits": o.visits,
         "episodes": [len(s) for s in streams],
         "oracle": float(np.mean([r.returns for life in oracle for r in life])),
@@ -125,7 +132,7 @@ def study(o: Options) -> dict[str, Any]:
     for (name, habits), lives in zip(chosen.items(), lived, strict=True):
         told = {"habits": asdict(habits), "bytes": [held for _, held in lives]}
         rows = [life for life, _ in lives]
-        raw["agents"][name] = _report(rows, streams, oracle) | told
+        raw["agents"][name] = _report(rows, streams, oracle, family) | told
     return raw
 
 
@@ -162,7 +169,12 @@ class _Runs:
 
     def lives(self, habits: Sequence[Habits], streams: Sequence[Stream]) -> list[Lives]:
         """Let agents of each habits live the streams, from the same initial states."""
-        everyone = [(h, i, s) for h in habits for i, s in enumerate(streams)]
+        everyone = [
+            (h, i, own)
+            for h in habits
+            for i, stream in enumerate(streams)
+            for own in stream.by_agent(self.family)
+        ]
         agents = [
             Agent(
                 self.policy,
@@ -175,27 +187,28 @@ class _Runs:
         ]
         family = _alike(self.family, len(streams))
         env = make_env(family, worlds=len(agents), threads=self.threads)
-        whole = [stream for _, _, stream in everyone]
+        whole = [own for _, _, own in everyone]
         lives: Lives = [([], []) for _ in agents]
-        for episode, rows in enumerate(live(agents, whole, env, 0)):
+        for episode, rows in enumerate(live(agents, [*streams] * len(habits), env, 0)):
             left = iter(rows)
             for agent, stream, (life, held) in zip(agents, whole, lives, strict=True):
                 if episode < len(stream):
                     life.append(next(left))
                     if (episode + 1) * FIFTHS // len(stream) > len(held):
                         held.append(agent.library.nbytes)
-        each = len(streams)
+        each = len(streams) * self.family.team
         return [lives[i * each : (i + 1) * each] for i in range(len(habits))]
 
     def steady(self, policy: Trained, streams: Sequence[Stream]) -> list[list[Lived]]:
         """Let a policy live streams that does not adapt."""
         env = make_env(
             self.family,
-            worlds=len(streams),
+            worlds=len(streams) * self.family.team,
             oracle=policy.cfg.told,
             threads=self.threads,
         )
-        return _by_life(live_steadily(policy, streams, env, 0), streams)
+        own = _rows(streams, self.family)
+        return _by_life(live_steadily(policy, streams, env, 0), own)
 
     def _guide(self, stream: Stream) -> Guide:
         """Return a guide that goes by the hidden parameters that matter."""
@@ -231,9 +244,21 @@ def _streams(
     kind = "recurring" if split == "train" else o.kind
     visits = o.tuning[1] if split == "train" else o.visits
     return [
-        make_stream(runs.family, kind, visits=visits, split=split, seed=seed)
+        make_stream(
+            runs.family,
+            kind,
+            visits=visits,
+            split=split,
+            seed=seed,
+            changes=o.changes,
+        )
         for seed in seeds
     ]
+
+
+def _rows(streams: Sequence[Stream], family: TaskFamily) -> list[Stream]:
+    """Return the streams of all agents, those of a team side by side."""
+    return [own for stream in streams for own in stream.by_agent(family)]
 
 
 def _by_life(
@@ -250,6 +275,8 @@ def _by_life(
 
 def tuned(runs: "_Runs", o: Options) -> tuple[Habits, Habits]:
     """Return the best habits of an agent without a library, and of one with it."""
+    if not o.tuning[0]:
+        return NONE[0], SIMILAR[0]
     streams = _streams(runs, "train", o, range(_TUNED, _TUNED + o.tuning[0]))
     tried = (*NONE, *SIMILAR)
     earned = [
@@ -268,20 +295,43 @@ def _report(
     lives: Sequence[Sequence[Lived]],
     streams: Sequence[Stream],
     oracle: Sequence[Sequence[Lived]],
+    family: TaskFamily,
 ) -> dict[str, Any]:
-    found = [
-        measures(life, stream, best)
-        for life, stream, best in zip(lives, streams, oracle, strict=True)
-    ]
-    ages = by_age(lives, streams, AGES)
-    return {
-        "measures": {k: [m[k] for m in found] for k in MEASURES},
-        "visits": [
-            by_visit(life, stream, best)
-            for life, stream, best in zip(lives, streams, oracle, strict=True)
-        ],
-        "ages": {"new": ages[False].tolist(), "again": ages[True].tolist()},
+    """Return measures of each stream, and what they are of each robot of a team."""
+    rows = list(zip(lives, _rows(streams, family), oracle, strict=True))
+    found = [measures(*row) for row in rows]
+    teams = [slice(i, i + family.team) for i in range(0, len(rows), family.team)]
+    each = {k: [[m[k] for m in found[team]] for team in teams] for k in MEASURES}
+    named = {k: [_mean(x) for x in xs] for k, xs in each.items()}
+    if family.agents:
+        named["alone"] = [_alone(lives[team]) for team in teams]
+    visits = [[by_visit(*row) for row in rows[team]] for team in teams]
+    told: dict[str, Any] = {"ages": by_age, "success": partial(by_age, earned=_won)}
+    for name, aged in told.items():
+        ages = aged(lives, _rows(streams, family), AGES)
+        told[name] = {"new": ages[False].tolist(), "again": ages[True].tolist()}
+    return told | {
+        "measures": named,
+        "agents": {k: xs for k, xs in each.items() if family.agents},
+        "visits": [np.mean(own, axis=0).tolist() for own in visits],
     }
+
+
+def _mean(numbers: Sequence[float]) -> float:
+    """Return the mean over the robots of a team of whom there is a number."""
+    there = [x for x in numbers if not np.isnan(x)]
+    return float(np.mean(there)) if there else float("nan")
+
+
+def _alone(team: Sequence[Sequence[Lived]]) -> float:
+    """Return in which share of a team's exploring episodes not all of it explored."""
+    explored = [{r.explored for r in rows} for rows in zip(*team, strict=True)]
+    some = explored.count({True, False})
+    return some / (some + explored.count({True})) if any(map(max, explored)) else np.nan
+
+
+def _won(row: Lived) -> float:
+    return float(row.success)
 
 
 if __name__ == "__main__":

@@ -22,9 +22,12 @@ NOTICED = (
     ("abstention", "AUROC, new or not"),
     ("entries", "tasks kept at the end"),
     ("forgetting", "forgetting"),
+    ("alone", "exploring episodes in which not all of a team explored"),
 )
 """Measures of the agent with a library, and their names."""
 LIBRARY, ALONE = "library", "no library"
+WHOSE = ("false alarms", "missed", "delay")
+"""Measures that are shown of the robot whose own parameters change, and of others."""
 SPARED = (ALONE, LIBRARY, "true parameters", "library, told the task")
 """Agents whose return visits are compared."""
 HELD = (LIBRARY, "library of 20")
@@ -46,6 +49,27 @@ def print_tables(studies: Sequence[Study]) -> None:
     _table("agent with a library", studies, names, _noticed, names)
     _table("library, after each fifth of a life [kB]", studies, HELD, _bytes)
     _table("return by episode of a return visit", studies, SPARED, _ages)
+    _table(
+        "return by episode of a first visit",
+        studies,
+        SPARED,
+        partial(_ages, visits="new"),
+    )
+    _table(
+        "success by episode of a return visit",
+        studies,
+        SPARED,
+        partial(_ages, what="success"),
+    )
+    _table(
+        "success by episode of a first visit",
+        studies,
+        SPARED,
+        partial(_ages, what="success", visits="new"),
+    )
+    for name in (LIBRARY, ALONE):
+        table = partial(_whose, name=name)
+        _table(f"{name}: its own end changes, or the other's", studies, WHOSE, table)
     _print_details(studies)
 
 
@@ -57,13 +81,21 @@ def _table(
     names: Mapping[str, str] | None = None,
 ) -> None:
     """Print a table with a column for each study, without rows of nothing."""
-    heads = [f"`{s['policy'].removeprefix('shipped:')}`" for s in studies]
+    heads = [f"`{s['policy'].removeprefix('shipped:')}`{_kind(s)}" for s in studies]
+    told = {row: [found(s, row) for s in studies] for row in rows}
+    if not any(map(any, told.values())):
+        return
     print(f"\n| {title} | " + " | ".join(heads) + " |")
     print("|---|" + "---:|" * len(studies))
-    for row in rows:
-        cells = [found(s, row) for s in studies]
+    for row, cells in told.items():
         if any(cells):
             print(f"| {(names or {}).get(row, row)} | " + " | ".join(cells) + " |")
+
+
+def _kind(s: Study) -> str:
+    """Return what changes in the streams of a study, if not all of the task does."""
+    changes = s.get("changes", "task")
+    return "" if changes == "task" else f", changes of {changes}"
 
 
 def interval(
@@ -126,7 +158,21 @@ def _less(a: Study, one: str, b: Study, other: str) -> list[float]:
 def _noticed(s: Study, measure: str) -> str:
     row = s["agents"].get(LIBRARY)
     rate = measure not in ("delay", "forgetting", "unnoticed", "entries")
-    return cell(row["measures"][measure], rate=rate) if row else ""
+    found = row["measures"].get(measure) if row else None
+    return cell(found, rate=rate) if found else ""
+
+
+def _whose(s: Study, measure: str, name: str) -> str:
+    """Return a measure of the robot whose own parameters change, and of the others."""
+    row = s["agents"].get(name)
+    if not (row and row.get("agents")) or s["changes"] != "agent":
+        return ""
+    each = np.array(row["agents"][measure], np.float64)
+    own = (np.arange(len(each)) + s["first"])[:, None] % each.shape[1]
+    mine = np.arange(each.shape[1]) == own
+    changed = each[mine]
+    rest = np.where(mine, 0, each).sum(1) / (each.shape[1] - 1)
+    return f"{cell(changed.tolist())}, {cell(rest.tolist())}"
 
 
 def _bytes(s: Study, name: str) -> str:
@@ -157,8 +203,9 @@ def _spared(
     return 1 - again / whole
 
 
-def _ages(s: Study, name: str) -> str:
-    means = s["agents"][name]["ages"]["again"] if name in s["agents"] else []
+def _ages(s: Study, name: str, what: str = "ages", visits: str = "again") -> str:
+    found = s["agents"].get(name, {}).get(what)
+    means = found[visits] if found else []
     return ", ".join(f"{x:.2f}" for x in means if np.isfinite(x))
 
 

@@ -1,6 +1,6 @@
 """Rows and worlds: in a team, a row is one agent in one world."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from jaxtyping import Int, Shaped
@@ -19,6 +19,11 @@ def agent_parameter(agents: Sequence[str]) -> Choice:
     An agent may know which one it is: what it observes is the family's to say.
     """
     return Choice(name=AGENT, options=tuple(agents), hidden=False)
+
+
+def of_agent(names: Iterable[str], agent: str) -> tuple[str, ...]:
+    """Return the parameters that are one agent's own: those that end with its name."""
+    return tuple(name for name in names if name.endswith(f"_{agent}"))
 
 
 class Rows:

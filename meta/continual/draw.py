@@ -1,5 +1,6 @@
 """Streams drawn at random: recurring, fresh and periodic ones, and ramps."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -8,16 +9,20 @@ import numpy as np
 from meta.continual.stream import MOST_EPISODES, Stream, Visit
 from meta.experience.changes import mattering
 from meta.experience.schedule import between
-from tasks.contract import TaskFamily, check_alone
+from tasks.contract import TaskFamily
 from tasks.family import Family
-from tasks.parameters import Scalar, Value, current_split
+from tasks.parameters import Scalar, Value
 from tasks.registry import find_family
+from tasks.rows import of_agent
 from tasks.task import Task
 
 KINDS = ("recurring", "fresh", "periodic", "ramp")
 """Half of the visits are to earlier tasks (more, of a family of few tasks), or none is;
 or the same few tasks come in turn; or each task moves towards another in steps of one
 episode."""
+CHANGES = ("task", "agent", "both")
+"""Parts of a team's task that change: all of it; of one agent, which stays the same in
+the whole stream, its own parameters alone; or all of it and one agent's by turns."""
 _ROUNDS = 5
 """Times that a periodic stream goes round."""
 
@@ -31,11 +36,13 @@ def make_stream(
     split: str = "held-out",
     seed: int = 0,
     inside: bool = False,
+    changes: str = "task",
 ) -> Stream:
     """Draw a stream.
 
     Args:
-        family: where its tasks come from, its class, or its name.
+        family: where its tasks come from, its class, or its name. A team's tasks are
+            its first agent's; the others live the same ones.
         kind: one of `KINDS`.
         visits: number of visits; of a ramp, number of ramps.
         episodes: least and greatest number in a visit, drawn uniformly; of a ramp, the
@@ -45,28 +52,28 @@ def make_stream(
         inside: the task changes half way through the first episode of each visit,
             except the first. What cannot change within an episode is then the same in
             all tasks.
+        changes: one of `CHANGES`; what is not `task` is for teams.
 
     Raises:
         ValueError: for an unknown kind, fewer than two visits, numbers of episodes that
-            are no range, or a family of too few different tasks or without anything
-            that matters and may change inside an episode.
+            are no range, a family of too few different tasks or without anything
+            that matters and may change inside an episode, or changes of one agent
+            where nothing that matters is an agent's own.
     """
     family = find_family(family) if isinstance(family, str | type) else family
-    check_alone(family, "a life")
-    _check_asked(kind, visits, episodes, seed)
+    _check_asked(kind, visits, episodes, seed, changes)
     rng = np.random.default_rng([seed, KINDS.index(kind)])
     if kind == "ramp":
         if inside:
             raise ValueError("the tasks of a ramp change between episodes")
-        return _ramp(family, visits, episodes, split, seed)
+        anchors = different(family, split, seed, visits + 1, changes=changes)
+        _check_enough(anchors, visits + 1, f"{visits} ramps need {visits + 1}")
+        return _ramp(family, anchors, episodes, seed)
     new = {"recurring": visits - visits // 2, "fresh": visits}
     wanted = max(2, new.get(kind, visits // _ROUNDS))
-    tasks = different(family, split, seed, wanted, inside=inside)
-    if len(tasks) < (wanted if kind == "fresh" else 2):
-        raise ValueError(
-            f"{split} tasks of {family.name} are {len(tasks)} different ones, and a "
-            f"{kind} stream of {visits} visits needs {wanted}"
-        )
+    tasks = different(family, split, seed, wanted, inside=inside, changes=changes)
+    least = wanted if kind == "fresh" else 2
+    _check_enough(tasks, least, f"a {kind} stream of {visits} visits needs {wanted}")
     order = _order(kind, visits, len(tasks), rng)
     lengths = rng.integers(episodes[0], episodes[1] + 1, size=visits).tolist()
     return Stream(
@@ -78,8 +85,12 @@ def make_stream(
     )
 
 
-def _check_asked(kind: str, visits: object, episodes: object, seed: object) -> None:
+def _check_asked(
+    kind: str, visits: object, episodes: object, seed: object, changes: str
+) -> None:
     """Raise ValueError for a stream that cannot be drawn, whatever its tasks."""
+    if changes not in CHANGES:
+        raise ValueError(f"changes is one of {', '.join(CHANGES)}; got {changes!r}")
     if kind not in KINDS:
         raise ValueError(f"a stream is one of {', '.join(KINDS)}; got {kind!r}")
     if not isinstance(seed, int) or seed < 0:
@@ -95,6 +106,16 @@ def _check_asked(kind: str, visits: object, episodes: object, seed: object) -> N
     if not isinstance(visits, int) or not 2 <= visits <= most:
         raise ValueError(
             f"need 2 to {most:,} visits of up to {high:,} episodes, got {visits!r}"
+        )
+
+
+def _check_enough(tasks: Sequence[Task], least: int, why: str) -> None:
+    """Raise ValueError for fewer different tasks than a stream needs."""
+    if len(tasks) < least:
+        task = tasks[0]
+        raise ValueError(
+            f"{task.split} tasks of {task.family} are {len(tasks)} different ones, and "
+            f"{why}"
         )
 
 
@@ -119,10 +140,20 @@ def _order(kind: str, visits: int, tasks: int, rng: np.random.Generator) -> list
 
 
 def different(
-    family: TaskFamily, split: str, seed: int, count: int, *, inside: bool = False
+    family: TaskFamily,
+    split: str,
+    seed: int,
+    count: int,
+    *,
+    inside: bool = False,
+    changes: str = "task",
 ) -> list[Task]:
-    """Draw so many tasks, or all there are, no two of them equal in what matters."""
-    drawn = family.sample(split, seed, 4 * count + 64)
+    """Draw so many tasks, or all there are, no two of them equal in what matters.
+
+    Arguments are those of `make_stream`.
+    """
+    team = family.team
+    drawn = family.sample(split, seed, team * (4 * count + 64))[::team]
     scenery = {*family.scenery}
     if inside:
         if not (isinstance(family, Family) and mattering(family)):
@@ -132,23 +163,54 @@ def different(
         fixed = {k: drawn[0].parameters[k] for k in family.fixed_within_episode}
         drawn = [replace(t, parameters=dict(t.parameters) | fixed) for t in drawn]
     told = [p.name for p in family.hidden if p.name not in scenery]
+    if changes != "task":
+        drawn = _by_one_agent(family, drawn, told, seed, turns=changes == "both")
     found: dict[tuple[Value, ...], Task] = {}
     for task in drawn:
         found.setdefault(tuple(task.parameters[name] for name in told), task)
     return list(found.values())[:count]
 
 
+def _by_one_agent(
+    family: TaskFamily,
+    drawn: Sequence[Task],
+    matters: Sequence[str],
+    seed: int,
+    *,
+    turns: bool,
+) -> list[Task]:
+    """Give tasks the parameters of the first one, but for one agent's own.
+
+    Or, in turns, every second task those of the one before, but for one agent's.
+    """
+    if not family.agents:
+        raise ValueError(
+            "changes of one agent are a team's, and family "
+            f"{family.name} is of one robot: leave changes at 'task'"
+        )
+    found = list[Task]()
+    for i, task in enumerate(drawn):
+        agent = family.agents[(seed + turns * i // 2) % family.team]
+        free = of_agent(matters, agent)
+        if not free:
+            raise ValueError(
+                f"nothing that matters on {family.name} is agent {agent}'s own: such a "
+                f"parameter's name ends with _{agent}"
+            )
+        own = {name: task.parameters[name] for name in free}
+        base = drawn[i - i % 2 if turns else 0].parameters
+        found.append(replace(task, parameters={**base, **own}))
+    return found
+
+
 def _ramp(
-    family: TaskFamily, ramps: int, steps: tuple[int, int], split: str, seed: int
+    family: TaskFamily,
+    anchors: Sequence[Task],
+    steps: tuple[int, int],
+    seed: int,
 ) -> Stream:
     """Move each task's numbers towards the next one's, and keep its other values."""
     rng = np.random.default_rng([seed, KINDS.index("ramp")])
-    anchors = different(family, split, seed, ramps + 1, inside=False)
-    if len(anchors) <= ramps:
-        raise ValueError(
-            f"{split} tasks of {family.name} are {len(anchors)} different ones, and "
-            f"{ramps} ramps need {ramps + 1}"
-        )
     tasks: dict[str, Task] = {}
     places: dict[str, int] = {}
     order: list[int] = []
@@ -166,7 +228,7 @@ def _ramp(
             }
             task = Task(
                 family=family.name,
-                split=current_split(split),
+                split=a.split,
                 seed=a.seed,
                 parameters=values,
             )

@@ -7,10 +7,10 @@ experience, which is written last, and before it a recording of the episode that
 
 Nothing else of the agent is kept: it is what its episodes have made of it. A life that
 was killed goes on by telling a fresh agent all of them, in order, and is then the life
-that it would have been.
+that it would have been. Of a team an episode's experience is that of all agents.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from torch import Tensor
 
 from meta.continual.agent import Agent
 from meta.continual.habits import Habits
-from meta.continual.life import Lived, live_episode, tell
+from meta.continual.life import Lived, live_episode, take_in, tell
 from meta.continual.senses import Senses, fit_senses
 from meta.continual.stream import Moment, Stream, parse_stream
 from meta.experience.rollout import Rollout, by_task
@@ -127,12 +127,13 @@ def begin_life(
             f"{policy.source} is a policy for {policy.cfg.family}, and the stream is "
             f"of {stream.family}"
         )
-    horizon = find_family(stream.family, "cpu").horizon
-    if stream.step >= horizon:
+    family = find_family(stream.family, "cpu")
+    if stream.step >= family.horizon:
         raise ValueError(
             f"tasks change at step {stream.step}, and an episode of {stream.family} "
-            f"has {horizon}"
+            f"has {family.horizon}"
         )
+    stream.by_agent(family)  # refuses what no team can live
     if (folder / ABOUT).exists():
         raise ValueError(
             f"{folder} holds a life already: --resume it, or name another folder"
@@ -155,6 +156,8 @@ def begin_life(
 def live_on(folder: Path, policy: Trained, *, threads: int = 0) -> Iterator[Lived]:
     """Yield the episodes that a life has had, and then go on with it to its end.
 
+    Of a team each episode comes once for every agent, in the family's order.
+
     Raises:
         ValueError: for another policy than the life's, or an episode that cannot be
             read, naming the file.
@@ -165,46 +168,52 @@ def live_on(folder: Path, policy: Trained, *, threads: int = 0) -> Iterator[Live
             f"{folder} is lived by {life.policy} (checksum {life.checksum[:12]}), and "
             f"{policy.source} has {policy.checksum[:12]}"
         )
-    agent = Agent(policy, _load_senses(folder / SENSES), life.habits, seed=life.seed)
+    streams = life.stream.by_agent(find_family(life.stream.family, "cpu"))
+    senses = _load_senses(folder / SENSES)
+    seeds = range(life.seed, life.seed + len(streams))
+    agents = [Agent(policy, senses, life.habits, seed=s) for s in seeds]
     episodes = folder / EPISODES
     start = 0
     for moment in life.stream.moments():
         if not _experience_file(episodes, start).exists():
             break
-        yield _again(agent, life.stream, episodes, moment)
+        yield from _again(agents, streams, episodes, moment)
         start += 1
     film = _Film(policy, life, folder, threads)
     with simulator_threads():
         for moment in life.stream.moments()[start:]:
-            behind = len(agent.segment.episodes)
-            streams = [life.stream]
-            rollout, _ = live_episode(
-                [agent], streams, film.env, life.seed, moment.episode
+            behind = min(len(agent.segment.episodes) for agent in agents)
+            rollout, moments = live_episode(
+                agents, streams, film.env, life.seed, moment.episode
             )
             film.keep(rollout, moment, behind)
-            own = by_task(rollout, 1)._replace(lived=None)
-            success = bool(rollout.success)
-            named = flat_experience(own) | {"success": torch.tensor([float(success)])}
+            named = flat_experience(by_task(rollout, 1))
+            named["success"] = rollout.success.float()
             path = _experience_file(episodes, moment.episode)
             write_atomically(path, save_tensors(named))
-            yield tell(agent, life.stream, moment, one_task(own, 0), success)
+            yield from take_in(agents, streams, rollout, moments, moment.episode)
 
 
-def _again(agent: Agent, stream: Stream, folder: Path, moment: Moment) -> Lived:
-    """Tell the agent of an episode that it has lived before."""
+def _again(
+    agents: Sequence[Agent], streams: Sequence[Stream], folder: Path, moment: Moment
+) -> list[Lived]:
+    """Tell the agents of an episode that they have lived before."""
     path = _experience_file(folder, moment.episode)
     content = read_bytes(path, _LARGEST)
     try:
         tensors = load_tensors(content)
-        success = bool(tensors.pop("success"))
-        whole = parse_experience({k: v[None] for k, v in tensors.items()})
-        return tell(agent, stream, moment, one_task(whole, 0), success)
+        success = tensors.pop("success").bool().tolist()
+        whole = parse_experience({k: v[:, None] for k, v in tensors.items()})
+        rows = enumerate(zip(agents, streams, success, strict=True))
+        return [
+            tell(a, s, moment, one_task(whole, i), done) for i, (a, s, done) in rows
+        ]
     except (*BROKEN, SafetensorError, RuntimeError) as error:
         raise ValueError(f"{path} is no episode: {error}") from error
 
 
 class _Film:
-    """The world of a life, and recordings of what happens in it.
+    """The one world of a life, and recordings of what happens in it.
 
     Worlds that are simulated elsewhere are not recorded, nor are episodes in which the
     task changes.
@@ -217,13 +226,12 @@ class _Film:
         self._first: tuple[int, Trajectory] | None = None
         self._hashes: dict[int, str] = {}
         if elsewhere(policy.cfg.family):
-            self.env: Worlds = make_env(
-                find_family(policy.cfg.family, "cpu"), worlds=1, threads=threads
-            )
+            outside = find_family(policy.cfg.family, "cpu")
+            self.env: Worlds = make_env(outside, worlds=outside.team, threads=threads)
             return
         family = make_family(policy.cfg.family)
         self.tape = Tape(make_simulator(family, 1, threads=1))
-        self.env = Env(family, worlds=1, simulator=self.tape)
+        self.env = Env(family, worlds=family.team, simulator=self.tape)
 
     def keep(self, rollout: Rollout, moment: Moment, behind: int) -> None:
         """Write the recording of an episode, beside the first one of its visit."""

@@ -4,23 +4,20 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool
-from torch import Tensor
 
 from meta.continual.agent import Agent
 from meta.continual.habits import Noticed, Told
 from meta.continual.senses import returns_of
 from meta.continual.stream import Moment, Stream
+from meta.continual.trials import mixed
 from meta.experience.rollout import Experience, Rollout, by_task, collect
 from meta.experience.schedule import Changes
-from meta.learner import exploring as explorers
 from meta.library.library import one_task
 from meta.machine.seeds import derived_generator
 from meta.theta import Params
 from meta.training.trained import Trained
-from policies.acting import RecurrentPolicy, with_memory
-from policies.distribution import Distribution, distribution, parts
 from tasks.contract import Worlds
+from tasks.rows import AGENT
 from tasks.task import Task
 
 
@@ -35,6 +32,8 @@ class Lived(NamedTuple):
     explored: bool
     noticed: Noticed | None
     """None for a policy that never adapts."""
+    agent: str = ""
+    """Its name in its team; none for one robot."""
 
 
 def live(
@@ -42,19 +41,31 @@ def live(
 ) -> Iterator[list[Lived]]:
     """Let each agent live a stream, and yield every episode of all of them.
 
+    The agents of a team share their worlds and episodes, and nothing else: each has its
+    own library, and none is told what another one has learnt.
+
     Episode i of a life begins in the state that the seed and i decide, whatever the
     agents do, and however many episodes are lived at once: lives with the same seed and
     streams are compared in pairs.
 
     Args:
-        agents: one a world; all of one policy.
-        streams: each agent's; a life that is over is not in the list any more.
-        env: as many worlds.
+        agents: one a row, all of one policy; those of a team lie side by side, in the
+            family's order.
+        streams: one a world, which all of a team's agents live; a life that is over is
+            not in the list any more.
+        env: as many rows as there are agents.
         seed: decides the initial states and the actions.
+
+    Raises:
+        ValueError: for other numbers of agents or streams, or streams whose changes are
+            at other steps than the others'.
     """
-    for episode in range(max(map(len, streams))):
-        rollout, moments = live_episode(agents, streams, env, seed, episode)
-        yield take_in(agents, streams, rollout, moments, episode)
+    rows = _by_row(streams, env)
+    if len(agents) != env.worlds:
+        raise ValueError(f"{env.worlds} rows take as many agents, got {len(agents)}")
+    for episode in range(max(map(len, rows))):
+        rollout, moments = live_episode(agents, rows, env, seed, episode)
+        yield take_in(agents, rows, rollout, moments, episode)
 
 
 def live_episode(
@@ -64,12 +75,17 @@ def live_episode(
     seed: int,
     episode: int,
 ) -> tuple[Rollout, list[Moment]]:
-    """Run one episode of every life, of which the agents have yet to be told."""
+    """Run one episode of every life, of which the agents have yet to be told.
+
+    Streams are each agent's own here, as `Stream.by_agent` has them, and below.
+    """
     moments = moments_at(streams, episode)
     changes = set_tasks(env, streams, moments)
     explores = torch.tensor([agent.explores for agent in agents])
     explores = explores.to(env.device)
-    act = mixed(agents[0].policy, agents, explores)
+    beliefs = _stacked([agent.adaptation for agent in agents])
+    starts = _stacked([agent.start for agent in agents])
+    act = mixed(agents[0].policy, beliefs, starts, explores)
     rng = derived_generator(seed, episode, device=env.device)
     return collect(env, act, rng, explore=explores, changes=changes), moments
 
@@ -105,13 +121,15 @@ def tell(
     """
     explored, name = agent.explores, stream.tasks[moment.task].hash
     noticed = agent.live(own, Told(name, moment.age == 0))
-    return Lived(moment, name, float(returns_of(own)), success, explored, noticed)
+    earned, who = float(returns_of(own)), _agent_of(stream)
+    return Lived(moment, name, earned, success, explored, noticed, who)
 
 
 def live_steadily(
     policy: Trained, streams: Sequence[Stream], env: Worlds, seed: int
 ) -> Iterator[list[Lived]]:
     """Let a policy that never adapts live streams, by mean actions; see `live`."""
+    streams = _by_row(streams, env)
     act = policy.begin(len(streams)).act
     for episode in range(max(map(len, streams))):
         moments = moments_at(streams, episode)
@@ -126,10 +144,19 @@ def live_steadily(
                 bool(rollout.success[i]),
                 False,
                 None,
+                _agent_of(stream),
             )
             for i, (stream, moment) in enumerate(zip(streams, moments, strict=True))
             if episode < len(stream)
         ]
+
+
+def by_agent(life: Sequence[Lived]) -> dict[str, list[Lived]]:
+    """Return the episodes of each agent of a team, or of the only one."""
+    found: dict[str, list[Lived]] = {}
+    for row in life:
+        found.setdefault(row.agent, []).append(row)
+    return found
 
 
 def moments_at(streams: Sequence[Stream], episode: int) -> list[Moment]:
@@ -140,20 +167,11 @@ def moments_at(streams: Sequence[Stream], episode: int) -> list[Moment]:
 def set_tasks(
     env: Worlds, streams: Sequence[Stream], moments: Sequence[Moment]
 ) -> Changes:
-    """Give worlds the tasks that their episodes begin in.
+    """Give rows the tasks that their episodes begin in.
 
     Returns:
         The change on the way, or none.
-
-    Raises:
-        ValueError: for streams whose changes are at other steps than the others'.
     """
-    steps = {stream.step for stream in streams}
-    if len(steps) > 1 or len(streams) != env.worlds:
-        raise ValueError(
-            f"{env.worlds} worlds take as many streams, which change at one step; got "
-            f"{len(streams)}, and changes at steps {sorted(steps)}"
-        )
     pairs = list(zip(streams, moments, strict=True))
     first = [stream.tasks[moment.before] for stream, moment in pairs]
     last = [stream.tasks[moment.task] for stream, moment in pairs]
@@ -161,30 +179,20 @@ def set_tasks(
     return {} if first == last else {streams[0].step: last}
 
 
-def mixed(
-    policy: Trained, agents: Sequence[Agent], explores: Bool[Tensor, "agent"]
-) -> RecurrentPolicy:
-    """Return the policy of all agents at once: some explore, and the others act."""
-    learner, theta = policy.learner, policy.theta
-    beliefs = _stacked([agent.adaptation for agent in agents])
-    starts = _stacked([agent.start for agent in agents])
-    acting = with_memory(learner.act(theta, beliefs))
-    exploring = with_memory(explorers(learner, theta, starts))
-    chosen = explores[:, None]
-
-    def decide(obs: Tensor, memory: Tensor) -> Distribution:
-        act, explore = (
-            parts(p.policy(obs, memory).whole()) for p in (acting, exploring)
+def _by_row(streams: Sequence[Stream], env: Worlds) -> list[Stream]:
+    """Return each row's stream, of one a world."""
+    steps = {stream.step for stream in streams}
+    worlds = env.worlds // env.family.team
+    if len(steps) > 1 or len(streams) != worlds:
+        raise ValueError(
+            f"{worlds} worlds take as many streams, which change at one step; got "
+            f"{len(streams)}, and changes at steps {sorted(steps)}"
         )
-        mean = torch.where(chosen, explore[0], act[0])
-        if act[1] is None or explore[1] is None:
-            return distribution(mean, None)
-        return distribution(mean, torch.where(chosen, explore[1], act[1]))
+    return [own for stream in streams for own in stream.by_agent(env.family)]
 
-    memory = torch.where(
-        chosen, exploring.start(len(agents)), acting.start(len(agents))
-    )
-    return RecurrentPolicy(memory=memory, policy=decide, watch=acting.watch)
+
+def _agent_of(stream: Stream) -> str:
+    return str(stream.tasks[0].parameters.get(AGENT, ""))
 
 
 def _stacked(adaptations: Sequence[Params]) -> Params:

@@ -6,7 +6,8 @@ ended with, less what its last visit ended with. Relearn saving is the share of 
 regret of first visits that return visits are spared.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -101,9 +102,15 @@ def by_visit(life: Life, stream: Stream, oracle: Life) -> list[float]:
 
 
 def by_age(
-    lives: Sequence[Life], streams: Sequence[Stream], ages: int
+    lives: Sequence[Life],
+    streams: Sequence[Stream],
+    ages: int,
+    earned: Callable[[Lived], float] = attrgetter("returns"),
 ) -> Mapping[bool, Array]:
-    """Return mean returns by the age of a visit, of new tasks and of return visits."""
+    """Return mean returns by the age of a visit, of new tasks and of return visits.
+
+    Or of whatever else `earned` says of an episode.
+    """
     found: dict[bool, list[list[float]]] = {
         back: [[] for _ in range(ages)] for back in (False, True)
     }
@@ -111,7 +118,7 @@ def by_age(
         returning = stream.returning()
         for r in life:
             if r.moment.visit and r.moment.age < ages:
-                found[returning[r.moment.visit]][r.moment.age].append(r.returns)
+                found[returning[r.moment.visit]][r.moment.age].append(earned(r))
     means = {k: [float(np.mean(x or [np.nan])) for x in v] for k, v in found.items()}
     return {k: np.array(v, np.float64) for k, v in means.items()}
 

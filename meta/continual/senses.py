@@ -9,9 +9,10 @@ Whether the task is still the same is read off one episode that was acted by a b
 how far its embedding is from the belief's, and what it earned. A logistic regression on
 training tasks, as often with a belief about the same task as about another, turns both
 into the logarithm of a likelihood ratio; an alarm is Page's (1954, "Continuous
-inspection schemes", Biometrika 41) cumulative sum of it. All of it is fitted to
-training tasks. Of their hidden parameters only one thing is asked: which tasks are the
-same in all that matters, so that none of them is taken for another.
+inspection schemes", Biometrika 41) cumulative sum of it. In a team half of these
+episodes are beside others that explore, which is no change of the task. All of it is
+fitted to training tasks. Of their hidden parameters only one thing is asked: which
+tasks are the same in all that matters, so that none of them is taken for another.
 """
 
 from collections.abc import Sequence
@@ -22,14 +23,14 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from meta.experience.rollout import Experience, by_task, collect, some_episodes
+from meta.continual.trials import Trials
+from meta.experience.rollout import Experience, some_episodes
 from meta.learners.adapter import Adapter
 from meta.learners.explore import Explore
 from meta.library.embedding import (
     Embedding,
     check_embeddable,
     features_after,
-    joined,
     live_with,
     relevant_components,
     task_features,
@@ -37,9 +38,9 @@ from meta.library.embedding import (
 )
 from meta.machine.seeds import derived_generator
 from meta.theta import Params
-from meta.training.trained import Adapted, Trained, load_trained
-from tasks.contract import TaskFamily, check_alone
-from tasks.registry import find_family, make_env
+from meta.training.trained import Trained, load_trained
+from tasks.contract import TaskFamily
+from tasks.registry import find_family
 from tasks.task import Task
 
 QUERIES = ("mistaken", "explored", "whole")
@@ -144,21 +145,23 @@ def fit_senses(
     policy = load_trained(policy) if isinstance(policy, str) else policy
     check_embeddable(policy)
     family = find_family(policy.cfg.family, policy.device)
-    check_alone(family, "a life")
     drawn = training_tasks(family, seed, tasks)
     most = max(BELIEFS)
     lived = live_with(policy, family, drawn, 2 * most, seed, threads)
     halves = [some_episodes(lived, slice(i * most, (i + 1) * most)) for i in (0, 1)]
-    trials = _Trials(policy, family, drawn, derived_generator(seed, 1), threads)
+    trials = Trials(policy, family, drawn, derived_generator(seed, 1), threads)
     beliefs = [policy.begin(len(drawn)).after(_first(halves[0], k)) for k in BELIEFS]
-    same = [trials.acted(belief, 0) for belief in beliefs]
-    other = [trials.acted(belief, i + 1) for i, belief in enumerate(beliefs)]
+    # all of a team believe in one other team's task, each as itself
+    turns = [family.team * (i + 1) for i in range(len(beliefs))]
+    same = trials.of([0] * len(beliefs), beliefs)
+    other = trials.of(turns, beliefs)
+    beliefs, turns = beliefs * trials.ways, turns * trials.ways
     embedding = _fitted(policy, lived, halves, (*same, *other), dim)
     places = [embedding(task_features(policy, b.adaptation)) for b in beliefs]
     calm = _read(policy, embedding, same, places)
-    turned = [p.roll(i + 1, 0) for i, p in enumerate(places)]
+    turned = [p.roll(turn, 0) for p, turn in zip(places, turns, strict=True)]
     alike = _alike(family, drawn)
-    differs = torch.cat([~alike.roll(i + 1, 0).diagonal() for i in range(len(other))])
+    differs = torch.cat([~alike.roll(turn, 0).diagonal() for turn in turns])
     changed = _inputs(_read(policy, embedding, other, turned))[differs]
     weights = log_ratio(changed, _inputs(calm))
     entries = embedding(features_after(policy, halves[1], slice(None)))
@@ -190,30 +193,6 @@ def _fitted(
     if not projection.shape[1]:
         raise ValueError(f"{policy.source} makes the same of every training task")
     return Embedding(mean=mean, projection=projection, nearest=torch.zeros(0, 0))
-
-
-class _Trials(NamedTuple):
-    """Episodes of training tasks acted by beliefs, right ones and wrong ones."""
-
-    policy: Trained
-    family: TaskFamily
-    tasks: Sequence[Task]
-    rng: torch.Generator
-    threads: int
-
-    def acted(self, belief: Adapted, turn: int) -> Experience:
-        """Run an episode of each task by the belief about the one so many before."""
-        learner, theta = self.policy.learner, self.policy.theta
-        turned = {k: v.roll(turn, 0) for k, v in belief.adaptation.items()}
-        parts: list[Experience] = []
-        for i in range(0, len(self.tasks), self.family.max_worlds):
-            part = self.tasks[i : i + self.family.max_worlds]
-            own = {k: v[i : i + len(part)] for k, v in turned.items()}
-            env = make_env(self.family, worlds=len(part), threads=self.threads)
-            env.assign(part)
-            act = learner.act(theta, own)
-            parts.append(by_task(collect(env, act, self.rng, explore=False), len(part)))
-        return joined(parts, axis=0)
 
 
 def log_ratio(

@@ -1,4 +1,4 @@
-"""Streams: schedules of tasks that one agent meets, episode after episode.
+"""Streams: schedules of tasks that one robot meets, or a team, episode by episode.
 
 A stream is a list of visits. In a visit the task stays the same; an agent is told of no
 change unless it has been given a notice. A stream of one seed is the same wherever it
@@ -6,7 +6,7 @@ is made, and its JSON holds every task of it.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -51,7 +51,7 @@ class Stream:
     """One of `meta.continual.draw.KINDS`, or any name of a schedule of one's own."""
     seed: int
     tasks: tuple[Task, ...]
-    """All different."""
+    """All different; of a team, as its first agent has them."""
     visits: tuple[Visit, ...]
     step: int = 0
     """Step at which a visit's task takes the place of the one before, in the visit's
@@ -84,6 +84,15 @@ class Stream:
     def family(self) -> str:
         """Name of the family of all tasks."""
         return self.tasks[0].family
+
+    def by_agent(self, family: TaskFamily) -> tuple["Stream", ...]:
+        """Return what each agent of a team lives; one robot lives the stream itself.
+
+        Raises:
+            ValueError: for a stream that visits one team's task as two agents'.
+        """
+        teams = zip(*map(family.of_team, self.tasks), strict=True)
+        return tuple(replace(self, tasks=tasks) for tasks in teams)
 
     def moments(self) -> list[Moment]:
         """Return every episode, in order."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from tasks.contract import check_teams
 from tasks.family import Family
+from tasks.rows import of_agent
 from tasks.task import Task
 
 _SPARE = 64
@@ -41,7 +42,7 @@ def check_changeable(family: Family) -> None:
 
 def own(family: Family, agent: str) -> tuple[str, ...]:
     """Return what matters and is one agent's: the parameters that end with its name."""
-    return tuple(name for name in mattering(family) if name.endswith(f"_{agent}"))
+    return of_agent(mattering(family), agent)
 
 
 def draw_changes(

@@ -130,7 +130,7 @@ def live_with(
         seed: decides the initial states and the actions.
         threads: simulator threads; 0 means one per CPU.
     """
-    size = max(1, family.max_worlds // episodes)
+    size = tasks_at_once(family, episodes)
     parts = [tasks[i : i + size] for i in range(0, len(tasks), size)]
     lived: list[Experience] = []
     for i, part in enumerate(parts):
@@ -138,6 +138,11 @@ def live_with(
         env.assign([task for task in part for _ in range(episodes)])
         lived.append(live(policy, env, derived_generator(seed, i, device=env.device)))
     return joined(lived, axis=0)
+
+
+def tasks_at_once(family: TaskFamily, episodes: int = 1) -> int:
+    """Return how many tasks, of whole teams, are lived at once in so many episodes."""
+    return family.team * max(1, family.max_worlds // episodes // family.team)
 
 
 def joined(experiences: Sequence[Experience], axis: int) -> Experience:
@@ -238,8 +243,12 @@ def fit_embedding(
 
 
 def training_tasks(family: TaskFamily, seed: int, count: int) -> list[Task]:
-    """Return the different ones of some training tasks, at least three."""
-    drawn = list({t.hash: t for t in family.sample("train", seed, count)}.values())
+    """Return the different ones of some training tasks, at least three.
+
+    Of a team, those of all agents: rather a few more than some agents' alone.
+    """
+    whole = -(-count // family.team) * family.team
+    drawn = list({t.hash: t for t in family.sample("train", seed, whole)}.values())
     if len(drawn) < 3:
         raise ValueError(
             f"{count} training tasks of {family.name} are {len(drawn)} different ones; "

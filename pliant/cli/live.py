@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _HABITS = ("recall", "notice", "explore", "look", "sure", "acted", "most")
 _DRAWN: Mapping[str, object] = {
-    name: None for name in ("visits", "episodes", "split", "inside")
+    name: None for name in ("visits", "episodes", "split", "inside", "changes")
 }
 """Options that only a stream that is drawn has."""
 
@@ -28,7 +28,8 @@ class Live(Named):
     The policy stays as it is. The agent notices that the task has changed, explores,
     recalls the earlier task that this probably is, or adapts by itself. Every episode
     is kept in the folder; `pliant replay FOLDER/episodes/000012.npz` shows one beside
-    the first of its visit.
+    the first of its visit. In a team each robot is an agent of its own: it notices and
+    remembers for itself alone.
 
     A life that was stopped, however it was, goes on with the same command and
     --resume, and is then the life that it would have been.
@@ -40,7 +41,7 @@ class Live(Named):
     """A run folder, a .safetensors file or shipped:NAME, of a policy that adapts."""
     stream: Name = "recurring"
     """Kind of stream: recurring, fresh, periodic or ramp; or the file of one, which
-    leaves nothing to the next four options."""
+    leaves nothing to the next five options."""
     visits: int = 20
     """Number of visits to tasks."""
     episodes: Numbers = "4,8"
@@ -49,6 +50,9 @@ class Live(Named):
     """Split that the tasks are drawn from; `pliant list` shows a family's splits."""
     inside: bool = False
     """Let tasks change half way through an episode, and not between episodes."""
+    changes: Literal["task", "agent", "both"] = "task"
+    """Part of a team's task that changes: all of it; one agent's own parameters alone,
+    the same agent's in the whole life; or by turns all of it, and one agent's."""
     recall: Literal["similar", "none", "recent", "random"] = "similar"
     """Earlier task that the agent recalls: one that this one probably is, or none; or,
     to compare, the most recent one or any."""
@@ -89,7 +93,7 @@ class Live(Named):
         lived = []
         for row in live_on(folder, policy, threads=self.threads):
             lived.append(row)
-            print(say(row, life.stream, [r.task for r in lived]), flush=True)
+            print(say(row, lived), flush=True)
         print(summary(lived, life.stream))
         picture = folder / "life.png"
         draw_life(lived, life.stream, picture)
@@ -165,4 +169,5 @@ class Live(Named):
             split=self.split,
             seed=self.seed,
             inside=self.inside,
+            changes=self.changes,
         )

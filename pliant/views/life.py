@@ -2,17 +2,18 @@
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from meta.continual.life import Lived
+from meta.continual.life import Lived, by_agent
 from meta.continual.stream import Stream
 from meta.machine.files import write_atomically
 from pliant.views.life_roll import draw_roll, letter_of
+from tasks.rows import of_agent
 
 _ROW = 130
 """Episodes in a row of the picture."""
@@ -22,17 +23,19 @@ _BANDS = ("#dce9f5", "#f7e3cf", "#dff0d8", "#f3d9e5", "#e6e0f3", "#f3efc9", "#d5
 _INK, _ALARM, _RIGHT, _WRONG = "#20242b", "#c0392b", "#1e8449", "#c0392b"
 
 
-def say(row: Lived, stream: Stream, tasks: Sequence[str]) -> str:
+def say(row: Lived, life: Sequence[Lived]) -> str:
     """Return an episode in a line.
 
     Args:
-        row: the episode.
-        stream: what is lived.
-        tasks: hashes of the tasks of all episodes so far, this one's last.
+        row: the episode, as one agent lived it.
+        life: all episodes so far, this one last.
     """
     m = row.moment
     letter = letter_of(m.task)
-    met = "first visit" if row.task not in tasks[: -1 - m.age] else "return visit"
+    own = [r for r in life if r.agent == row.agent]
+    places = {r.task: r.moment.task for r in own}
+    earlier = [r.task for r in own[: -1 - m.age]]
+    met = "first visit" if row.task not in earlier else "return visit"
     words = [f"task {letter}, {met}"] if m.age == 0 else [f"task {letter}"]
     words.append("explored" if row.explored else "acted")
     n = row.noticed
@@ -41,13 +44,27 @@ def say(row: Lived, stream: Stream, tasks: Sequence[str]) -> str:
     if n and n.gave_up:
         words.append("gave up what it had recalled")
     if n and n.recalled:
-        place = next(i for i, t in enumerate(stream.tasks) if t.hash == n.recalled)
-        words.append(f"recalled task {letter_of(place)}")
-    return f"episode {m.episode:4d}  return {row.returns:6.2f}  {', '.join(words)}"
+        words.append(f"recalled task {letter_of(places[n.recalled])}")
+    who = f"{row.agent}: " if row.agent else ""
+    return f"episode {m.episode:4d}  return {row.returns:6.2f}  {who}{', '.join(words)}"
 
 
 def summary(life: Sequence[Lived], stream: Stream) -> str:
-    """Return what became of a life, in a few lines."""
+    """Return what became of a life, in a few lines for each agent."""
+    parts = by_agent(life)
+    if len(parts) == 1:
+        return _summary(life, stream)
+    said = [f"{who}: {_summary(rows, stream)}" for who, rows in parts.items()]
+    episodes = zip(*parts.values(), strict=True)
+    explored = [{r.explored for r in rows} for rows in episodes]
+    said.append(
+        f"all explored together in {explored.count({True})} episodes, and some alone "
+        f"in {explored.count({True, False})}"
+    )
+    return "\n".join(said)
+
+
+def _summary(life: Sequence[Lived], stream: Stream) -> str:
     acted = [r for r in life if not r.explored]
     last = life[-1].noticed
     returning = stream.returning()
@@ -74,7 +91,8 @@ def summary(life: Sequence[Lived], stream: Stream) -> str:
 def draw_life(life: Sequence[Lived], stream: Stream, path: Path) -> None:
     """Draw a whole life as a picture: returns, changes, alarms and what was recalled.
 
-    A long one is drawn by `pliant.views.life_roll`.
+    Of a team each agent has rows of its own. A long life is drawn by
+    `pliant.views.life_roll`.
 
     Args:
         life: all its episodes.
@@ -84,18 +102,21 @@ def draw_life(life: Sequence[Lived], stream: Stream, path: Path) -> None:
     Raises:
         OSError: if it cannot be written.
     """
-    count = math.ceil(len(life) / _ROW)
+    lives = list(by_agent(life).values())
+    length, team = len(lives[0]), len(lives)
+    count = math.ceil(length / _ROW)
     if count > _ROWS:
         draw_roll(life, stream, path)
         return
-    figure = Figure(figsize=(15, 1.1 + 2.6 * count), layout="constrained")
-    rows = figure.subplots(count, 1, squeeze=False)[:, 0]
+    figure = Figure(figsize=(15, 1.1 + 2.6 * count * team), layout="constrained")
+    rows = figure.subplots(count * team, 1, squeeze=False)[:, 0]
     returns = [r.returns for r in life]
-    low, high = min(0.0, *returns), max(*returns)
+    limits = min(0.0, *returns), max(*returns)
     for i, axes in enumerate(rows):
-        part = life[i * _ROW : (i + 1) * _ROW]
-        _row(axes, part, stream, (low, high))
-        axes.set_xlim(i * _ROW - 0.7, min(len(life), (i + 1) * _ROW) - 0.3)
+        block, agent = divmod(i, team)
+        first, last = block * _ROW, min(length, (block + 1) * _ROW)
+        _row(axes, lives[agent], slice(first, last), stream, limits)
+        axes.set_xlim(first - 0.7, last - 0.3)
     rows[-1].set_xlabel("episode")
     handles, labels = rows[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=6, frameon=False)
@@ -106,13 +127,15 @@ def draw_life(life: Sequence[Lived], stream: Stream, path: Path) -> None:
 
 def _row(
     axes: Axes,
-    part: Sequence[Lived],
+    life: Sequence[Lived],
+    shown: slice,
     stream: Stream,
     limits: tuple[float, float],
 ) -> None:
-    """Draw some episodes of a life."""
+    """Draw some episodes of one agent's life."""
     low, high = limits
     room = high - low or 1.0
+    part = life[shown]
     returning = stream.returning()
     visits = dict.fromkeys(r.moment.visit for r in part)
     for visit in visits:
@@ -134,9 +157,12 @@ def _row(
         ms=6,
         label="noticed a change",
     )
-    _recalls(axes, part, stream, high + 0.08 * room)
+    places = {r.task: r.moment.task for r in life}
+    _recalls(axes, part, places, high + 0.08 * room)
+    _own_changes(axes, part, stream)
     axes.set_ylim(low - 0.2 * room, high + 0.4 * room)
-    axes.set_ylabel("return")
+    who = part[0].agent
+    axes.set_ylabel(f"{who}: return" if who else "return")
     axes.spines[["top", "right"]].set_visible(False)
 
 
@@ -154,9 +180,10 @@ def _dots(
     )
 
 
-def _recalls(axes: Axes, part: Sequence[Lived], stream: Stream, height: float) -> None:
+def _recalls(
+    axes: Axes, part: Sequence[Lived], places: Mapping[str, int], height: float
+) -> None:
     """Write which task was recalled where, in another colour if it was not this one."""
-    places = {task.hash: i for i, task in enumerate(stream.tasks)}
     for right, colour, label in (
         (True, _RIGHT, "recalled this task"),
         (False, _WRONG, "recalled another"),
@@ -180,6 +207,21 @@ def _recalls(axes: Axes, part: Sequence[Lived], stream: Stream, height: float) -
                 ha="center",
                 weight="bold",
             )
+
+
+def _own_changes(axes: Axes, part: Sequence[Lived], stream: Stream) -> None:
+    """Draw a line where a parameter of a team's agent became another."""
+    who = part[0].agent
+    own = of_agent(stream.tasks[0].parameters, who) if who else ()
+    if not own:
+        return
+    axes.plot([], [], ls=":", color=_INK, label="its own part of the task changed")
+    for r in part:
+        if r.moment.visit and r.moment.age == 0:
+            left = stream.visits[r.moment.visit - 1].task
+            a, b = (stream.tasks[i].parameters for i in (left, r.moment.task))
+            if any(a[name] != b[name] for name in own):
+                axes.axvline(r.moment.episode - 0.5, ls=":", color=_INK, lw=1.2)
 
 
 def _recalled(row: Lived) -> str:

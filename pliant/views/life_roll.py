@@ -10,7 +10,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 
-from meta.continual.life import Lived
+from meta.continual.life import Lived, by_agent
 from meta.continual.stream import Stream
 from meta.machine.files import write_atomically
 
@@ -29,6 +29,8 @@ MARKS = {
 def draw_roll(life: Sequence[Lived], stream: Stream, path: Path) -> None:
     """Draw a whole life: when it met which task, what it earned, and what it recalled.
 
+    Of a team returns are the mean, and each agent has a roll of its own.
+
     Args:
         life: all its episodes.
         stream: what was lived.
@@ -38,25 +40,31 @@ def draw_roll(life: Sequence[Lived], stream: Stream, path: Path) -> None:
         OSError: if it cannot be written.
     """
     tasks = len(stream.tasks)
-    figure = Figure(figsize=(15, 4.0 + 0.22 * tasks), layout="constrained")
-    above, below = figure.subplots(
-        2, 1, sharex=True, height_ratios=[2.2, 1.0 + 0.22 * tasks]
+    lives = by_agent(life)
+    tall = 1.0 + 0.22 * tasks
+    figure = Figure(figsize=(15, 3.0 + tall * len(lives)), layout="constrained")
+    above, *rolls = figure.subplots(
+        1 + len(lives), 1, sharex=True, height_ratios=[2.2, *[tall] * len(lives)]
     )
-    visits = [
-        [r for r in life if r.moment.visit == i] for i in range(len(stream.visits))
-    ]
-    visits = [rows for rows in visits if rows]
-    _returns(above, visits)
-    earned = [_earned(rows) for rows in visits]
+    visits = {who: _visits(rows, stream) for who, rows in lives.items()}
+    _returns(above, [_mean(rows) for rows in zip(*visits.values(), strict=True)])
+    earned = [_earned(rows) for own in visits.values() for rows in own]
     scale = Normalize(min(0.0, *earned), max(earned))
-    _roll(below, visits, scale)
-    below.set_yticks(range(tasks), [letter_of(i) for i in range(tasks)], fontsize=8)
-    below.set_xlabel("episode")
-    below.set_xlim(-1, len(life))
+    for below, (who, own) in zip(rolls, visits.items(), strict=True):
+        _roll(below, own, scale)
+        below.set_yticks(range(tasks), [letter_of(i) for i in range(tasks)], fontsize=8)
+        below.set_ylabel(f"{who}: task" if who else "task")
+        if who:
+            above_it = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0)}
+            below.legend(**above_it, ncols=len(MARKS), frameon=False)
+    rolls[-1].set_xlabel("episode")
+    rolls[-1].set_xlim(-1, len(life) / len(lives))
+    bar = ScalarMappable(scale, _RETURNS)
     figure.colorbar(
-        ScalarMappable(scale, _RETURNS), ax=below, pad=0.01, label="return of a visit"
+        bar, ax=rolls, pad=0.01, aspect=20 * len(lives), label="return of a visit"
     )
-    figure.legend(loc="outside upper center", ncols=len(MARKS), frameon=False)
+    if len(lives) == 1:
+        figure.legend(loc="outside upper center", ncols=len(MARKS), frameon=False)
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=110)
     write_atomically(path, content.getvalue())
@@ -83,6 +91,22 @@ def outcome(rows: Sequence[Lived], *, returning: bool) -> str:
     if not (first or any(n.alarm for _, n in heard)):
         return "did not notice the change"
     return "not recognised" if returning else "first visit"
+
+
+def _visits(life: Sequence[Lived], stream: Stream) -> list[list[Lived]]:
+    """Return the episodes of one agent in each visit that it has begun."""
+    found = [
+        [r for r in life if r.moment.visit == i] for i in range(len(stream.visits))
+    ]
+    return [rows for rows in found if rows]
+
+
+def _mean(rows: Sequence[Sequence[Lived]]) -> list[Lived]:
+    """Return one visit of a team's agents as if one had lived it, by mean returns."""
+    return [
+        each[0]._replace(returns=sum(r.returns for r in each) / len(each))
+        for each in zip(*rows, strict=True)
+    ]
 
 
 def _returns(axes: Axes, visits: Sequence[Sequence[Lived]]) -> None:
@@ -125,7 +149,6 @@ def _roll(axes: Axes, visits: Sequence[Sequence[Lived]], scale: Normalize) -> No
             label=f"{name} ({len(at)})",
         )
     axes.invert_yaxis()
-    axes.set_ylabel("task")
     axes.spines[["top", "right"]].set_visible(False)
 
 

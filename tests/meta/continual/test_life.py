@@ -16,6 +16,7 @@ from meta.continual.life import Lived, live, live_steadily
 from meta.continual.senses import Senses, fit_senses
 from meta.continual.stream import Stream
 from meta.experience.rollout import by_task, collect
+from meta.library.library import Entry
 from meta.machine.seeds import derived_generator
 from meta.recording.replay import verify
 from meta.recording.trajectory import load_recording
@@ -72,6 +73,25 @@ def test_lives_side_by_side(policy: Trained, senses: Senses) -> None:
         [r.moment for r in a] for a in rows
     ]
     assert all(r.noticed is None for a in calm for r in a)
+
+
+@pytest.mark.slow
+def test_what_is_kept_of_others_stays_as_it_was(
+    policy: Trained, senses: Senses
+) -> None:
+    """Told which task it is, an agent has one entry of each, and adds to this alone."""
+    stream = make_stream(FAMILY, visits=7, episodes=(2, 2), seed=1)
+    agent = Agent(policy, senses, Habits(notice="task", acted=True))
+    env = make_env(FAMILY, worlds=1, threads=1)
+    left, kept = "", dict[str, Entry]()
+    for [row] in live([agent], [stream], env, 0):
+        now = {entry.note: entry for entry in agent.library.entries}
+        assert len(now) == len(agent.library)
+        for name, before in kept.items():
+            assert (now[name] is before) == (name != left or row.moment.age > 0)
+        left, kept = row.task, now
+    # the last visit goes on
+    assert len(kept) == len({v.task for v in stream.visits[:-1]}) == 3
 
 
 @pytest.mark.slow

@@ -47,6 +47,21 @@ def test_a_life_is_told_and_kept(call: Call, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_team_s_life_is_told_by_agent(call: Call, tmp_path: Path) -> None:
+    argv = ("live", "shipped:shove-explore", *SHORT, "--changes", "agent")
+    said = call(*argv, "--out", "life")
+    assert (said.code, said.err) == (0, "")
+    told = [line for line in said.out.splitlines() if line.startswith("episode ")]
+    episodes = len(list((tmp_path / "life/episodes").glob("*.npz")))
+    assert [line.split()[4] for line in told] == ["left:", "right:"] * episodes
+    for agent in ("left", "right"):
+        assert f"{agent}: {episodes} episodes, 3 visits to 2 tasks" in said.out
+    assert "all explored together in " in said.out
+    again = call("live", "shipped:shove-explore", "--out", "life", "--resume")
+    assert again.out == said.out
+
+
+@pytest.mark.slow
 def test_a_stream_of_ones_own(call: Call, tmp_path: Path) -> None:
     from meta.continual.draw import make_stream
     from tasks.registry import find_family
@@ -71,6 +86,7 @@ def test_a_stream_of_ones_own(call: Call, tmp_path: Path) -> None:
         (["--split", "helt-out"], "did you mean held-out"),
         (["--resume"], "no life to resume in"),
         (["--explore", "-1"], "need explore >= 0, got -1"),
+        (["--changes", "agent"], "open is of one robot: leave changes at 'task'"),
     ],
 )
 def test_lives_that_cannot_be(
@@ -84,7 +100,12 @@ def test_policies_that_no_agent_can_live_by(call: Call, complaint: Complaint) ->
 
 
 @pytest.mark.proof
-def test_a_life_killed_at_random_moments_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("policy", "visits", "kills"), [(POLICY, 100, 20), ("shipped:shove-explore", 30, 8)]
+)
+def test_a_life_killed_at_random_moments_goes_on(
+    policy: str, visits: int, kills: int, tmp_path: Path
+) -> None:
     """A hundred visits, killed twenty times: before the first episode, too.
 
     A life that comes to its end before it is killed is followed by another one. The
@@ -93,9 +114,9 @@ def test_a_life_killed_at_random_moments_goes_on(tmp_path: Path) -> None:
     chance = random.Random(0)
 
     def command(folder: Path) -> list[str]:
-        size = ["--visits", "100", "--threads", "1", "--out", str(folder)]
+        size = ["--visits", f"{visits}", "--threads", "1", "--out", str(folder)]
         resumed = ["--resume"] if (folder / "life.json").exists() else []
-        return [sys.executable, "-m", "pliant", "live", POLICY, *size, *resumed]
+        return [sys.executable, "-m", "pliant", "live", policy, *size, *resumed]
 
     def told(folder: Path) -> tuple[str, list[int]]:
         """Let it live to its end, and look at its memory after each episode."""
@@ -116,7 +137,7 @@ def test_a_life_killed_at_random_moments_goes_on(tmp_path: Path) -> None:
     early, late = (max(taken[i : i + 50]) for i in (50, len(taken) - 50))
     assert late - early < 8 * 2**20, f"from {early:,} to {late:,} bytes"
     lives = [tmp_path / "0"]
-    for _ in range(20):
+    for _ in range(kills):
         if (lives[-1] / "life.png").exists():
             lives.append(tmp_path / str(len(lives)))
             # as it was when its senses had just been fitted

@@ -3,15 +3,19 @@
 from pathlib import Path
 
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from PIL import Image
 
+from meta.continual.draw import make_stream
 from meta.continual.habits import NOTHING, Noticed
-from meta.continual.life import Lived
+from meta.continual.life import Lived, by_agent
 from meta.continual.stream import Stream, Visit
-from pliant.views.life import draw_life
+from pliant.views.life import _own_changes, draw_life
 from pliant.views.life_roll import outcome
 from tasks.registry import find_family
 
+SHOVE = find_family("shove", "cpu")
 TASKS = tuple(find_family("strike", "cpu").sample("held-out", 0, 2))
 STREAM = Stream(
     kind="x",
@@ -52,6 +56,31 @@ def visit(number: int, *noticed: Noticed) -> list[Lived]:
 )
 def test_a_visit_comes_to(number: int, noticed: list[Noticed], said: str) -> None:
     assert outcome(visit(number, *noticed), returning=number > 1) == said
+
+
+def test_each_agent_of_a_team_is_drawn(tmp_path: Path) -> None:
+    """Lines stand where an agent's own part of the task became another."""
+    stream = make_stream(SHOVE, visits=9, episodes=(50, 50), changes="agent")
+    life = [
+        Lived(m, own.tasks[m.task].hash, 0.5, False, False, NOTHING, agent)
+        for m in stream.moments()
+        for agent, own in zip(SHOVE.agents, stream.by_agent(SHOVE), strict=True)
+    ]
+    drawn: list[Axes] = []
+    for own in by_agent(life).values():
+        drawn.append(Figure().subplots())
+        _own_changes(drawn[-1], own, stream)
+    # of each the first line is the legend's
+    starts = [[x.get_xdata()[0] for x in axes.lines[1:]] for axes in drawn]  # pyright: ignore
+    assert starts == [[49.5 + 50 * i for i in range(8)], []]
+    sizes: list[tuple[int, int]] = []
+    for part in (life, life[:600], life[:600:2]):
+        draw_life(part, stream, tmp_path / "life.png")
+        with Image.open(tmp_path / "life.png") as picture:
+            sizes.append(picture.size)
+    (roll, team, one), heights = zip(*sizes, strict=True)
+    assert roll == team == one
+    assert heights[1] > 1.8 * heights[2]
 
 
 def test_a_long_life_is_drawn_by_visits(tmp_path: Path) -> None:
