@@ -19,10 +19,20 @@ from torch import Tensor
 
 from robots.sim.coordinates import Coordinates
 from robots.wheeled.figures import WHEELBASE
-from robots.wheeled.road import add_camera, add_patch, make_scene
+from robots.wheeled.road import TARMAC, add_camera, add_patch, make_scene
 from tasks.contract import Values
 from tasks.driving.drive_family import DriveFamily, between
-from tasks.driving.ways import LAYOUTS, POINTS, lay_ways, traits
+from tasks.driving.scenery import add_line
+from tasks.driving.ways import (
+    LAYOUTS,
+    POINTS,
+    STRIPES,
+    WAYS,
+    add_stripes,
+    lay_ways,
+    stripes,
+    traits,
+)
 from tasks.family import Family, Instant, Outcome, per_world
 from tasks.parameters import Choice, Scalar
 from tasks.rewards import closeness
@@ -35,7 +45,6 @@ COMMIT = 0.3  # [m], before the fork: from there on the way is chosen
 ROOM = 0.25  # [m], half the width of the road
 LOOK = (0.2, 0.14)  # [m, s], ahead of the car: the point that it steers for
 AHEAD = (0.4, 0.9, 1.4, 2.1, 2.8)  # [m], of the car: where the road's bend is seen
-WAYS = ("left", "right")
 UNSEEN = ("hairpin", "esses")
 TOP = 2.2  # [m/s], who drove the whole way so fast would be in time
 LATE = 0.7  # [s], later than that, it is worth 1/e
@@ -93,7 +102,7 @@ class DriveFork(DriveFamily):
             for way in WAYS
         ),
     )
-    fields = ("geom_friction",)
+    fields = ("geom_friction", "geom_pos", "geom_quat", "geom_size")
     weights: ClassVar[Mapping[str, float]] = {
         "progress": 0.3,
         "early": 1.0,
@@ -112,18 +121,28 @@ class DriveFork(DriveFamily):
         _add_ground(spec, "approach", x=(-5.0, 0.0), y=(-6.0, 6.0))
         for way, side in zip(WAYS, ((0.0, 6.0), (-6.0, 0.0)), strict=True):
             _add_ground(spec, way, x=(0.0, 7.0), y=side)
+        add_line(spec, (-1.5, 0.0), (1.5, ROOM), TARMAC)
+        add_stripes(spec, ROOM)
         self.car.attach(spec)
         _add_choice(spec)
-        add_camera(spec, "overview", pos=(-2.6, -2.4, 3.0), towards=(0.9, 0.0, 0.0))
+        add_camera(spec, "overview", pos=(-2.7, -0.4, 3.0), towards=(0.5, 0.0, 0.0))
         return spec.compile()
 
     def model_fields(self, values: Values) -> Mapping[str, Float[Tensor, "world ..."]]:
-        """The grip of either way."""
+        """The grip of either way, and how they are drawn."""
         grip = torch.zeros(len(values["layout"]), 2, 3, dtype=torch.float64)
         for i, way in enumerate(WAYS):
             grip[:, i, 0] = values[f"friction_{way}"]
         rows = [self.model.geom(way).id for way in WAYS]
-        return per_world(self.model, geom_friction=(rows, grip))
+        drawn = [self.model.geom(name).id for name in STRIPES]
+        pos, quat, size = stripes(values["layout"], values["radius"], ROOM)
+        return per_world(
+            self.model,
+            geom_friction=(rows, grip),
+            geom_pos=(drawn, pos),
+            geom_quat=(drawn, quat),
+            geom_size=(drawn, size),
+        )
 
     def start(
         self, values: Values, rng: torch.Generator
