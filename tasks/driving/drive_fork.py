@@ -1,11 +1,11 @@
 """drive-fork: choose one of two ways that look alike, and a speed before the bend.
 
-The road forks, and either way bends as sharply and leads as far. Which of them grips,
-and how well, shows in the bend only, where the car can no longer turn back and has no
-drive: it has to come in slowly enough to keep to the road, and what it lost before it
-cannot make good. A car that slides has left a narrow road before it has slowed down. So
-a robust policy picks a way blindly and gambles on a speed, and an episode tells of one
-way alone.
+The road forks, and either way bends as sharply and is as long. Which of them grips, and
+how well, shows in the bend only, where the car can no longer turn back and has no
+drive: it has to come in slowly enough to keep to the road, and the time that it lost
+before it cannot make good. A car that slides has left a narrow road before it has
+slowed down. So a robust policy picks a way blindly and gambles on a speed, and an
+episode tells of one way alone.
 """
 
 from collections.abc import Mapping
@@ -41,6 +41,12 @@ SPEED = (1.8, 2.6)  # [m/s], at which the car comes along
 AWAY = (0.8, 1.0)  # [m], before the fork: where it starts
 ASKED = (0.6, 3.4)  # [m/s], between which a speed is asked for
 GAIN = 4.0  # [s/m], of the pedal that holds a speed
+PARTED = (0.45, 0.6)  # [m], ahead and aside: nearer to the fork, all ground grips
+BEHIND, FAR, WIDE = -5.0, 7.0, 6.0  # [m], where the ground ends
+_GROUNDS = {  # of a way, in x and y
+    "": ((PARTED[0], FAR), (0.0, WIDE)),
+    "_back": ((BEHIND, PARTED[0]), (PARTED[1], WIDE)),
+}
 COMMIT = 0.3  # [m], before the fork: from there on the way is chosen
 ROOM = 0.25  # [m], half the width of the road
 LOOK = (0.2, 0.14)  # [m, s], ahead of the car: the point that it steers for
@@ -118,9 +124,10 @@ class DriveFork(DriveFamily):
     def compile(self) -> mujoco.MjModel:
         """A road that forks, each way with ground of its own, and the car."""
         spec = make_scene(ground=False, centre=(0.7, 0.0))
-        _add_ground(spec, "approach", x=(-5.0, 0.0), y=(-6.0, 6.0))
-        for way, side in zip(WAYS, ((0.0, 6.0), (-6.0, 0.0)), strict=True):
-            _add_ground(spec, way, x=(0.0, 7.0), y=side)
+        _add_ground(spec, "approach", (BEHIND, PARTED[0]), (-PARTED[1], PARTED[1]))
+        for part, (x, y) in _GROUNDS.items():
+            _add_ground(spec, f"left{part}", x, y)
+            _add_ground(spec, f"right{part}", x, (-y[1], -y[0]))
         add_line(spec, (-1.5, 0.0), (1.5, ROOM), TARMAC)
         add_stripes(spec, ROOM)
         self.car.attach(spec)
@@ -130,10 +137,10 @@ class DriveFork(DriveFamily):
 
     def model_fields(self, values: Values) -> Mapping[str, Float[Tensor, "world ..."]]:
         """The grip of either way, and how they are drawn."""
-        grip = torch.zeros(len(values["layout"]), 2, 3, dtype=torch.float64)
+        grip = torch.zeros(len(values["layout"]), 4, 3, dtype=torch.float64)
         for i, way in enumerate(WAYS):
-            grip[:, i, 0] = values[f"friction_{way}"]
-        rows = [self.model.geom(way).id for way in WAYS]
+            grip[:, 2 * i : 2 * i + 2, 0] = values[f"friction_{way}"][:, None]
+        rows = [self.model.geom(w + name).id for w in WAYS for name in _GROUNDS]
         drawn = [self.model.geom(name).id for name in STRIPES]
         pos, quat, size = stripes(values["layout"], values["radius"], ROOM)
         return per_world(
@@ -252,7 +259,7 @@ class DriveFork(DriveFamily):
 
 
 def _add_ground(
-    spec: mujoco.MjSpec, name: str, *, x: tuple[float, float], y: tuple[float, float]
+    spec: mujoco.MjSpec, name: str, x: tuple[float, float], y: tuple[float, float]
 ) -> None:
     add_patch(spec, name, x=x, y=y, friction=1.0, rgba=(0.6, 0.63, 0.56, 1.0))
 
