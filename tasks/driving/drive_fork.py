@@ -123,7 +123,7 @@ class DriveFork(DriveFamily):
 
     def compile(self) -> mujoco.MjModel:
         """A road that forks, each way with ground of its own, and the car."""
-        spec = make_scene(ground=False, centre=(0.7, 0.0))
+        spec = make_scene(ground=False, centre=(0.3, 0.0))
         _add_ground(spec, "approach", (BEHIND, PARTED[0]), (-PARTED[1], PARTED[1]))
         for part, (x, y) in _GROUNDS.items():
             _add_ground(spec, f"left{part}", x, y)
@@ -132,7 +132,7 @@ class DriveFork(DriveFamily):
         add_stripes(spec, ROOM)
         self.car.attach(spec)
         _add_choice(spec)
-        add_camera(spec, "overview", pos=(-2.7, -0.4, 3.0), towards=(0.5, 0.0, 0.0))
+        add_camera(spec, "overview", pos=(-2.8, 0.0, 3.4), towards=(0.45, 0.0, 0.0))
         return spec.compile()
 
     def model_fields(self, values: Values) -> Mapping[str, Float[Tensor, "world ..."]]:
