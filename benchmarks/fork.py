@@ -57,7 +57,7 @@ class Driven:
 
     returns: Float[np.ndarray, "task brakes way plan"]
     chance: Float[np.ndarray, "task"]
-    """Of random actions."""
+    """Returns of random actions."""
     layouts: NDArray[np.int64]
     left: NDArray[np.int64]
     """Kind of grip of the way to the left."""

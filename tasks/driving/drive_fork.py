@@ -36,6 +36,7 @@ from tasks.driving.ways import (
 from tasks.family import Family, Instant, Outcome, per_world
 from tasks.parameters import Choice, Scalar
 from tasks.rewards import closeness
+from tasks.task import Task
 
 SPEED = (1.8, 2.6)  # [m/s], at which the car comes along
 AWAY = (0.8, 1.0)  # [m], before the fork: where it starts
@@ -54,6 +55,20 @@ AHEAD = (0.4, 0.9, 1.4, 2.1, 2.8)  # [m], of the car: where the road's bend is s
 UNSEEN = ("hairpin", "esses")
 TOP = 2.2  # [m/s], who drove the whole way so fast would be in time
 LATE = 0.7  # [s], later than that, it is worth 1/e
+_WORDS = {
+    "bend": "a long bend",
+    "corner": "a right angle",
+    "island": "round an island",
+    "hairpin": "a hairpin bend",
+    "esses": "bends out and back",
+}
+_GRIPS = (
+    "very slippery",
+    "slippery",
+    "neither slippery nor grippy",
+    "grippy",
+    "very grippy",
+)
 
 
 class Track(NamedTuple):
@@ -64,7 +79,7 @@ class Track(NamedTuple):
     aside: Float[Tensor, "world"]
     """To the left of the middle of the road [m]; all mirrored on the way right."""
     length: Float[Tensor, "world"]
-    """Of the whole way [m]."""
+    """The whole way [m]."""
 
 
 class DriveFork(DriveFamily):
@@ -85,6 +100,7 @@ class DriveFork(DriveFamily):
             unseen=UNSEEN,
             traits={name: traits(name) for name in LAYOUTS},
             hidden=False,
+            words={name: f"{word}|{name}" for name, word in _WORDS.items()},
         ),
         Scalar(
             name="radius",
@@ -104,6 +120,7 @@ class DriveFork(DriveFamily):
                 hole=(0.25, 0.33),
                 beyond=((0.08, 0.1), (0.9, 1.1)),
                 log=True,
+                words=tuple(f"the {way} way {w}|{w} on the {way}" for w in _GRIPS),
             )
             for way in WAYS
         ),
@@ -120,6 +137,10 @@ class DriveFork(DriveFamily):
         self._way = Coordinates(self.model, ["way"], device)
         self._ways = lay_ways(device)
         self._period = self.substeps * self.model.opt.timestep
+
+    def object_of(self, task: Task) -> str:
+        """Return nothing: the few layouts of a split are all that it claims about."""
+        return ""
 
     def compile(self) -> mujoco.MjModel:
         """A road that forks, each way with ground of its own, and the car."""
