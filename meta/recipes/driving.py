@@ -9,4 +9,5 @@ RECIPES = {
     "drive-slide": replace(ARM, iterations=150),
     "drive-avoid": replace(ARM, iterations=150),
     "drive-park": replace(ARM, iterations=150),
+    "drive-fork": replace(ARM, iterations=80),
 }

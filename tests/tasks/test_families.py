@@ -13,6 +13,7 @@ from torch import Tensor
 
 from robots.sim.tape import cpu_simulator
 from tasks.contract import Step
+from tasks.driving.drive_fork import DriveFork
 from tasks.env import Env
 from tasks.family import Family, Instant
 from tasks.locomotion.ant_crippled import AntCrippled
@@ -33,7 +34,7 @@ PROTOCOL_REWARDS = {
 }
 """Families whose reward is a published protocol's, not terms in [0, 1]."""
 
-NOT_SHIPPED = (AntDirection, AntCrippled, WalkerParameters, Crossing)
+NOT_SHIPPED = (AntDirection, AntCrippled, WalkerParameters, DriveFork, Crossing)
 KINDS = {**FAMILIES, **{kind.name: kind for kind in NOT_SHIPPED}}
 """Those that are registered, and those that ship no policy yet."""
 
@@ -373,6 +374,7 @@ HELD_OUT_HASHES = {
     "drive-avoid": "81480fc727b17bbc",
     "drive-park": "e522f4ae76574449",
     "shove": "b45a1ff7ec73a03d",
+    "drive-fork": "6e5e17c475142ef0",
     "crossing": "589d6ab97efeda58",
     "handover": "74a42ec25f4db4d7",
 }

@@ -24,6 +24,7 @@ from robots.sim.cpu import CpuSimulator
 from robots.sim.gpu import WarpSimulator
 from robots.sim.warp import find_device
 from tasks.contract import Values
+from tasks.driving.drive_fork import DriveFork
 from tasks.env import Env
 from tasks.family import Family, Instant
 from tasks.registry import FAMILIES, make_family
@@ -32,7 +33,7 @@ from tasks.teams.crossing import Crossing
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 WORLDS = 60
-KINDS = {**FAMILIES, **{kind.name: kind for kind in (Crossing,)}}
+KINDS = {**FAMILIES, **{kind.name: kind for kind in (DriveFork, Crossing)}}
 """Those that are registered, and those that ship no policy yet."""
 OUTPUTS = ("sensordata", "site_xpos", "qacc", "qfrc_bias", "qfrc_constraint")
 BODIES = ("xpos", "xquat", "xipos", "cvel")
@@ -141,6 +142,7 @@ STEP = {  # median and greatest deviation, [m], [rad], [m/s] or [rad/s]
     # wheels turn at 50 rad/s, of which float32 leaves out 4e-6
     "drive-avoid": (1e-4, 2e-3),
     "drive-park": (1e-4, 2e-3),
+    "drive-fork": (1e-4, 2e-3),
     "shove": (1e-5, 1e-3),
     "crossing": (1e-4, 2e-3),
     "handover": (1e-5, 1e-3),
@@ -160,6 +162,7 @@ PERIOD = {  # median and 95th percentile
     "drive-slide": (1e-5, 1e-4),
     "drive-avoid": (3e-4, 2e-3),
     "drive-park": (3e-4, 2e-3),
+    "drive-fork": (3e-4, 2e-3),
     "shove": (1e-4, 1e-2),
     "crossing": (3e-4, 2e-3),
     "handover": (1e-5, 1e-3),
