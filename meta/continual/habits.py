@@ -28,6 +28,8 @@ class Habits:
     """Exploring episodes with a task that it does not know."""
     acted: bool = False
     """Adapt to acted episodes, too, and not only to those in which it explored."""
+    mistaken: bool = False
+    """Adapt to the episode in which it noticed the change, too."""
     alert: bool = True
     """False: it never suspects a change, and its belief is of its last episodes."""
     endless: bool = False
@@ -40,9 +42,10 @@ class Habits:
     most: int = 1000
     """Tasks that are kept."""
     sure: float = 0.5
-    """Probability from which on an earlier task counts as the one at hand."""
+    """Probability from which on an earlier task counts as the one at hand; before it
+    has explored, from which on what was worked out about that one serves here, too."""
     tries: int = 1
-    """First acted episodes in which an alarm counts against what was recalled, and not
+    """First acted episodes in which an alarm counts against what was guessed, and not
     as a change."""
 
     def __post_init__(self) -> None:

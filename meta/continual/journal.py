@@ -49,7 +49,7 @@ from tasks.registry import find_family, make_env, make_family
 from tasks.simulators import make_simulator
 from tasks.strict_json import BROKEN
 
-FORMAT = "pliant-life-1"
+FORMAT = "pliant-life-2"
 ABOUT, SENSES, EPISODES = "life.json", "senses.safetensors", "episodes"
 _LARGEST = 2**28
 """Bytes of an episode that are read at most."""
@@ -176,7 +176,7 @@ def live_on(folder: Path, policy: Trained, *, threads: int = 0) -> Iterator[Live
     film = _Film(policy, life, folder, threads)
     with simulator_threads():
         for moment in life.stream.moments()[start:]:
-            behind = len(agent.segment.episodes)
+            behind = len(agent.segment.parts)
             streams = [life.stream]
             rollout, _ = live_episode(
                 [agent], streams, film.env, life.seed, moment.episode
@@ -271,6 +271,8 @@ def _tensors(senses: Senses) -> dict[str, Tensor]:
         "likeness": senses.likeness,
         "weights": senses.weights,
         "alarm": torch.tensor(senses.alarm, dtype=torch.float64),
+        "known": senses.known,
+        "service": senses.service,
     }
 
 
@@ -287,6 +289,8 @@ def _load_senses(path: Path) -> Senses:
             likeness=named["likeness"],
             weights=named["weights"],
             alarm=float(named["alarm"]),
+            known=named["known"],
+            service=named["service"],
         )
     except (*BROKEN, SafetensorError, RuntimeError) as error:
         raise ValueError(f"{path} holds no senses: {error}") from error

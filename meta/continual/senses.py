@@ -73,6 +73,11 @@ class Senses:
     """Weights of the logarithm of the distance, of the return, and of 1."""
     alarm: float
     """Cumulative sum of evidence beyond which the task has changed."""
+    known: Float[Tensor, "training dim"]
+    """Places of training tasks, one of which a new task is probably like."""
+    service: Float[Tensor, "2"]
+    """Weights of the logarithm of the distance between a belief and the task, and of 1:
+    their sum is the logarithm of the odds that an episode acted by it alarms nobody."""
 
     def evidence(self, reading: Reading) -> Float[Tensor, "task"]:
         """Return the logarithm of a change's likelihood ratio."""
@@ -93,6 +98,27 @@ class Senses:
         slope, start = self.likeness[QUERIES.index(query)].double()
         ratio = (slope * _log(distances).double() + start).exp()
         return (ratio / (ratio.sum() + len(ratio))).float()
+
+    def serve(
+        self, query: Float[Tensor, "dim"], entries: Float[Tensor, "entry dim"]
+    ) -> Float[Tensor, "entry"]:
+        """Return how probably what is known of each earlier task serves in another.
+
+        The task is an earlier one or like one of training, each as probably as the
+        other before it is queried by an episode that was acted by mistake.
+
+        Args:
+            query: place of that episode.
+            entries: places of the earlier tasks.
+        """
+        slope, start = self.likeness[0].double()
+        places = torch.cat([entries, self.known])
+        ratio = (slope * _log((places - query).norm(dim=1)).double() + start).exp()
+        ratio[: len(entries)] /= len(entries)
+        ratio[len(entries) :] /= len(self.known)
+        odds = _with_one(_log(torch.cdist(entries, places))).double()
+        served = torch.sigmoid(odds @ self.service.double())
+        return (served @ (ratio / ratio.sum())).float()
 
     def place(self, policy: Trained, adaptation: Params) -> Float[Tensor, "task dim"]:
         """Return where a policy's adaptations lie."""
@@ -157,18 +183,23 @@ def fit_senses(
     places = [embedding(task_features(policy, b.adaptation)) for b in beliefs]
     calm = _read(policy, embedding, same, places)
     turned = [p.roll(i + 1, 0) for i, p in enumerate(places)]
+    wrong = _read(policy, embedding, other, turned)
     alike = _alike(family, drawn)
     differs = torch.cat([~alike.roll(i + 1, 0).diagonal() for i in range(len(other))])
-    changed = _inputs(_read(policy, embedding, other, turned))[differs]
-    weights = log_ratio(changed, _inputs(calm))
+    weights = log_ratio(_inputs(wrong)[differs], _inputs(calm))
+    alarm = max(0.0, float((_inputs(calm) @ weights).quantile(_CALM)))
     entries = embedding(features_after(policy, halves[1], slice(None)))
     queries = [other[0], _first(halves[0], 1), halves[0]]
     asked = [embedding(features_after(policy, q, slice(None))) for q in queries]
+    away = torch.cat([(p - entries).norm(dim=1) for p in (*places, *turned)])
+    calms = torch.cat([_inputs(calm), _inputs(wrong)]) @ weights <= alarm
     return Senses(
         embedding=embedding,
         likeness=torch.stack([_likeness(q, entries, alike) for q in asked]),
         weights=weights,
-        alarm=max(0.0, float((_inputs(calm) @ weights).quantile(_CALM))),
+        alarm=alarm,
+        known=entries,
+        service=_service(away, calms),
     )
 
 
@@ -250,8 +281,17 @@ def _likeness(
     """Fit a query's log likelihood ratio to its own task's entry, and all others."""
     distances = torch.cdist(queries, entries)
     same = torch.eye(len(queries), dtype=torch.bool)
-    x = torch.stack([_log(distances), torch.ones_like(distances)], dim=-1)
+    x = _with_one(_log(distances))
     return log_ratio(x[same], x[~alike])
+
+
+def _service(
+    distances: Float[Tensor, "episode"], calm: Bool[Tensor, "episode"]
+) -> Float[Tensor, "2"]:
+    """Fit the log odds that an episode so far from its belief raises no alarm."""
+    x = _with_one(_log(distances))
+    odds = calm.sum().clamp(min=1) / (~calm).sum().clamp(min=1)
+    return log_ratio(x[calm], x[~calm]) + torch.stack([odds.log() * 0, odds.log()])
 
 
 def _alike(family: TaskFamily, tasks: Sequence[Task]) -> Bool[Tensor, "task task"]:
@@ -280,6 +320,10 @@ def _first(e: Experience, episodes: int) -> Experience:
 def _inputs(reading: Reading) -> Float[Tensor, "task 3"]:
     away = _log(reading.distance)
     return torch.stack([away, reading.returns, torch.ones_like(away)], dim=-1)
+
+
+def _with_one(x: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch 2"]:
+    return torch.stack([x, torch.ones_like(x)], dim=-1)
 
 
 def _log(distance: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
