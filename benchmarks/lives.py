@@ -22,7 +22,7 @@ import tyro
 from torch import Tensor
 from tyro.conf import Positional
 
-from benchmarks.lives_tables import print_tables
+from benchmarks.lives_tables import SHOWN, print_tables
 from meta.continual.agent import Agent, Guide
 from meta.continual.draw import make_stream
 from meta.continual.habits import Habits
@@ -34,18 +34,21 @@ from meta.training.trained import Trained, load_trained
 from tasks.contract import TaskFamily, Values
 from tasks.registry import find_family, make_env
 
-NONE = tuple(
-    Habits(recall="none", look=0, explore=explore, acted=acted)
-    for acted in (False, True)
-    for explore in (1, 2, 3)
+NONE = (
+    Habits(recall="none"),
+    Habits(recall="none", explore=2),
+    Habits(recall="none", acted=True),
+    Habits(recall="none", mistaken=True),
+    Habits(recall="none", mistaken=True, acted=True),
+    Habits(recall="none", mistaken=True, acted=True, explore=0),
 )
 SIMILAR = (
-    Habits(look=0, sure=0.5),
-    Habits(look=0, sure=0.8),
-    Habits(look=1, sure=0.5),
-    Habits(look=1, sure=0.8),
-    Habits(look=0, sure=0.5, acted=True),
-    Habits(look=1, sure=0.8, acted=True),
+    Habits(look=1),
+    Habits(sure=0.7),
+    Habits(mistaken=True, sure=0.7),
+    Habits(mistaken=True, acted=True, sure=0.7),
+    Habits(mistaken=True, acted=True, explore=0),
+    Habits(mistaken=True, acted=True, explore=0, sure=0.7),
 )
 """Habits that are tried for each of the two agents."""
 AGES, FIFTHS = 5, 5
@@ -131,7 +134,7 @@ def study(o: Options) -> dict[str, Any]:
 
 def _agents(none: Habits, similar: Habits) -> dict[str, Habits]:
     """Return all agents by name, given the habits without a library and with it."""
-    others = replace(similar, look=1, explore=none.explore)
+    others = replace(similar, look=min(1, none.explore), explore=none.explore)
     blind = Habits(recall="none", alert=False, look=0, explore=0)
     return {
         "never adapts": blind,
@@ -257,7 +260,8 @@ def tuned(runs: "_Runs", o: Options) -> tuple[Habits, Habits]:
         for lives in runs.lives(tried, streams)
     ]
     for h, mean in zip(tried, earned, strict=True):
-        print(f"tuning: {h.recall} {h.look} {h.explore} {h.sure} {h.acted} {mean:.3f}")
+        told = ", ".join(f"{name} {getattr(h, name)}" for name in SHOWN)
+        print(f"tuning: {h.recall}, {told}: {mean:.3f}")
     return (
         NONE[int(np.argmax(earned[: len(NONE)]))],
         SIMILAR[int(np.argmax(earned[len(NONE) :]))],

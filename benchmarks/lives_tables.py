@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-SHOWN = ("look", "explore", "sure", "acted")
+SHOWN = ("look", "explore", "sure", "mistaken", "acted")
 """Habits that are printed."""
 NOTICED = (
     ("false alarms", "false alarms"),

@@ -2,15 +2,16 @@
 
 It has a meta-trained policy, which stays as it is, and works one episode at a time. In
 an episode it explores, or acts by its *belief*: the policy's adaptation to the episodes
-of the *segment*, which began with the last change that it noticed, and to those of the
-earlier task that it recalled. After an episode that it acted in, its senses say whether
-the task is still the same. If not, the segment is kept in the library without the
-episodes since the evidence arose, and an empty one begins. It then explores, and looks
-up after each exploring episode whether it has been here before; where nothing is near
-it goes on exploring for as long as its habits say, and acts by what it found out
-itself.
+of the *segment* that tell of the task, and to those of the earlier task that it
+recalled. The segment began with the last change that it noticed. After an episode that
+it acted in, its senses say whether the task is still the same. If not, the segment is
+kept in the library without the episodes since the evidence arose, and a new one begins,
+with those or with none. It looks up whether it has been here before, or somewhere of
+which the belief would serve, explores for as long as its habits say where it does not
+know, and acts by what it found out itself.
 
-A recalled task that turns out not to be this one is given up at the next alarm.
+What it believes of a task so soon is a guess: an alarm in the first episode that was
+acted by it counts against the guess, and not as another change.
 """
 
 from collections.abc import Callable, Sequence
@@ -229,7 +230,7 @@ class Agent:
     def _recognise(self, own: Experience, query: str) -> Looked:
         """Look for the entry that some episodes are probably about.
 
-        By episodes acted by mistake, look for the one that probably serves best.
+        By an episode acted by mistake, look for one that probably serves.
         """
         adapted = self.policy.begin(1).after(own).adaptation
         place = self.senses.place(self.policy, adapted)

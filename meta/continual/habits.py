@@ -84,7 +84,7 @@ class Noticed(NamedTuple):
     alarm: bool
     """True if it takes the task for another one than before."""
     gave_up: bool
-    """True if it takes the task for another one than it recalled."""
+    """True if it takes the task for another one than it guessed after a change."""
     recalled: str
     """Name of the task that it has just recalled; empty: it did not."""
     distance: float

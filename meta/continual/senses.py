@@ -22,6 +22,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from meta.continual.odds import by_distance, log_odds, log_ratio
 from meta.experience.rollout import Experience, by_task, collect, some_episodes
 from meta.learners.adapter import Adapter
 from meta.learners.explore import Explore
@@ -49,7 +50,6 @@ BELIEFS = (1, 3)
 """Numbers of exploring episodes behind the beliefs that alarms are fitted to."""
 _CALM = 0.97
 """Share of training tasks that raise no alarm."""
-_RIDGE = 1e-3
 
 
 class Reading(NamedTuple):
@@ -77,7 +77,7 @@ class Senses:
     """Places of training tasks, one of which a new task is probably like."""
     service: Float[Tensor, "2"]
     """Weights of the logarithm of the distance between a belief and the task, and of 1:
-    their sum is the logarithm of the odds that an episode acted by it alarms nobody."""
+    their sum is the logarithm of the odds that an episode acted by it is calm."""
 
     def evidence(self, reading: Reading) -> Float[Tensor, "task"]:
         """Return the logarithm of a change's likelihood ratio."""
@@ -95,8 +95,8 @@ class Senses:
             distances: from the query to each.
             query: one of `QUERIES`.
         """
-        slope, start = self.likeness[QUERIES.index(query)].double()
-        ratio = (slope * _log(distances).double() + start).exp()
+        weights = self.likeness[QUERIES.index(query)]
+        ratio = (by_distance(distances) @ weights).double().exp()
         return (ratio / (ratio.sum() + len(ratio))).float()
 
     def serve(
@@ -111,14 +111,13 @@ class Senses:
             query: place of that episode.
             entries: places of the earlier tasks.
         """
-        slope, start = self.likeness[0].double()
         places = torch.cat([entries, self.known])
-        ratio = (slope * _log((places - query).norm(dim=1)).double() + start).exp()
-        ratio[: len(entries)] /= len(entries)
-        ratio[len(entries) :] /= len(self.known)
-        odds = _with_one(_log(torch.cdist(entries, places))).double()
-        served = torch.sigmoid(odds @ self.service.double())
-        return (served @ (ratio / ratio.sum())).float()
+        away = by_distance((places - query).norm(dim=1))
+        likely = (away @ self.likeness[0]).double().exp()
+        likely[: len(entries)] /= len(entries)
+        likely[len(entries) :] /= len(self.known)
+        odds = by_distance(torch.cdist(entries, places)) @ self.service
+        return (odds.double().sigmoid() @ (likely / likely.sum())).float()
 
     def place(self, policy: Trained, adaptation: Params) -> Float[Tensor, "task dim"]:
         """Return where a policy's adaptations lie."""
@@ -199,7 +198,7 @@ def fit_senses(
         weights=weights,
         alarm=alarm,
         known=entries,
-        service=_service(away, calms),
+        service=log_odds(by_distance(away), calms),
     )
 
 
@@ -247,32 +246,6 @@ class _Trials(NamedTuple):
         return joined(parts, axis=0)
 
 
-def log_ratio(
-    these: Float[Tensor, "n input"], others: Float[Tensor, "m input"]
-) -> Float[Tensor, "input"]:
-    """Fit the logarithm of the likelihood ratio of two kinds, by logistic regression.
-
-    Both kinds weigh the same, so that the logit is the ratio.
-
-    Args:
-        these: inputs of one kind; the last is 1.
-        others: inputs of the other.
-    """
-    x = torch.cat([these, others]).double()
-    y = torch.cat([torch.ones(len(these)), torch.zeros(len(others))]).double()
-    each = torch.where(y > 0, 0.5 / len(these), 0.5 / len(others))
-    scale = torch.cat([x[:, :-1].std(0).clamp(min=1e-6), torch.ones(1).double()])
-    x = x / scale
-    weights = torch.zeros(x.shape[1], dtype=torch.float64)
-    ridge = _RIDGE * torch.eye(x.shape[1], dtype=torch.float64)
-    for _ in range(50):  # Newton's steps
-        p = torch.sigmoid(x @ weights)
-        gradient = x.T @ (each * (p - y)) + ridge @ weights
-        curvature = (x * (each * p * (1 - p))[:, None]).T @ x + ridge
-        weights = weights - torch.linalg.solve(curvature, gradient)
-    return (weights / scale).float()
-
-
 def _likeness(
     queries: Float[Tensor, "task dim"],
     entries: Float[Tensor, "task dim"],
@@ -281,17 +254,8 @@ def _likeness(
     """Fit a query's log likelihood ratio to its own task's entry, and all others."""
     distances = torch.cdist(queries, entries)
     same = torch.eye(len(queries), dtype=torch.bool)
-    x = _with_one(_log(distances))
+    x = by_distance(distances)
     return log_ratio(x[same], x[~alike])
-
-
-def _service(
-    distances: Float[Tensor, "episode"], calm: Bool[Tensor, "episode"]
-) -> Float[Tensor, "2"]:
-    """Fit the log odds that an episode so far from its belief raises no alarm."""
-    x = _with_one(_log(distances))
-    odds = calm.sum().clamp(min=1) / (~calm).sum().clamp(min=1)
-    return log_ratio(x[calm], x[~calm]) + torch.stack([odds.log() * 0, odds.log()])
 
 
 def _alike(family: TaskFamily, tasks: Sequence[Task]) -> Bool[Tensor, "task task"]:
@@ -318,13 +282,5 @@ def _first(e: Experience, episodes: int) -> Experience:
 
 
 def _inputs(reading: Reading) -> Float[Tensor, "task 3"]:
-    away = _log(reading.distance)
-    return torch.stack([away, reading.returns, torch.ones_like(away)], dim=-1)
-
-
-def _with_one(x: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch 2"]:
-    return torch.stack([x, torch.ones_like(x)], dim=-1)
-
-
-def _log(distance: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
-    return distance.clamp(min=1e-3).log()
+    away = by_distance(reading.distance)
+    return torch.stack([away[:, 0], reading.returns, away[:, 1]], dim=-1)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from meta.continual.stream import Stream
     from meta.training.trained import Trained
 
-_HABITS = ("recall", "notice", "explore", "look", "sure", "acted", "most")
+_HABITS = ("recall", "notice", "explore", "look", "sure", "mistaken", "acted", "most")
 _DRAWN: Mapping[str, object] = {
     name: None for name in ("visits", "episodes", "split", "inside")
 }
@@ -60,7 +60,10 @@ class Live(Named):
     look: int = 0
     """Exploring episodes before the agent looks for an earlier task."""
     sure: float = 0.5
-    """Probability from which on an earlier task counts as this one."""
+    """Probability from which on an earlier task counts as this one, or, before the agent
+    has explored, serves as well."""
+    mistaken: bool = False
+    """Let the agent adapt to the episode in which it noticed the change, too."""
     acted: bool = False
     """Let the agent adapt to episodes that it acted in, too."""
     most: int = 1000
@@ -112,6 +115,7 @@ class Live(Named):
             explore=self.explore,
             look=self.look,
             sure=self.sure,
+            mistaken=self.mistaken,
             acted=self.acted,
             most=self.most,
         )
