@@ -45,9 +45,9 @@ NONE = (
 SIMILAR = (
     Habits(look=1),
     Habits(sure=0.7),
+    Habits(mistaken=True, sure=0.5),
     Habits(mistaken=True, sure=0.7),
-    Habits(mistaken=True, acted=True, sure=0.7),
-    Habits(mistaken=True, acted=True, explore=0),
+    Habits(mistaken=True, acted=True, explore=0, sure=0.5),
     Habits(mistaken=True, acted=True, explore=0, sure=0.7),
 )
 """Habits that are tried for each of the two agents."""
@@ -76,7 +76,7 @@ class Options:
     first: int = 100
     """Seed of the first stream; the others follow. Habits that are the same for all
     agents were settled on streams 0 to 9."""
-    tuning: tuple[int, int] = (4, 12)
+    tuning: tuple[int, int] = (2, 50)
     """Streams, and visits of each, that habits are tuned on."""
     agents: tuple[str, ...] = ()
     """Some of the agents alone."""

@@ -60,8 +60,8 @@ class Live(Named):
     look: int = 0
     """Exploring episodes before the agent looks for an earlier task."""
     sure: float = 0.5
-    """Probability from which on an earlier task counts as this one, or, before the agent
-    has explored, serves as well."""
+    """Probability from which on an earlier task counts as this one; before the agent
+    has explored, from which on what it knows of that one serves here, too."""
     mistaken: bool = False
     """Let the agent adapt to the episode in which it noticed the change, too."""
     acted: bool = False
