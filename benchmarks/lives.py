@@ -22,7 +22,7 @@ import tyro
 from torch import Tensor
 from tyro.conf import Positional
 
-from benchmarks.lives_tables import SHOWN, print_tables
+from benchmarks.lives_tables import ALONE, LIBRARY, SHOWN, pooled, print_tables
 from meta.continual.agent import Agent, Guide
 from meta.continual.draw import make_stream
 from meta.continual.habits import Habits
@@ -78,6 +78,8 @@ class Options:
     agents were settled on streams 0 to 9."""
     tuning: tuple[int, int] = (2, 50)
     """Streams, and visits of each, that habits are tuned on."""
+    tuned: Path | None = None
+    """Take the habits from these raw numbers, and tune nothing."""
     agents: tuple[str, ...] = ()
     """Some of the agents alone."""
     threads: int = 1
@@ -85,7 +87,8 @@ class Options:
     out: Path | None = None
     """Write the raw numbers here."""
     again: tuple[Path, ...] = ()
-    """Print the raw numbers in these files; measure nothing."""
+    """Print the raw numbers in these files; measure nothing. Streams of one policy are
+    taken together, of the agents that are in all of its files."""
 
 
 def main() -> None:
@@ -93,7 +96,7 @@ def main() -> None:
     o = tyro.cli(Options)
     torch.set_num_threads(1)
     if o.again:
-        print_tables([json.loads(path.read_text()) for path in o.again])
+        print_tables(pooled([json.loads(path.read_text()) for path in o.again]))
         return
     raw = study(o)
     if o.out:
@@ -107,7 +110,7 @@ def study(o: Options) -> dict[str, Any]:
     family = find_family(o.family, "cpu")
     senses = fit_senses(policy, threads=o.threads)
     runs = _Runs(policy, family, senses, o.threads)
-    none, similar = tuned(runs, o)
+    none, similar = read_tuned(o.tuned) if o.tuned else tuned(runs, o)
     agents = _agents(none, similar)
     chosen = {k: v for k, v in agents.items() if not o.agents or k in o.agents}
     streams = _streams(runs, "held-out", o, range(o.first, o.first + o.streams))
@@ -266,6 +269,13 @@ def tuned(runs: "_Runs", o: Options) -> tuple[Habits, Habits]:
         NONE[int(np.argmax(earned[: len(NONE)]))],
         SIMILAR[int(np.argmax(earned[len(NONE) :]))],
     )
+
+
+def read_tuned(path: Path) -> tuple[Habits, Habits]:
+    """Return the habits that an earlier study found the best for the two agents."""
+    agents = json.loads(path.read_text())["agents"]
+    none, similar = (Habits(**agents[name]["habits"]) for name in (ALONE, LIBRARY))
+    return none, similar
 
 
 def _report(
