@@ -41,7 +41,7 @@ class Habits:
     to, and then the latest others."""
     most: int = 1000
     """Tasks that are kept."""
-    sure: float = 0.5
+    sure: float = 0.7
     """Probability from which on an earlier task counts as the one at hand; before it
     has explored, from which on what was worked out about that one serves here, too."""
     tries: int = 1

@@ -59,7 +59,7 @@ class Live(Named):
     of a life explores in any case."""
     look: int = 0
     """Exploring episodes before the agent looks for an earlier task."""
-    sure: float = 0.5
+    sure: float = 0.7
     """Probability from which on an earlier task counts as this one; before the agent
     has explored, from which on what it knows of that one serves here, too."""
     mistaken: bool = False
