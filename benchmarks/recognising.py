@@ -54,7 +54,7 @@ NEXT = (
     "acts by both",
     "acts by three explored episodes",
 )
-"""What may be done in the episode after the mistaken one."""
+"""Things to do in the episode after the mistaken one."""
 
 
 @dataclass(frozen=True, kw_only=True)

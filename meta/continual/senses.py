@@ -173,32 +173,30 @@ def fit_senses(
     drawn = training_tasks(family, seed, tasks)
     most = max(BELIEFS)
     lived = live_with(policy, family, drawn, 2 * most, seed, threads)
-    halves = [some_episodes(lived, slice(i * most, (i + 1) * most)) for i in (0, 1)]
+    halves = [some_episodes(lived, slice(i, i + most)) for i in (0, most)]
     trials = _Trials(policy, family, drawn, derived_generator(seed, 1), threads)
     beliefs = [policy.begin(len(drawn)).after(_first(halves[0], k)) for k in BELIEFS]
     same = [trials.acted(belief, 0) for belief in beliefs]
     other = [trials.acted(belief, i + 1) for i, belief in enumerate(beliefs)]
     embedding = _fitted(policy, lived, halves, (*same, *other), dim)
     places = [embedding(task_features(policy, b.adaptation)) for b in beliefs]
-    calm = _read(policy, embedding, same, places)
     turned = [p.roll(i + 1, 0) for i, p in enumerate(places)]
-    wrong = _read(policy, embedding, other, turned)
+    calm = _inputs(_read(policy, embedding, same, places))
+    wrong = _inputs(_read(policy, embedding, other, turned))
     alike = _alike(family, drawn)
     differs = torch.cat([~alike.roll(i + 1, 0).diagonal() for i in range(len(other))])
-    weights = log_ratio(_inputs(wrong)[differs], _inputs(calm))
-    alarm = max(0.0, float((_inputs(calm) @ weights).quantile(_CALM)))
-    entries = embedding(features_after(policy, halves[1], slice(None)))
-    queries = [other[0], _first(halves[0], 1), halves[0]]
-    asked = [embedding(features_after(policy, q, slice(None))) for q in queries]
-    away = torch.cat([(p - entries).norm(dim=1) for p in (*places, *turned)])
-    calms = torch.cat([_inputs(calm), _inputs(wrong)]) @ weights <= alarm
+    weights = log_ratio(wrong[differs], calm)
+    alarm = max(0.0, float((calm @ weights).quantile(_CALM)))
+    told = halves[1], other[0], _first(halves[0], 1), halves[0]
+    entries, *asked = [embedding(features_after(policy, e, slice(None))) for e in told]
+    silent = torch.cat([calm, wrong]) @ weights <= alarm
     return Senses(
         embedding=embedding,
         likeness=torch.stack([_likeness(q, entries, alike) for q in asked]),
         weights=weights,
         alarm=alarm,
         known=entries,
-        service=log_odds(by_distance(away), calms),
+        service=_service((*places, *turned), entries, silent),
     )
 
 
@@ -256,6 +254,16 @@ def _likeness(
     same = torch.eye(len(queries), dtype=torch.bool)
     x = by_distance(distances)
     return log_ratio(x[same], x[~alike])
+
+
+def _service(
+    beliefs: Sequence[Float[Tensor, "task dim"]],
+    tasks: Float[Tensor, "task dim"],
+    silent: Bool[Tensor, "episode"],
+) -> Float[Tensor, "2"]:
+    """Fit the log odds that an episode acted by a belief is calm, by its distance."""
+    away = torch.cat([(belief - tasks).norm(dim=1) for belief in beliefs])
+    return log_odds(by_distance(away), silent)
 
 
 def _alike(family: TaskFamily, tasks: Sequence[Task]) -> Bool[Tensor, "task task"]:
