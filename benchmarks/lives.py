@@ -43,7 +43,7 @@ NONE = (
     Habits(recall="none", mistaken=True, acted=True, explore=0),
 )
 SIMILAR = (
-    Habits(look=1),
+    Habits(look=1, sure=0.5),
     Habits(sure=0.7),
     Habits(mistaken=True, sure=0.5),
     Habits(mistaken=True, sure=0.7),
