@@ -24,7 +24,7 @@ import tyro
 from torch import Tensor
 from tyro.conf import Positional
 
-from benchmarks.lives_tables import print_tables
+from benchmarks.lives_tables import ALONE, LIBRARY, SHOWN, pooled, print_tables
 from meta.continual.agent import Agent, Guide
 from meta.continual.draw import make_stream
 from meta.continual.habits import Habits
@@ -36,18 +36,21 @@ from meta.training.trained import Trained, load_trained
 from tasks.contract import TaskFamily, Values
 from tasks.registry import find_family, make_env
 
-NONE = tuple(
-    Habits(recall="none", look=0, explore=explore, acted=acted)
-    for acted in (False, True)
-    for explore in (1, 2, 3)
+NONE = (
+    Habits(recall="none"),
+    Habits(recall="none", explore=2),
+    Habits(recall="none", acted=True),
+    Habits(recall="none", mistaken=True),
+    Habits(recall="none", mistaken=True, acted=True),
+    Habits(recall="none", mistaken=True, acted=True, explore=0),
 )
 SIMILAR = (
-    Habits(look=0, sure=0.5),
-    Habits(look=0, sure=0.8),
     Habits(look=1, sure=0.5),
-    Habits(look=1, sure=0.8),
-    Habits(look=0, sure=0.5, acted=True),
-    Habits(look=1, sure=0.8, acted=True),
+    Habits(sure=0.7),
+    Habits(mistaken=True, sure=0.5),
+    Habits(mistaken=True, sure=0.7),
+    Habits(mistaken=True, acted=True, explore=0, sure=0.5),
+    Habits(mistaken=True, acted=True, explore=0, sure=0.7),
 )
 """Habits that are tried for each of the two agents."""
 AGES, FIFTHS = 5, 5
@@ -77,9 +80,11 @@ class Options:
     first: int = 100
     """Seed of the first stream; the others follow. Habits that are the same for all
     agents were settled on streams 0 to 9."""
-    tuning: tuple[int, int] = (4, 12)
+    tuning: tuple[int, int] = (2, 50)
     """Streams, and visits of each, that habits are tuned on; 0 0: the first of those
     that would be tried are taken, which are the defaults."""
+    tuned: Path | None = None
+    """Take the habits from these raw numbers, and tune nothing."""
     agents: tuple[str, ...] = ()
     """Some of the agents alone."""
     threads: int = 1
@@ -87,7 +92,8 @@ class Options:
     out: Path | None = None
     """Write the raw numbers here."""
     again: tuple[Path, ...] = ()
-    """Print the raw numbers in these files; measure nothing."""
+    """Print the raw numbers in these files; measure nothing. Streams of one policy are
+    taken together, of the agents that are in all of its files."""
 
 
 def main() -> None:
@@ -95,7 +101,7 @@ def main() -> None:
     o = tyro.cli(Options)
     torch.set_num_threads(1)
     if o.again:
-        print_tables([json.loads(path.read_text()) for path in o.again])
+        print_tables(pooled([json.loads(path.read_text()) for path in o.again]))
         return
     raw = study(o)
     if o.out:
@@ -109,7 +115,7 @@ def study(o: Options) -> dict[str, Any]:
     family = find_family(o.family, "cpu")
     senses = fit_senses(policy, threads=o.threads)
     runs = _Runs(policy, family, senses, o.threads)
-    none, similar = tuned(runs, o)
+    none, similar = read_tuned(o.tuned) if o.tuned else tuned(runs, o)
     agents = _agents(none, similar)
     chosen = {k: v for k, v in agents.items() if not o.agents or k in o.agents}
     streams = _streams(runs, "held-out", o, range(o.first, o.first + o.streams))
@@ -138,7 +144,7 @@ def study(o: Options) -> dict[str, Any]:
 
 def _agents(none: Habits, similar: Habits) -> dict[str, Habits]:
     """Return all agents by name, given the habits without a library and with it."""
-    others = replace(similar, look=1, explore=none.explore)
+    others = replace(similar, look=min(1, none.explore), explore=none.explore)
     blind = Habits(recall="none", alert=False, look=0, explore=0)
     return {
         "never adapts": blind,
@@ -284,11 +290,19 @@ def tuned(runs: "_Runs", o: Options) -> tuple[Habits, Habits]:
         for lives in runs.lives(tried, streams)
     ]
     for h, mean in zip(tried, earned, strict=True):
-        print(f"tuning: {h.recall} {h.look} {h.explore} {h.sure} {h.acted} {mean:.3f}")
+        told = ", ".join(f"{name} {getattr(h, name)}" for name in SHOWN)
+        print(f"tuning: {h.recall}, {told}: {mean:.3f}")
     return (
         NONE[int(np.argmax(earned[: len(NONE)]))],
         SIMILAR[int(np.argmax(earned[len(NONE) :]))],
     )
+
+
+def read_tuned(path: Path) -> tuple[Habits, Habits]:
+    """Return the habits that an earlier study found the best for the two agents."""
+    agents = json.loads(path.read_text())["agents"]
+    none, similar = (Habits(**agents[name]["habits"]) for name in (ALONE, LIBRARY))
+    return none, similar
 
 
 def _report(

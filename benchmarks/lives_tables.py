@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-SHOWN = ("look", "explore", "sure", "acted")
+SHOWN = ("look", "explore", "sure", "mistaken", "acted")
 """Habits that are printed."""
 NOTICED = (
     ("false alarms", "false alarms"),
@@ -71,6 +71,43 @@ def print_tables(studies: Sequence[Study]) -> None:
         table = partial(_whose, name=name)
         _table(f"{name}: its own end changes, or the other's", studies, WHOSE, table)
     _print_details(studies)
+
+
+def pooled(studies: Sequence[Study]) -> list[Study]:
+    """Return one study for each policy, kind of stream and number of visits."""
+    found: dict[tuple[Any, ...], Study] = {}
+    for s in studies:
+        key = s["policy"], s["kind"], s["visits"]
+        found[key] = _both(found[key], s) if key in found else s
+    return list(found.values())
+
+
+def _both(a: Study, b: Study) -> Study:
+    """Return two studies of the same agents in different streams as one."""
+    n, m = len(a["episodes"]), len(b["episodes"])
+
+    def mean(x: float, y: float) -> float:
+        return (n * x + m * y) / (n + m)
+
+    agents: dict[str, Any] = {}
+    for name in [name for name in a["agents"] if name in b["agents"]]:
+        x, y = a["agents"][name], b["agents"][name]
+        if x["habits"] != y["habits"]:
+            raise ValueError(f"{name} has other habits in one file than in another")
+        agents[name] = {
+            "habits": x["habits"],
+            "bytes": x["bytes"] + y["bytes"],
+            "visits": x["visits"] + y["visits"],
+            "measures": {k: x["measures"][k] + y["measures"][k] for k in x["measures"]},
+            "ages": {
+                k: [
+                    mean(*pair) for pair in zip(x["ages"][k], y["ages"][k], strict=True)
+                ]
+                for k in x["ages"]
+            },
+        }
+    both = {k: mean(a[k], b[k]) for k in ("oracle", "milliseconds")}
+    return a | both | {"episodes": a["episodes"] + b["episodes"], "agents": agents}
 
 
 def _table(

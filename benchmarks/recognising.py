@@ -8,6 +8,9 @@ all of the tasks, from three explored episodes each. How often is the nearest en
 task's? That is asked of the mistaken episode, of an explored one, and of three; and of
 the mistaken one by a linear map that is fitted to such episodes of training tasks, of
 all that the policy remembers of the episode and of what it believed.
+
+And what does the next episode earn? If the agent explores; acts by its adaptation to
+the mistaken episode; by the nearest entry; by both; or by three explored episodes.
 """
 
 import json
@@ -25,9 +28,15 @@ from tyro.conf import Positional
 
 from benchmarks.lives_tables import cell
 from meta.continual.draw import different
-from meta.continual.senses import Senses, fit_senses
+from meta.continual.senses import Senses, fit_senses, returns_of
 from meta.experience.rollout import Experience, by_task, collect, some_episodes
-from meta.library.embedding import live_with, task_features, training_tasks
+from meta.library.embedding import (
+    joined,
+    live_with,
+    task_features,
+    training_tasks,
+)
+from meta.library.library import one_task
 from meta.machine.seeds import derived_generator
 from meta.training.trained import Trained, load_trained
 from tasks.contract import TaskFamily
@@ -38,6 +47,14 @@ TURNS = (1, 2, 3, 5)
 """Places by which beliefs are moved on among the tasks."""
 RIDGE = 1e-2
 QUERIES = ("mistaken", "mistaken, fitted", "explored", "three explored")
+NEXT = (
+    "explores",
+    "acts by the mistaken episode",
+    "acts by the nearest entry",
+    "acts by both",
+    "acts by three explored episodes",
+)
+"""Things to do in the episode after the mistaken one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +82,10 @@ class Met(NamedTuple):
     """Where those beliefs lie."""
     explored: Experience
     """Three episodes."""
+    kept: Experience
+    """Three others, that the library has."""
     entries: Float[Tensor, "task dim"]
-    """Where each task lies by three other episodes."""
+    """Where each task lies by those."""
 
 
 def main() -> None:
@@ -81,12 +100,17 @@ def main() -> None:
     if o.out:
         o.out.write_text(json.dumps(found))
     heads = [f"`{spec.removeprefix('shipped:')}`" for spec in found]
-    print("| entry nearest to | " + " | ".join(heads) + " |")
-    print("|---|" + "---:|" * len(heads))
-    for query in QUERIES:
-        cells = [cell(numbers[query], rate=True) for numbers in found.values()]
-        print(f"| {query} | " + " | ".join(cells) + " |")
-    print("| chance | " + " | ".join(f"{n['chance'][0]:.2f}" for n in found.values()))
+    for title, rows in (
+        ("entry nearest to", QUERIES),
+        ("return of the next episode", NEXT),
+    ):
+        print(f"\n| {title} | " + " | ".join(heads) + " |")
+        print("|---|" + "---:|" * len(heads))
+        for row in rows:
+            rate = rows is QUERIES
+            cells = [cell(numbers[row], rate=rate) for numbers in found.values()]
+            print(f"| {row} | " + " | ".join(cells) + " |")
+    print("chance", ", ".join(f"{n['chance'][0]:.2f}" for n in found.values()))
 
 
 def study(policy: Trained, family: TaskFamily, o: Options) -> dict[str, list[float]]:
@@ -94,7 +118,7 @@ def study(policy: Trained, family: TaskFamily, o: Options) -> dict[str, list[flo
     senses = fit_senses(policy, threads=1)
     training = training_tasks(family, 0, 150)
     fitted = fit_map(policy, senses, meet(policy, senses, family, training, 0))
-    found: dict[str, list[float]] = {name: [] for name in (*QUERIES, "chance")}
+    found: dict[str, list[float]] = {name: [] for name in (*QUERIES, *NEXT, "chance")}
     for seed in o.seeds:
         tasks = different(family, "held-out", seed, o.tasks)
         met = meet(policy, senses, family, tasks, seed)
@@ -112,6 +136,9 @@ def study(policy: Trained, family: TaskFamily, o: Options) -> dict[str, list[flo
         }
         for name, places in queries.items():
             found[name].append(float(np.mean([_right(p, met.entries) for p in places])))
+        earned = earn_next(policy, family, tasks, met, queries["mistaken"][0], seed)
+        for name, mean in zip(NEXT, earned, strict=True):
+            found[name].append(mean)
         found["chance"].append(1 / len(tasks))
     return found
 
@@ -138,7 +165,41 @@ def meet(
         mistaken.append(by_task(collect(env, act, rng, explore=False), len(tasks)))
         believed.append(senses.place(policy, other))
     entries = senses.place(policy, _whole(policy, second, 3))
-    return Met(mistaken, believed, first, entries)
+    return Met(mistaken, believed, first, second, entries)
+
+
+def earn_next(
+    policy: Trained,
+    family: TaskFamily,
+    tasks: Sequence[Task],
+    met: Met,
+    place: Float[Tensor, "task dim"],
+    seed: int,
+) -> list[float]:
+    """Return the mean return of an episode after a mistaken one, for each of `NEXT`.
+
+    Args:
+        policy: the policy.
+        family: the tasks' family.
+        tasks: the tasks that were met.
+        met: what was lived with them.
+        place: where the first of the mistaken episodes lies.
+        seed: decides the initial states.
+    """
+    env = make_env(family, worlds=len(tasks), threads=1)
+    env.assign(tasks)
+    nearest = torch.cdist(place, met.entries).argmin(1)
+    entry = joined([one_task(met.kept, int(i)) for i in nearest], axis=0)
+    mistaken = met.mistaken[0]
+    known = (mistaken, entry, joined([entry, mistaken], axis=1), met.explored)
+    beliefs = [_whole(policy, e, e.valid.shape[1]) for e in known]
+    acts = [policy.learner.act(policy.theta, belief) for belief in beliefs]
+    found = [float(returns_of(met.explored).mean())]
+    for act in acts:
+        rng = derived_generator(seed, 2)
+        lived = by_task(collect(env, act, rng, explore=False), len(tasks))
+        found.append(float(returns_of(lived).mean()))
+    return found
 
 
 def fit_map(policy: Trained, senses: Senses, met: Met) -> Float[Tensor, "input dim"]:

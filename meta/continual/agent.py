@@ -2,15 +2,16 @@
 
 It has a meta-trained policy, which stays as it is, and works one episode at a time. In
 an episode it explores, or acts by its *belief*: the policy's adaptation to the episodes
-of the *segment*, which began with the last change that it noticed, and to those of the
-earlier task that it recalled. After an episode that it acted in, its senses say whether
-the task is still the same. If not, the segment is kept in the library without the
-episodes since the evidence arose, and an empty one begins. It then explores, and looks
-up after each exploring episode whether it has been here before; where nothing is near
-it goes on exploring for as long as its habits say, and acts by what it found out
-itself.
+of the *segment* that tell of the task, and to those of the earlier task that it
+recalled. The segment began with the last change that it noticed. After an episode that
+it acted in, its senses say whether the task is still the same. If not, the segment is
+kept in the library without the episodes since the evidence arose, and a new one begins,
+with those or with none. It looks up whether it has been here before, or somewhere of
+which the belief would serve, explores for as long as its habits say where it does not
+know, and acts by what it found out itself.
 
-A recalled task that turns out not to be this one is given up at the next alarm.
+What it believes of a task so soon is a guess: an alarm in the first episode that was
+acted by it counts against the guess, and not as another change.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +20,7 @@ from typing import NamedTuple
 import torch
 
 from meta.continual.habits import NOTHING, Habits, Noticed, Told
-from meta.continual.segment import Segment
+from meta.continual.segment import Part, Segment
 from meta.continual.senses import Senses, remembers
 from meta.experience.rollout import Experience, some_episodes
 from meta.library.embedding import joined
@@ -69,6 +70,7 @@ class Agent:
         self.library = Library.of(policy, senses.embedding, most=habits.most)
         self.segment = Segment()
         self.remembers = remembers(policy) and habits.acted
+        self.learns = remembers(policy) and habits.mistaken
         self.adaptation = policy.begin(1).adaptation
         self.exploring = max(habits.explore, int(habits.alert))
         """Exploring episodes that are left to it."""
@@ -138,16 +140,15 @@ class Agent:
 
     @property
     def _doubts(self) -> bool:
-        """True if an alarm counts against what was recalled."""
-        tried = self.segment.recalled is not None
+        """True if an alarm counts against what was guessed."""
         soon = self.segment.tries <= self.habits.tries
-        return tried and soon and self.habits.notice == "none"
+        return self.segment.guessed and soon and self.habits.notice == "none"
 
     def _suspects(self, episode: Experience, told: Told, *, explored: bool) -> bool:
         """Tell whether the task has changed, and since how many episodes."""
         if self.habits.notice != "none":
             self._since = 0
-            return told.changed and bool(self.segment.episodes)
+            return told.changed and bool(self.segment.parts)
         if explored or not self.habits.alert:
             self._since = 0
             return False
@@ -158,27 +159,34 @@ class Agent:
 
     def _append(self, episode: Experience, name: str, *, explored: bool) -> None:
         segment = self.segment
-        segment.add(episode, name, explored=explored)
-        if len(segment.episodes) > self.habits.kept:
-            # what tells of the task stays, however long it has been acted in since
-            segment.drop(0 if self.remembers else segment.oldest)
-        segment.tries += segment.recalled is not None and not explored
+        segment.parts.append(
+            Part(episode, name, explored, tells=explored or self.remembers)
+        )
+        if len(segment.parts) > self.habits.kept:
+            segment.drop()
+        segment.tries += segment.guessed and not explored
 
     def _turn(self, new: int) -> None:
         """Keep the segment without its last episodes, and begin a new one."""
         self._sum, self._since = 0.0, 0
         segment = self.segment
-        self._mistaken = segment.cut(new)
+        late = segment.cut(new)
+        self._mistaken = late[-1].episode
         self.segment = Segment()
+        if self.learns:
+            self.segment.parts = [part._replace(tells=True) for part in late]
+            self.segment.guessed = True
         self._left = self.keep(segment)
         self.exploring = self.habits.explore
         self._looks = self.habits.recall != "none"
 
     def _give_up(self) -> None:
-        """Drop what was recalled, and explore if nothing else is known of the task."""
+        """Drop what was guessed, and explore if it has not yet."""
         self._sum, self._since = 0.0, 0
         self.segment.recalled = None
-        if self._evidence() is None:
+        if self.learns:
+            self.segment.parts[-1] = self.segment.parts[-1]._replace(tells=True)
+        if not self.segment.explored:
             self.exploring = self.habits.explore
 
     def _look(self, told: Told, *, explored: bool) -> Looked:
@@ -192,6 +200,7 @@ class Agent:
         self._looks = self.exploring > 0
         if looked.entry:
             self.segment.recalled, self.segment.tries = looked.entry, 0
+            self.segment.guessed = True
             self.exploring, self._looks = 0, False
         return looked
 
@@ -212,27 +221,34 @@ class Agent:
             found = self._guide(notes, told.name)
             return Looked(None if found is None else entries[found])
         own = self._evidence()
-        if own is not None:
+        if own is not None and self.segment.explored:
             return self._recognise(own, "explored")
         if self._mistaken is None:
             return Looked()
         return self._recognise(self._mistaken, "mistaken")
 
     def _recognise(self, own: Experience, query: str) -> Looked:
-        """Look for the entry that some episodes are probably about."""
+        """Look for the entry that some episodes are probably about.
+
+        By an episode acted by mistake, look for one that probably serves.
+        """
         adapted = self.policy.begin(1).after(own).adaptation
         place = self.senses.place(self.policy, adapted)
         found = self.library.nearest(place, len(self.library))
-        probable = self.senses.recognise(found.distance[0], query)
-        near = [self.library.entries[int(i)] for i in found.entry[0, :3]]
-        known = float(probable[0]) >= self.habits.sure
-        names = tuple(entry.note for entry in near)
-        return Looked(near[0] if known else None, float(found.distance[0, 0]), names)
+        near = [self.library.entries[int(i)] for i in found.entry[0]]
+        if query == "mistaken":
+            points = self.library.points[found.entry[0]]
+            probable = self.senses.serve(place[0], points)
+        else:
+            probable = self.senses.recognise(found.distance[0], query)
+        best = int(probable.argmax())
+        known = float(probable[best]) >= self.habits.sure
+        names = tuple(entry.note for entry in near[:3])
+        return Looked(near[best] if known else None, float(found.distance[0, 0]), names)
 
     def _evidence(self) -> Experience | None:
         """Return the segment's episodes that its policy adapts to."""
-        pairs = zip(self.segment.episodes, self.segment.explored, strict=True)
-        used = [e for e, explored in pairs if explored or self.remembers]
+        used = self.segment.telling
         return joined(used, axis=1) if used else None
 
     def _believe(self) -> None:
@@ -251,17 +267,11 @@ class Agent:
         Returns:
             Its entry, or what it had recalled where nothing of it is worth keeping.
         """
-        used = [
-            e
-            for e, explored in zip(segment.episodes, segment.explored, strict=True)
-            if explored or self.remembers
-        ]
-        told = any(segment.explored) or len(used) > 1
-        if not self.habits.alert or not used or not (told or segment.recalled):
+        used = segment.telling
+        if not self.habits.alert or not used:
             return segment.recalled
         own = joined(used, axis=1)
-        trusted = self.habits.recall == "similar" or self.habits.notice == "task"
-        same = segment.recalled if trusted else None
+        same = segment.recalled if self.habits.notice == "task" else None
         if same is None and self.habits.recall != "none" and len(self.library):
             same = self._recognise(own, "whole").entry
         if same is not None and any(same is e for e in self.library.entries):
@@ -270,7 +280,6 @@ class Agent:
         own = some_episodes(own, slice(-self.habits.kept, None))
         adapted = self.policy.begin(1).after(own).adaptation
         place = self.senses.place(self.policy, adapted)
-        # a name for those who look on: that of most episodes
-        name = max(segment.names, key=segment.names.count)
-        self.library.add(place, adapted, own, [name])
+        # the name is for those who look on
+        self.library.add(place, adapted, own, [segment.name])
         return self.library.entries[-1]

@@ -28,6 +28,8 @@ class Habits:
     """Exploring episodes with a task that it does not know."""
     acted: bool = False
     """Adapt to acted episodes, too, and not only to those in which it explored."""
+    mistaken: bool = False
+    """Adapt to the episode in which it noticed the change, too."""
     alert: bool = True
     """False: it never suspects a change, and its belief is of its last episodes."""
     endless: bool = False
@@ -39,10 +41,11 @@ class Habits:
     to, and then the latest others."""
     most: int = 1000
     """Tasks that are kept."""
-    sure: float = 0.5
-    """Probability from which on an earlier task counts as the one at hand."""
+    sure: float = 0.7
+    """Probability from which on an earlier task counts as the one at hand; before it
+    has explored, from which on what was worked out about that one serves here, too."""
     tries: int = 1
-    """First acted episodes in which an alarm counts against what was recalled, and not
+    """First acted episodes in which an alarm counts against what was guessed, and not
     as a change."""
 
     def __post_init__(self) -> None:
@@ -81,7 +84,7 @@ class Noticed(NamedTuple):
     alarm: bool
     """True if it takes the task for another one than before."""
     gave_up: bool
-    """True if it takes the task for another one than it recalled."""
+    """True if it takes the task for another one than it guessed after a change."""
     recalled: str
     """Name of the task that it has just recalled; empty: it did not."""
     distance: float

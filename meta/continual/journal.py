@@ -49,7 +49,7 @@ from tasks.registry import elsewhere, find_family, make_env, make_family
 from tasks.simulators import make_simulator
 from tasks.strict_json import BROKEN
 
-FORMAT = "pliant-life-1"
+FORMAT = "pliant-life-2"
 ABOUT, SENSES, EPISODES = "life.json", "senses.safetensors", "episodes"
 _LARGEST = 2**28
 """Bytes of an episode that are read at most."""
@@ -182,7 +182,7 @@ def live_on(folder: Path, policy: Trained, *, threads: int = 0) -> Iterator[Live
     film = _Film(policy, life, folder, threads)
     with simulator_threads():
         for moment in life.stream.moments()[start:]:
-            behind = min(len(agent.segment.episodes) for agent in agents)
+            behind = min(len(agent.segment.parts) for agent in agents)
             rollout, moments = live_episode(
                 agents, streams, film.env, life.seed, moment.episode
             )
@@ -279,6 +279,8 @@ def _tensors(senses: Senses) -> dict[str, Tensor]:
         "likeness": senses.likeness,
         "weights": senses.weights,
         "alarm": torch.tensor(senses.alarm, dtype=torch.float64),
+        "known": senses.known,
+        "service": senses.service,
     }
 
 
@@ -295,6 +297,8 @@ def _load_senses(path: Path) -> Senses:
             likeness=named["likeness"],
             weights=named["weights"],
             alarm=float(named["alarm"]),
+            known=named["known"],
+            service=named["service"],
         )
     except (*BROKEN, SafetensorError, RuntimeError) as error:
         raise ValueError(f"{path} holds no senses: {error}") from error

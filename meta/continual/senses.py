@@ -23,6 +23,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from meta.continual.odds import by_distance, log_odds, log_ratio
 from meta.continual.trials import Trials
 from meta.experience.rollout import Experience, some_episodes
 from meta.learners.adapter import Adapter
@@ -50,7 +51,6 @@ BELIEFS = (1, 3)
 """Numbers of exploring episodes behind the beliefs that alarms are fitted to."""
 _CALM = 0.97
 """Share of training tasks that raise no alarm."""
-_RIDGE = 1e-3
 
 
 class Reading(NamedTuple):
@@ -74,6 +74,11 @@ class Senses:
     """Weights of the logarithm of the distance, of the return, and of 1."""
     alarm: float
     """Cumulative sum of evidence beyond which the task has changed."""
+    known: Float[Tensor, "training dim"]
+    """Places of training tasks, one of which a new task is probably like."""
+    service: Float[Tensor, "2"]
+    """Weights of the logarithm of the distance between a belief and the task, and of 1:
+    their sum is the logarithm of the odds that an episode acted by it is calm."""
 
     def evidence(self, reading: Reading) -> Float[Tensor, "task"]:
         """Return the logarithm of a change's likelihood ratio."""
@@ -91,9 +96,29 @@ class Senses:
             distances: from the query to each.
             query: one of `QUERIES`.
         """
-        slope, start = self.likeness[QUERIES.index(query)].double()
-        ratio = (slope * _log(distances).double() + start).exp()
+        weights = self.likeness[QUERIES.index(query)]
+        ratio = (by_distance(distances) @ weights).double().exp()
         return (ratio / (ratio.sum() + len(ratio))).float()
+
+    def serve(
+        self, query: Float[Tensor, "dim"], entries: Float[Tensor, "entry dim"]
+    ) -> Float[Tensor, "entry"]:
+        """Return how probably what is known of each earlier task serves in another.
+
+        The task is an earlier one or like one of training, each as probably as the
+        other before it is queried by an episode that was acted by mistake.
+
+        Args:
+            query: place of that episode.
+            entries: places of the earlier tasks.
+        """
+        places = torch.cat([entries, self.known])
+        away = by_distance((places - query).norm(dim=1))
+        likely = (away @ self.likeness[0]).double().exp()
+        likely[: len(entries)] /= len(entries)
+        likely[len(entries) :] /= len(self.known)
+        odds = by_distance(torch.cdist(entries, places)) @ self.service
+        return (odds.double().sigmoid() @ (likely / likely.sum())).float()
 
     def place(self, policy: Trained, adaptation: Params) -> Float[Tensor, "task dim"]:
         """Return where a policy's adaptations lie."""
@@ -148,7 +173,7 @@ def fit_senses(
     drawn = training_tasks(family, seed, tasks)
     most = max(BELIEFS)
     lived = live_with(policy, family, drawn, 2 * most, seed, threads)
-    halves = [some_episodes(lived, slice(i * most, (i + 1) * most)) for i in (0, 1)]
+    halves = [some_episodes(lived, slice(i, i + most)) for i in (0, most)]
     trials = Trials(policy, family, drawn, derived_generator(seed, 1), threads)
     beliefs = [policy.begin(len(drawn)).after(_first(halves[0], k)) for k in BELIEFS]
     # all of a team believe in one other team's task, each as itself
@@ -158,20 +183,23 @@ def fit_senses(
     beliefs, turns = beliefs * trials.ways, turns * trials.ways
     embedding = _fitted(policy, lived, halves, (*same, *other), dim)
     places = [embedding(task_features(policy, b.adaptation)) for b in beliefs]
-    calm = _read(policy, embedding, same, places)
     turned = [p.roll(turn, 0) for p, turn in zip(places, turns, strict=True)]
+    calm = _inputs(_read(policy, embedding, same, places))
+    wrong = _inputs(_read(policy, embedding, other, turned))
     alike = _alike(family, drawn)
     differs = torch.cat([~alike.roll(turn, 0).diagonal() for turn in turns])
-    changed = _inputs(_read(policy, embedding, other, turned))[differs]
-    weights = log_ratio(changed, _inputs(calm))
-    entries = embedding(features_after(policy, halves[1], slice(None)))
-    queries = [other[0], _first(halves[0], 1), halves[0]]
-    asked = [embedding(features_after(policy, q, slice(None))) for q in queries]
+    weights = log_ratio(wrong[differs], calm)
+    alarm = max(0.0, float((calm @ weights).quantile(_CALM)))
+    told = halves[1], other[0], _first(halves[0], 1), halves[0]
+    entries, *asked = [embedding(features_after(policy, e, slice(None))) for e in told]
+    silent = torch.cat([calm, wrong]) @ weights <= alarm
     return Senses(
         embedding=embedding,
         likeness=torch.stack([_likeness(q, entries, alike) for q in asked]),
         weights=weights,
-        alarm=max(0.0, float((_inputs(calm) @ weights).quantile(_CALM))),
+        alarm=alarm,
+        known=entries,
+        service=_service((*places, *turned), entries, silent),
     )
 
 
@@ -195,32 +223,6 @@ def _fitted(
     return Embedding(mean=mean, projection=projection, nearest=torch.zeros(0, 0))
 
 
-def log_ratio(
-    these: Float[Tensor, "n input"], others: Float[Tensor, "m input"]
-) -> Float[Tensor, "input"]:
-    """Fit the logarithm of the likelihood ratio of two kinds, by logistic regression.
-
-    Both kinds weigh the same, so that the logit is the ratio.
-
-    Args:
-        these: inputs of one kind; the last is 1.
-        others: inputs of the other.
-    """
-    x = torch.cat([these, others]).double()
-    y = torch.cat([torch.ones(len(these)), torch.zeros(len(others))]).double()
-    each = torch.where(y > 0, 0.5 / len(these), 0.5 / len(others))
-    scale = torch.cat([x[:, :-1].std(0).clamp(min=1e-6), torch.ones(1).double()])
-    x = x / scale
-    weights = torch.zeros(x.shape[1], dtype=torch.float64)
-    ridge = _RIDGE * torch.eye(x.shape[1], dtype=torch.float64)
-    for _ in range(50):  # Newton's steps
-        p = torch.sigmoid(x @ weights)
-        gradient = x.T @ (each * (p - y)) + ridge @ weights
-        curvature = (x * (each * p * (1 - p))[:, None]).T @ x + ridge
-        weights = weights - torch.linalg.solve(curvature, gradient)
-    return (weights / scale).float()
-
-
 def _likeness(
     queries: Float[Tensor, "task dim"],
     entries: Float[Tensor, "task dim"],
@@ -229,8 +231,18 @@ def _likeness(
     """Fit a query's log likelihood ratio to its own task's entry, and all others."""
     distances = torch.cdist(queries, entries)
     same = torch.eye(len(queries), dtype=torch.bool)
-    x = torch.stack([_log(distances), torch.ones_like(distances)], dim=-1)
+    x = by_distance(distances)
     return log_ratio(x[same], x[~alike])
+
+
+def _service(
+    beliefs: Sequence[Float[Tensor, "task dim"]],
+    tasks: Float[Tensor, "task dim"],
+    silent: Bool[Tensor, "episode"],
+) -> Float[Tensor, "2"]:
+    """Fit the log odds that an episode acted by a belief is calm, by its distance."""
+    away = torch.cat([(belief - tasks).norm(dim=1) for belief in beliefs])
+    return log_odds(by_distance(away), silent)
 
 
 def _alike(family: TaskFamily, tasks: Sequence[Task]) -> Bool[Tensor, "task task"]:
@@ -257,9 +269,5 @@ def _first(e: Experience, episodes: int) -> Experience:
 
 
 def _inputs(reading: Reading) -> Float[Tensor, "task 3"]:
-    away = _log(reading.distance)
-    return torch.stack([away, reading.returns, torch.ones_like(away)], dim=-1)
-
-
-def _log(distance: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
-    return distance.clamp(min=1e-3).log()
+    away = by_distance(reading.distance)
+    return torch.stack([away[:, 0], reading.returns, away[:, 1]], dim=-1)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from meta.continual.stream import Stream
     from meta.training.trained import Trained
 
-_HABITS = ("recall", "notice", "explore", "look", "sure", "acted", "most")
+_HABITS = ("recall", "notice", "explore", "look", "sure", "mistaken", "acted", "most")
 _DRAWN: Mapping[str, object] = {
     name: None for name in ("visits", "episodes", "split", "inside", "changes")
 }
@@ -63,8 +63,11 @@ class Live(Named):
     of a life explores in any case."""
     look: int = 0
     """Exploring episodes before the agent looks for an earlier task."""
-    sure: float = 0.5
-    """Probability from which on an earlier task counts as this one."""
+    sure: float = 0.7
+    """Probability from which on an earlier task counts as this one; before the agent
+    has explored, from which on what it knows of that one serves here, too."""
+    mistaken: bool = False
+    """Let the agent adapt to the episode in which it noticed the change, too."""
     acted: bool = False
     """Let the agent adapt to episodes that it acted in, too."""
     most: int = 1000
@@ -116,6 +119,7 @@ class Live(Named):
             explore=self.explore,
             look=self.look,
             sure=self.sure,
+            mistaken=self.mistaken,
             acted=self.acted,
             most=self.most,
         )

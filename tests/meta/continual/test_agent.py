@@ -67,6 +67,9 @@ def senses(alarm: float = 1.0) -> Scripted:
         likeness=torch.tensor([[-3.0, 0.0]] * 3),
         weights=torch.zeros(3),
         alarm=alarm,
+        known=torch.arange(100.0)[:, None],
+        # a belief serves where it is of the same place, and three places away it fails
+        service=torch.tensor([-3.0, 0.0]),
     )
 
 
@@ -155,12 +158,12 @@ def test_what_it_explored_is_not_forgotten_while_it_acts() -> None:
     a = agent(kept=3)
     lived(a, (1, 0), *[(1, CALM)] * 5)
     assert a.adaptation["memory"].tolist() == [[1.0, 1.0]]
-    assert a.segment.explored == [True, False, False]
+    assert [part.explored for part in a.segment.parts] == [True, False, False]
     lived(a, (5, CHANGED), (5, 0))
     assert [e.note for e in a.library.entries] == ["1"]
     b = agent(kept=1)  # what it has just lived is there in any case
     lived(b, (1, 0), (1, CALM))
-    assert b.segment.explored == [False]
+    assert [part.explored for part in b.segment.parts] == [False]
 
 
 def test_it_looks_at_once_if_that_is_its_habit() -> None:
@@ -168,6 +171,51 @@ def test_it_looks_at_once_if_that_is_its_habit() -> None:
     steps = [(1, 0), (1, CALM), (5, CHANGED), (5, 0), (5, CALM), (1, CHANGED)]
     assert lived(a, *steps)[-1].recalled == "1"
     assert not a.explores
+
+
+def test_it_adapts_to_the_episode_of_the_change_if_that_is_its_habit() -> None:
+    a = agent(recall="none", look=0, explore=0, mistaken=True, acted=True)
+    assert a.explores  # the first task of all
+    steps = [(1, 0), (1, CALM), (5, CHANGED)]
+    assert [n.alarm for n in lived(a, *steps)] == [False, False, True]
+    assert not a.explores
+    assert a.adaptation["memory"].tolist() == [[5.0, 1.0]]
+    # the belief was not good enough yet: no change, and more to adapt to
+    [found] = lived(a, (5, CHANGED))
+    assert (found.gave_up, found.alarm) == (True, False)
+    assert a.adaptation["memory"].tolist() == [[10.0, 2.0]]
+    assert lived(a, (9, CHANGED))[0].alarm
+    assert [e.note for e in a.library.entries] == ["1", "5"]
+
+
+def test_what_it_does_not_learn_from_by_habit_it_learns_from_when_it_was_wrong() -> (
+    None
+):
+    a = agent(recall="none", look=0, explore=1, mistaken=True)
+    lived(a, (1, 0), (1, CALM), (5, CHANGED), (5, 0))
+    assert a.adaptation["memory"].tolist() == [[10.0, 2.0]]
+    lived(a, (5, CALM))
+    assert a.adaptation["memory"].tolist() == [[10.0, 2.0]]
+    lived(a, (9, CHANGED), (9, 0), (9, CHANGED))
+    assert a.adaptation["memory"].tolist() == [[27.0, 3.0]]
+    assert not a.explores
+
+
+def test_all_that_the_change_was_noticed_by_is_of_the_new_task() -> None:
+    a = agent(recall="none", look=0, explore=0, mistaken=True)
+    lived(a, (1, 0), (1, CALM), (5, 0.7), (7, 0.7))
+    assert a.adaptation["memory"].tolist() == [[12.0, 2.0]]
+
+
+def test_a_neighbour_that_serves_is_recalled_and_not_taken_for_the_task() -> None:
+    a = agent(look=0, explore=0, mistaken=True, sure=0.4)
+    steps = [(1, 0), (1, CALM), (5, CHANGED), (5, CALM), (5, CALM), (2, CHANGED)]
+    assert [n.recalled for n in lived(a, *steps)] == [""] * 5 + ["1"]
+    assert a.adaptation["memory"].tolist() == [[3.0, 2.0]]
+    lived(a, (2, CALM), (2, CALM), (60, CHANGED))
+    assert [e.note for e in a.library.entries] == ["1", "5", "2"]
+    b = agent(look=0, explore=0, mistaken=True, sure=0.6)
+    assert not any(n.recalled for n in lived(b, *steps))
 
 
 def test_a_wrong_memory_is_given_up() -> None:

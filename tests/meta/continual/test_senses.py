@@ -4,13 +4,8 @@ import pytest
 import torch
 
 from meta.continual.habits import Habits
-from meta.continual.senses import (
-    Senses,
-    fit_senses,
-    log_ratio,
-    remembers,
-    returns_of,
-)
+from meta.continual.odds import by_distance, log_odds, log_ratio
+from meta.continual.senses import Senses, fit_senses, remembers, returns_of
 from meta.experience.rollout import Experience, by_task, collect
 from meta.library.embedding import Embedding, features_after, live_with
 from meta.training.trained import Trained, load_trained
@@ -32,6 +27,21 @@ def test_the_ratio_of_two_normal_distributions() -> None:
     assert start == pytest.approx(0.0, abs=0.1)  # also with more of one kind
 
 
+def test_odds_are_of_kinds_as_often_as_they_are_met() -> None:
+    """Of P(these) = 1 / (1 + d^2), the log odds are -2 log d."""
+    g = torch.Generator().manual_seed(0)
+    away = 10 ** (2 * torch.rand(40_000, generator=g) - 1.5)
+    these = torch.rand(len(away), generator=g) < 1 / (1 + away**2)
+    slope, start = log_odds(by_distance(away), these).tolist()
+    assert slope == pytest.approx(-2.0, rel=0.05)
+    assert start == pytest.approx(0.0, abs=0.1)
+    # of one kind alone distances tell nothing
+    none = torch.zeros(9, dtype=torch.bool)
+    assert log_odds(by_distance(away[:9]), none).exp().tolist() == pytest.approx(
+        [1.0, 0.1]
+    )
+
+
 def senses(likeness: list[list[float]]) -> Senses:
     embedding = Embedding(
         mean=torch.zeros(2).double(),
@@ -43,6 +53,8 @@ def senses(likeness: list[list[float]]) -> Senses:
         likeness=torch.tensor(likeness),
         weights=torch.zeros(3),
         alarm=1.0,
+        known=torch.tensor([[0.0, 3.0], [0.0, 6.0]]),
+        service=torch.tensor([-1.0, 0.0]),
     )
 
 
@@ -54,6 +66,20 @@ def test_recognition_is_bayes_rule() -> None:
     assert found.tolist() == pytest.approx([4 / 7, 1 / 7])
     # an episode that tells nothing leaves half of the probability to a new task
     assert s.recognise(away, "mistaken").sum().item() == pytest.approx(0.5)
+
+
+def test_what_serves_is_weighed_by_which_task_it_may_be() -> None:
+    """Of tasks at distances d from the query, ratios are 1 / d^2, and halved for two.
+
+    What is known at a distance D from the task serves with probability 1 / (1 + D).
+    """
+    s = senses([[-2.0, 0.0], [0.0, 0.0], [0.0, 0.0]])
+    entries = torch.tensor([[2.0, 0.0], [5.0, 0.0]])
+    task = torch.tensor([1 / 4, 1 / 25, 1 / 9, 1 / 36])  # two earlier, two of training
+    task = task / task.sum()
+    away = torch.tensor([[1e-3, 3.0, 13**0.5, 40**0.5], [3.0, 1e-3, 34**0.5, 61**0.5]])
+    found = s.serve(torch.zeros(2), entries)
+    assert found.tolist() == pytest.approx(((1 / (1 + away)) @ task).tolist(), rel=1e-5)
 
 
 def test_returns_are_of_steps_that_count() -> None:

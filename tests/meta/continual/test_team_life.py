@@ -170,7 +170,7 @@ def test_agents_are_told_their_own_episodes_alone(
     assert [r.agent for r in lived] == [*SIDES, *SIDES]
     assert [r.task for r in lived] == [own.tasks[0].hash for own in rows]
     for i, agent in enumerate(agents):
-        [episode] = agent.segment.episodes
+        [episode] = agent.segment.parts
         assert torch.equal(episode.obs[0, 0], rollout.obs[:, i])
         only = policy.begin(1).after(episode).adaptation
         assert all(torch.equal(agent.adaptation[k], only[k]) for k in only)
