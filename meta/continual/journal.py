@@ -22,31 +22,20 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from meta.continual.agent import Agent
+from meta.continual.film import Film
 from meta.continual.habits import Habits
 from meta.continual.life import Lived, live_episode, take_in, tell
 from meta.continual.senses import Senses, fit_senses
 from meta.continual.stream import Moment, Stream, parse_stream
-from meta.experience.rollout import Rollout, by_task
+from meta.experience.rollout import by_task
 from meta.library.embedding import Embedding
 from meta.library.library import one_task
 from meta.library.shelf import flat_experience, parse_experience
 from meta.machine.devices import simulator_threads
 from meta.machine.files import read_bytes, read_json, write_atomically, write_json
-from meta.machine.seeds import derived_seed
 from meta.machine.versions import versions
-from meta.recording.taping import taped
-from meta.recording.trajectory import (
-    Recording,
-    Trajectory,
-    load_recording,
-    world_hash,
-)
 from meta.training.trained import Trained
-from robots.sim.tape import Tape
-from tasks.contract import Worlds
-from tasks.env import Env
-from tasks.registry import elsewhere, find_family, make_env, make_family
-from tasks.simulators import make_simulator
+from tasks.registry import find_family
 from tasks.strict_json import BROKEN
 
 FORMAT = "pliant-life-2"
@@ -179,7 +168,14 @@ def live_on(folder: Path, policy: Trained, *, threads: int = 0) -> Iterator[Live
             break
         yield from _again(agents, streams, episodes, moment)
         start += 1
-    film = _Film(policy, life, folder, threads)
+    film = Film(
+        policy,
+        life.policy,
+        life.stream,
+        seed=life.seed,
+        folder=episodes,
+        threads=threads,
+    )
     with simulator_threads():
         for moment in life.stream.moments()[start:]:
             behind = min(len(agent.segment.parts) for agent in agents)
@@ -210,62 +206,6 @@ def _again(
         ]
     except (*BROKEN, SafetensorError, RuntimeError) as error:
         raise ValueError(f"{path} is no episode: {error}") from error
-
-
-class _Film:
-    """The one world of a life, and recordings of what happens in it.
-
-    Worlds that are simulated elsewhere are not recorded, nor are episodes in which the
-    task changes.
-    """
-
-    def __init__(self, policy: Trained, life: Life, folder: Path, threads: int) -> None:
-        self.life = life
-        self.folder = folder / EPISODES
-        self.tape: Tape | None = None
-        self._first: tuple[int, Trajectory] | None = None
-        self._hashes: dict[int, str] = {}
-        if elsewhere(policy.cfg.family):
-            outside = find_family(policy.cfg.family, "cpu")
-            self.env: Worlds = make_env(outside, worlds=outside.team, threads=threads)
-            return
-        family = make_family(policy.cfg.family)
-        self.tape = Tape(make_simulator(family, 1, threads=1))
-        self.env = Env(family, worlds=family.team, simulator=self.tape)
-
-    def keep(self, rollout: Rollout, moment: Moment, behind: int) -> None:
-        """Write the recording of an episode, beside the first one of its visit."""
-        if self.tape is None or moment.before != moment.task:
-            return
-        seed = derived_seed(self.life.seed, moment.episode)
-        run = taped(self.tape, rollout, adapted=behind, seed=seed)
-        if self._first is None or self._first[0] != moment.visit:
-            self._first = moment.visit, self._began(moment) or run
-        task = moment.task
-        if task not in self._hashes:
-            self._hashes[task] = world_hash(self.tape.sim)
-        recording = Recording(
-            task=self.life.stream.tasks[task],
-            model_hash=self._hashes[task],
-            policy=self.life.policy,
-            before=self._first[1],
-            after=run,
-        )
-        recording.save(recording_file(self.folder, moment.episode))
-
-    def _began(self, moment: Moment) -> Trajectory | None:
-        """Return the first recorded episode of a visit, if it was lived before."""
-        first = moment.episode - moment.age
-        for episode in range(first, moment.episode):
-            path = recording_file(self.folder, episode)
-            if path.exists():
-                return load_recording(path).after
-        return None
-
-
-def recording_file(folder: Path, episode: int) -> Path:
-    """Return where an episode's recording is, in the folder of a life's episodes."""
-    return folder / f"{episode:06}.npz"
 
 
 def _experience_file(folder: Path, episode: int) -> Path:

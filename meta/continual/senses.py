@@ -169,9 +169,8 @@ def fit_senses(
     """
     policy = load_trained(policy) if isinstance(policy, str) else policy
     check_embeddable(policy)
-    family = find_family(policy.cfg.family, policy.device)
+    family, most = find_family(policy.cfg.family, policy.device), max(BELIEFS)
     drawn = training_tasks(family, seed, tasks)
-    most = max(BELIEFS)
     lived = live_with(policy, family, drawn, 2 * most, seed, threads)
     halves = [some_episodes(lived, slice(i, i + most)) for i in (0, most)]
     trials = Trials(policy, family, drawn, derived_generator(seed, 1), threads)
@@ -190,9 +189,8 @@ def fit_senses(
     differs = torch.cat([~alike.roll(turn, 0).diagonal() for turn in turns])
     weights = log_ratio(wrong[differs], calm)
     alarm = max(0.0, float((calm @ weights).quantile(_CALM)))
-    told = halves[1], other[0], _first(halves[0], 1), halves[0]
-    entries, *asked = [embedding(features_after(policy, e, slice(None))) for e in told]
     silent = torch.cat([calm, wrong]) @ weights <= alarm
+    entries, *asked = _asked(policy, embedding, halves, other[0])
     return Senses(
         embedding=embedding,
         likeness=torch.stack([_likeness(q, entries, alike) for q in asked]),
@@ -201,6 +199,17 @@ def fit_senses(
         known=entries,
         service=_service((*places, *turned), entries, silent),
     )
+
+
+def _asked(
+    policy: Trained,
+    embedding: Embedding,
+    halves: Sequence[Experience],
+    mistaken: Experience,
+) -> list[Float[Tensor, "task place"]]:
+    """Return the places of entries, and those of the three queries for them."""
+    told = halves[1], mistaken, _first(halves[0], 1), halves[0]
+    return [embedding(features_after(policy, e, slice(None))) for e in told]
 
 
 def _fitted(

@@ -10,8 +10,9 @@ import torch
 
 from meta.continual.agent import Agent
 from meta.continual.draw import make_stream
+from meta.continual.film import recording_file
 from meta.continual.habits import Habits
-from meta.continual.journal import begin_life, live_on, load_life, recording_file
+from meta.continual.journal import begin_life, live_on, load_life
 from meta.continual.life import Lived, live, live_steadily
 from meta.continual.senses import Senses, fit_senses
 from meta.continual.stream import Stream

@@ -12,8 +12,9 @@ import meta.continual.journal
 import meta.continual.senses
 from meta.continual.agent import Agent
 from meta.continual.draw import make_stream
+from meta.continual.film import recording_file
 from meta.continual.habits import Habits
-from meta.continual.journal import begin_life, live_on, recording_file
+from meta.continual.journal import begin_life, live_on
 from meta.continual.life import (
     Lived,
     by_agent,
@@ -170,9 +171,9 @@ def test_agents_are_told_their_own_episodes_alone(
     assert [r.agent for r in lived] == [*SIDES, *SIDES]
     assert [r.task for r in lived] == [own.tasks[0].hash for own in rows]
     for i, agent in enumerate(agents):
-        [episode] = agent.segment.parts
-        assert torch.equal(episode.obs[0, 0], rollout.obs[:, i])
-        only = policy.begin(1).after(episode).adaptation
+        [part] = agent.segment.parts
+        assert torch.equal(part.episode.obs[0, 0], rollout.obs[:, i])
+        only = policy.begin(1).after(part.episode).adaptation
         assert all(torch.equal(agent.adaptation[k], only[k]) for k in only)
     # the ends come to rest together, and each pays for its own effort
     a, b = rollout.returns.unflatten(0, (2, 2)).T
