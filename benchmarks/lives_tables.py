@@ -74,17 +74,25 @@ def print_tables(studies: Sequence[Study]) -> None:
 
 
 def pooled(studies: Sequence[Study]) -> list[Study]:
-    """Return one study for each policy, kind of stream and number of visits."""
+    """Return one study for each policy, kind and changes of streams, and their length.
+
+    Raises:
+        ValueError: for the same stream twice.
+    """
     found: dict[tuple[Any, ...], Study] = {}
     for s in studies:
-        key = s["policy"], s["kind"], s["visits"]
-        found[key] = _both(found[key], s) if key in found else s
+        key = s["policy"], s["kind"], s.get("changes", "task"), s["visits"]
+        own = s | {"seeds": [s["first"] + i for i in range(len(s["episodes"]))]}
+        found[key] = _both(found[key], own) if key in found else own
     return list(found.values())
 
 
 def _both(a: Study, b: Study) -> Study:
     """Return two studies of the same agents in different streams as one."""
     n, m = len(a["episodes"]), len(b["episodes"])
+    seeds = [*a["seeds"], *b["seeds"]]
+    if twice := sorted({seed for seed in seeds if seeds.count(seed) > 1}):
+        raise ValueError(f"streams {twice} are in two files: take each but once")
 
     def mean(x: float, y: float) -> float:
         return (n * x + m * y) / (n + m)
@@ -94,20 +102,18 @@ def _both(a: Study, b: Study) -> Study:
         x, y = a["agents"][name], b["agents"][name]
         if x["habits"] != y["habits"]:
             raise ValueError(f"{name} has other habits in one file than in another")
-        agents[name] = {
-            "habits": x["habits"],
-            "bytes": x["bytes"] + y["bytes"],
-            "visits": x["visits"] + y["visits"],
-            "measures": {k: x["measures"][k] + y["measures"][k] for k in x["measures"]},
-            "ages": {
-                k: [
-                    mean(*pair) for pair in zip(x["ages"][k], y["ages"][k], strict=True)
-                ]
-                for k in x["ages"]
-            },
-        }
+        each = {k: x[k] + y[k] for k in ("bytes", "visits")}
+        for what in ("measures", "agents"):
+            each[what] = {k: x[what][k] + y[what][k] for k in x[what]}
+        for what in ("ages", "success"):
+            each[what] = {
+                k: [mean(*p) for p in zip(x[what][k], y[what][k], strict=True)]
+                for k in x[what]
+            }
+        agents[name] = x | each
     both = {k: mean(a[k], b[k]) for k in ("oracle", "milliseconds")}
-    return a | both | {"episodes": a["episodes"] + b["episodes"], "agents": agents}
+    joined = {"episodes": a["episodes"] + b["episodes"], "seeds": seeds}
+    return a | both | joined | {"agents": agents}
 
 
 def _table(

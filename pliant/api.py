@@ -54,13 +54,16 @@ def load(
         ValueError: if there is none, the file is truncated or corrupt, or it is of
             another family or method.
     """
-    if family is not None and not isinstance(family, str):
-        family = entered(family)
-    named = {name for name in (family, method) if name}
+    families = [family] if isinstance(family, str) else []
+    if isinstance(family, type):
+        # a run of the command line has the class by where it stands
+        families = [entered(family), f"{family.__module__}:{family.__qualname__}"]
+    methods = [] if method is None else [method]
+    named = {*families, *methods}
     trained = load_trained(str(policy), pick_device(device), named)
-    for kind, asked in (("family", family), ("method", method)):
-        if asked not in (None, found := getattr(trained.cfg, kind)):
-            raise ValueError(f"{policy} is of {kind} {found}, not {asked}")
+    for kind, asked in (("family", families), ("method", methods)):
+        if asked and (found := getattr(trained.cfg, kind)) not in asked:
+            raise ValueError(f"{policy} is of {kind} {found}, not {asked[0]}")
     return trained
 
 

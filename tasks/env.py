@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from robots.sim.simulator import Readings, Simulator
 from tasks.contract import Step, check_tasks, observation_size, sound
-from tasks.family import Family, Instant
+from tasks.family import Family, Instant, Outcome
 from tasks.rows import Rows
 from tasks.simulators import make_simulator
 from tasks.task import Task
@@ -141,7 +142,7 @@ class Env:
         readings = self.sim.step(torch.where(going, control, torch.nan))
         self._steps += 1
         now = self._now = self._instant(readings)
-        outcome = self.family.judge(before, now, action)
+        outcome = self._judge(before, now, action)
         terms = {name: rows.of_each(term) for name, term in outcome.terms.items()}
         reward = torch.zeros(self.worlds, device=self.device)
         for name, term in terms.items():
@@ -171,6 +172,24 @@ class Env:
             values=self._values,
         )
 
+    def _judge(self, before: Instant, now: Instant, action: Tensor) -> Outcome:
+        outcome: Any = self.family.judge(before, now, action)
+        name, weights = self.family.name, self.family.weights
+        if not isinstance(outcome, Outcome):
+            kind = type(outcome).__name__
+            raise ValueError(f"family {name}: judge returns an Outcome, got a {kind}")
+        if strange := sorted(outcome.terms.keys() - weights.keys()):
+            raise ValueError(
+                f"family {name}: reward terms {', '.join(weights)} have a weight, "
+                f"{', '.join(strange)} has none"
+            )
+        return outcome
+
     def _observe(self, now: Instant) -> Float[Tensor, "world obs"]:
         obs = self._rows.of_each(self.family.observe(now))
+        if obs.shape[-1:] != (self.family.obs_dim,):
+            raise ValueError(
+                f"family {self.family.name}: observe returns obs_dim = "
+                f"{self.family.obs_dim} numbers a world, got {tuple(obs.shape)}"
+            )
         return torch.cat([obs, self._revealed], dim=-1) if self.oracle else obs

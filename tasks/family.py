@@ -60,6 +60,8 @@ class Family(TaskFamily):
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         super().__init__(device)
+        self.check_counts("substeps")
+        self.check_tuple("fields", "isidentifier", "names")
         self.model = self.compile()
 
     def on(self, device: torch.device | str) -> "Family":

@@ -1,5 +1,6 @@
 """Commands with a family of a user's own, in a module of the working directory."""
 
+import importlib
 import json
 import sys
 from collections.abc import Iterator
@@ -24,6 +25,21 @@ class Mine(ReachRotated):
     """
 
     name = "mine"
+
+class Bare(ReachRotated):
+    parameters = ReachRotated.parameters[0]
+
+class Timed(ReachRotated):
+    horizon = "20"
+
+class Wide(ReachRotated):
+    obs_dim = ReachRotated.obs_dim + 1
+
+class Unweighed(ReachRotated):
+    weights = {}
+
+class Named(ReachRotated):
+    fields = "geom_friction"
 
 class Half(ReachRotated):
     @property
@@ -87,6 +103,36 @@ def test_it_has_the_name_that_it_is_found_by() -> None:
     assert type(make_family(NAME)) is type(found)
     assert {t.family for t in found.sample("train", 0, 2)} == {NAME}
     assert "mine" not in FAMILIES
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Bare", "parameters is a tuple, of such as Scalar and Choice; got Scalar("),
+        ("Timed", "horizon is a whole number of at least 1, got '20'"),
+        ("Named", "fields is a tuple, of names; got 'geom_friction'"),
+        ("Wide", "observe returns obs_dim ="),
+        ("Unweighed", "has none"),
+    ],
+)
+def test_what_it_states_wrongly_is_said_in_one_line(
+    name: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = ["--iterations", "1", "--tasks", "2", "--threads", "1", "--out", "run"]
+    assert main(["train", f"worlds_of_mine:{name}", *small]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert f"family worlds_of_mine:{name}" in line
+    assert said in line
+
+
+def test_its_class_loads_what_was_trained_by_its_name() -> None:
+    small = ["--iterations", "1", "--tasks", "2", "--threads", "1", "--out", "run"]
+    assert main(["train", NAME, *small]) == 0
+    mine = importlib.import_module("worlds_of_mine").Mine
+    assert pliant.load("run", family=mine).cfg.family == NAME
+    with pytest.raises(ValueError, match="its family is"):
+        pliant.load("run", family=ReachRotated)
+    del FAMILIES["mine"]
 
 
 def test_what_it_does_not_state_is_said(capsys: pytest.CaptureFixture[str]) -> None:
