@@ -61,6 +61,8 @@ class Driven:
     layouts: NDArray[np.int64]
     left: NDArray[np.int64]
     """Kind of grip of the way to the left."""
+    seen: NDArray[np.int64]
+    """Layout and half of the radii: what can be seen."""
 
 
 def main() -> None:
@@ -75,6 +77,7 @@ def main() -> None:
     earned = {
         "told": told,
         "told of one way": told_of_one(held_out),
+        "best for all, by layout and radius": told_no_way(held_out),
         "robust": robust(train, held_out, brakes=False),
         "robust, and brakes": robust(train, held_out, brakes=True),
         **{f"lied to about {w}": lied_to(held_out, i) for i, w in enumerate(WAYS)},
@@ -103,12 +106,15 @@ def drive(o: Options, split: str) -> Driven:
         returns[:, brakes, way, plan] = lived.returns
     rng = derived_generator(o.seed, MEASURE)
     chance = collect(env, _random, rng, explore=True).returns.numpy()
-    left = family.reveal(family.values(tasks))[:, 0].numpy()
+    values = family.values(tasks)
+    left, radius = family.reveal(values)[:, 0].numpy(), values["radius"].numpy()
+    layouts = values["layout"].long().numpy()
     return Driven(
         returns=returns,
         chance=chance.astype(np.float64),
-        layouts=family.values(tasks)["layout"].long().numpy(),
+        layouts=layouts,
         left=np.digitize(left, np.linspace(-1, 1, QUARTERS + 1)[1:-1]),
+        seen=2 * layouts + (radius > np.median(radius)),
     )
 
 
@@ -133,6 +139,12 @@ def told_of_one(tasks: Driven) -> NDArray[np.float64]:
     kinds = QUARTERS * tasks.layouts + tasks.left
     flat = tasks.returns.reshape(len(kinds), -1)
     return _by_kind(flat, kinds, flat, kinds)
+
+
+def told_no_way(tasks: Driven) -> NDArray[np.float64]:
+    """Return what the plans earn that are best by layout and half of the radii."""
+    flat = tasks.returns.reshape(len(tasks.returns), -1)
+    return _by_kind(flat, tasks.seen, flat, tasks.seen)
 
 
 def lied_to(tasks: Driven, way: int) -> NDArray[np.float64]:

@@ -8,6 +8,7 @@ import torch
 from robots.sim.simulator import check_device
 from tasks.contract import TaskFamily, Worlds
 from tasks.driving.drive_avoid import DriveAvoid
+from tasks.driving.drive_fork import DriveFork
 from tasks.driving.drive_park import DrivePark
 from tasks.driving.drive_slide import DriveSlide
 from tasks.env import Env
@@ -42,6 +43,7 @@ FAMILIES: dict[str, type[Family]] = {
     DriveSlide.name: DriveSlide,
     DriveAvoid.name: DriveAvoid,
     DrivePark.name: DrivePark,
+    DriveFork.name: DriveFork,
     Shove.name: Shove,
     Handover.name: Handover,
 }

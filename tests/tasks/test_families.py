@@ -13,7 +13,6 @@ from torch import Tensor
 
 from robots.sim.tape import cpu_simulator
 from tasks.contract import Step
-from tasks.driving.drive_fork import DriveFork
 from tasks.env import Env
 from tasks.family import Family, Instant
 from tasks.locomotion.ant_crippled import AntCrippled
@@ -34,7 +33,7 @@ PROTOCOL_REWARDS = {
 }
 """Families whose reward is a published protocol's, not terms in [0, 1]."""
 
-NOT_SHIPPED = (AntDirection, AntCrippled, WalkerParameters, DriveFork, Crossing)
+NOT_SHIPPED = (AntDirection, AntCrippled, WalkerParameters, Crossing)
 KINDS = {**FAMILIES, **{kind.name: kind for kind in NOT_SHIPPED}}
 """Those that are registered, and those that ship no policy yet."""
 

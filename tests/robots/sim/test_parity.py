@@ -24,7 +24,6 @@ from robots.sim.cpu import CpuSimulator
 from robots.sim.gpu import WarpSimulator
 from robots.sim.warp import find_device
 from tasks.contract import Values
-from tasks.driving.drive_fork import DriveFork
 from tasks.env import Env
 from tasks.family import Family, Instant
 from tasks.registry import FAMILIES, make_family
@@ -33,7 +32,7 @@ from tasks.teams.crossing import Crossing
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 WORLDS = 60
-KINDS = {**FAMILIES, **{kind.name: kind for kind in (DriveFork, Crossing)}}
+KINDS = {**FAMILIES, **{kind.name: kind for kind in (Crossing,)}}
 """Those that are registered, and those that ship no policy yet."""
 OUTPUTS = ("sensordata", "site_xpos", "qacc", "qfrc_bias", "qfrc_constraint")
 BODIES = ("xpos", "xquat", "xipos", "cvel")
