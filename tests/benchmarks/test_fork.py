@@ -9,6 +9,7 @@ from benchmarks.fork import (
     drive,
     lied_to,
     robust,
+    told_no_way,
     told_of_one,
 )
 
@@ -29,7 +30,11 @@ def planted(best: np.ndarray, count: int = 600) -> Driven:
     way, plan = best[layouts, kinds[0], kinds[1]].T
     returns[np.arange(count), 0, way, plan] = 1.0
     return Driven(
-        returns=returns, chance=np.zeros(count), layouts=layouts, left=kinds[0]
+        returns=returns,
+        chance=np.zeros(count),
+        layouts=layouts,
+        left=kinds[0],
+        seen=2 * layouts,
     )
 
 
@@ -42,6 +47,7 @@ def test_robust_plans_follow_the_layout_alone() -> None:
     best[:, 1:] = (1, 2)  # now the grip to the left decides, too
     tasks = planted(best)
     assert robust(tasks, tasks, brakes=False).mean() < 0.9
+    assert told_no_way(tasks).mean() == robust(tasks, tasks, brakes=False).mean()
     assert told_of_one(tasks).mean() == 1.0
 
 
