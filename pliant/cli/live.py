@@ -113,6 +113,10 @@ class Live(Named):
             begun = {n: getattr(life.habits, n) for n in _HABITS} | {"seed": life.seed}
             self._refuse("the life was begun with other", begun)
             return life
+        if not (self.explore or self.mistaken or self.acted):
+            raise ValueError(
+                "--explore 0 leaves nothing to adapt to: add --mistaken or --acted"
+            )
         habits = Habits(
             recall=self.recall,
             notice=self.notice,

@@ -86,6 +86,7 @@ def test_a_stream_of_ones_own(call: Call, tmp_path: Path) -> None:
         (["--split", "helt-out"], "did you mean held-out"),
         (["--resume"], "no life to resume in"),
         (["--explore", "-1"], "need explore >= 0, got -1"),
+        (["--explore", "0"], "nothing to adapt to: add --mistaken or --acted"),
         (["--changes", "agent"], "open is of one robot: leave changes at 'task'"),
     ],
 )
