@@ -82,7 +82,7 @@ class Options:
     agents were settled on streams 0 to 9."""
     tuning: tuple[int, int] = (2, 50)
     """Streams, and visits of each, that habits are tuned on; 0 0: the first of those
-    that would be tried are taken, which are the defaults."""
+    that would be tried are taken."""
     tuned: Path | None = None
     """Take the habits from these raw numbers, and tune nothing."""
     agents: tuple[str, ...] = ()
