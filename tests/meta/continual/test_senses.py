@@ -28,7 +28,7 @@ def test_the_ratio_of_two_normal_distributions() -> None:
 
 
 def test_odds_are_of_kinds_as_often_as_they_are_met() -> None:
-    """Of P(these) = 1 / (1 + d^2), the log odds are -2 log d."""
+    """Log odds of P(these) = 1 / (1 + d^2) are -2 log d."""
     g = torch.Generator().manual_seed(0)
     away = 10 ** (2 * torch.rand(40_000, generator=g) - 1.5)
     these = torch.rand(len(away), generator=g) < 1 / (1 + away**2)
@@ -69,7 +69,7 @@ def test_recognition_is_bayes_rule() -> None:
 
 
 def test_what_serves_is_weighed_by_which_task_it_may_be() -> None:
-    """Of tasks at distances d from the query, ratios are 1 / d^2, and halved for two.
+    """Ratios of tasks at distances d from the query are 1 / d^2, and halved for two.
 
     What is known at a distance D from the task serves with probability 1 / (1 + D).
     """

@@ -85,7 +85,7 @@ def lived(cfg: TrainCfg, learner: Learner, theta: Theta) -> Experience:
 
 
 def test_the_others_share_the_agent_s_world() -> None:
-    """What one arm of `shove` observes of the other's paddle, the other observes."""
+    """Each arm of `shove` observes of its own paddle what the other observes of it."""
     cfg = short("dr")
     learner = make_learner(cfg)
     e = lived(cfg, learner, learner.initial(15))
@@ -114,7 +114,7 @@ def test_agents_adapt_by_their_own_all_the_same() -> None:
 def test_only_a_central_critic_learns_from_what_others_saw(
     method: str, critic: str
 ) -> None:
-    """Of the explorer's learner it is the acting policy, once its teacher is done."""
+    """The explorer tunes its acting policy, once its teacher is done."""
     cfg = short(method, critic=critic)
     learner = make_learner(cfg).stage(0.99)[0]
     begun = learner.initial(make_worlds(cfg).obs_dim)
