@@ -37,12 +37,18 @@ def test_words_are_understood_as_they_are_spoken(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(FAMILIES))
 def test_all_alternatives_mean_the_same(name: str) -> None:
+    """For a parameter's own words, and for those of its name where it has none."""
     for p in find_family(name).hidden:
-        kinds = {kind(o, p.name) for o in p.all} if isinstance(p, Choice) else set()
-        options = OPTIONS.get(p.name, {})
-        listed = [options[k] for k in kinds if k in options]
-        for words in (*NUMBERS.get(p.name, ()), *listed):
+        listed: list[str] = []
+        if isinstance(p, Choice):
+            options = p.words or OPTIONS.get(p.name, {})
+            kinds = {kind(o, p.name) for o in p.all}
+            listed += [options[k] for k in kinds if k in options]
+        elif (scalar := scalar_of(p)) and scalar.low < scalar.high:
+            listed += scalar.words or NUMBERS.get(p.name, ())
+        for words in listed:
             first, *others = (understand([p], w).about for w in words.split("|"))
+            assert first, words
             assert all(other == first for other in others), words
 
 
