@@ -13,6 +13,8 @@ WINDOW = 4
 """Steps that DR with memory reads."""
 REPLAY = 500_000
 """Env steps that adapters learn from at once."""
+STEPS = 16
+"""Steps of Adam of an adapter in an iteration: with what is kept, 40 infer no better."""
 TRIAL = 6
 """Most episodes of a trial of RL² in training: it adapts on all but the last."""
 
@@ -75,6 +77,7 @@ def rma(recipe: Recipe) -> RmaCfg:
         averaging=0.8,
         weighs=True,
         replay=REPLAY,
+        regression_epochs=STEPS,
     )
 
 
