@@ -89,7 +89,7 @@ class Suite:
     Finished runs are left alone, and shipped policies count as finished. Start the
     command again after it was killed: it goes on where it was.
 
-    Example: pliant bench suite --families reach-rotated --into docs/results.md
+    Example: pliant bench suite --as-is --families cheetah-direction --splits held-out
     """
 
     families: Names = ""

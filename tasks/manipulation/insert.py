@@ -1,8 +1,9 @@
 """insert: an arm puts a peg into a hole that is not where the camera says.
 
 The hole that is seen is off by a calibration error, which stays the same throughout a
-task. Until the peg falls in, nothing that the policy sees tells where the hole is, and
-an episode is too short to search the plate: a robust policy can only sweep a part.
+task. Until the peg falls in, nothing that the policy sees tells where the hole is, but
+the reward does, near it. Searching takes most of an episode: a robust policy that does
+not remember its rewards can only sweep a part of the plate.
 Clearance, friction and the hole's outline vary too, and nothing depends on them.
 """
 
