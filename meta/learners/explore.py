@@ -22,7 +22,7 @@ from torch.func import functional_call
 from meta.experience.moments import standardised
 from meta.experience.rollout import Experience
 from meta.learner import Learner, Metrics, Relives, Sizes
-from meta.learners.adapter import Adapter, transitions
+from meta.learners.adapter import Adapter, sums_before, transitions
 from meta.learners.explore_cfg import ExploreCfg, ExplorerCfg
 from meta.learners.ppo import Drawn, improve
 from meta.learners.rma import Rma
@@ -165,11 +165,11 @@ class Explore:
         e = experiences[0].whole
         with torch.no_grad():
             steps = self.adapter.summarise(theta, transitions(e))
-            before = steps.cumsum(2) - steps
-            after = before[:, :, -1] + steps[:, :, -1]
-            latent = self.adapter.infer(theta, before)
+            before = sums_before(steps)
+            start = self.adapter.begin(theta, len(e.valid))["memory"][:, None, None]
+            latent = self.adapter.infer(theta, start, before)
             error = self.adapter.error(theta, latent, experiences)
-            last = self.adapter.infer(theta, after)[:, :, None]
+            last = self.adapter.infer(theta, start, steps.sum(2, keepdim=True))
             left = self.adapter.error(theta, last, experiences)
             told = leave_one_out(error - left)
             scale = averaged(mean_valid(told.square(), e.valid)).sqrt()
