@@ -118,7 +118,8 @@ def lived(
             acted = _run(family, part, 1, threads, begun.act, rng, explore=False)
             explored = _run(family, part, most, threads, begun.explore, rng)
             within = adapter.summarise(theta, transitions(acted))[:, 0].cumsum(1)
-            memories = [torch.zeros_like(within[:, 0]), *within.unbind(1)]
+            none = adapter.begin(theta, len(part))["memory"]
+            memories = [none, *adapter.history.add(none[:, None], within).unbind(1)]
             for k in episodes:
                 kept = some_episodes(explored, slice(k))
                 memories.append(begun.after(kept).adaptation["memory"])

@@ -145,7 +145,7 @@ class Adapter(ABC, Generic[C]):
         def watch(
             memory: Float[Tensor, "world memory"], seen: Transition
         ) -> Float[Tensor, "world memory"]:
-            return memory + self.summarise(theta, seen)
+            return self.history.add(memory, self.summarise(theta, seen))
 
         return RecurrentPolicy(memory=memory, policy=policy, watch=watch)
 
@@ -172,25 +172,28 @@ class Adapter(ABC, Generic[C]):
         """
         return functional_call(self.policy, group(theta, "policy"), (obs, latent))
 
-    def summarise(self, theta: Theta, s: Transition) -> Float[Tensor, "*batch memory"]:
-        """Return what a step adds to the memory; nothing if it does not count."""
+    def summarise(self, theta: Theta, s: Transition) -> Float[Tensor, "*batch open"]:
+        """Return what a step adds to its episode; nothing if it does not count."""
         x = torch.cat([self._scaled(theta, s), s.action], dim=-1)
-        return self.history.step(partial(self.own, theta), x) * s.valid[..., None]
+        return self.history.step(partial(self.own, theta), x, s.valid)
 
     def remember(
         self,
         theta: Theta,
         memory: Float[Tensor, "task memory"],
-        steps: Float[Tensor, "task episode time memory"],
+        steps: Float[Tensor, "task episode time open"],
     ) -> Float[Tensor, "task memory"]:
         """Return the memory after whole episodes, given what their steps add."""
         return self.history.episodes(partial(self.own, theta), memory, steps.sum(2))
 
     def infer(
-        self, theta: Theta, memory: Float[Tensor, "*batch memory"]
-    ) -> Float[Tensor, "*batch latent"]:
-        """Return the latent that a memory tells of."""
-        return self.history.infer(partial(self.own, theta), memory)
+        self,
+        theta: Theta,
+        memory: Float[Tensor, "*#batch memory"],
+        steps: Float[Tensor, "*#batch open"] | None = None,
+    ) -> Float[Tensor, "*#batch latent"]:
+        """Return the latent that a memory tells of; see `History.infer`."""
+        return self.history.infer(partial(self.own, theta), memory, steps)
 
     def own(self, theta: Theta, part: str) -> Params:
         """Return the weights that one part infers by."""
@@ -259,3 +262,12 @@ class Adapter(ABC, Generic[C]):
 def transitions(e: Experience) -> Transition:
     """Return experience as a policy with a memory sees it."""
     return Transition(e.obs, e.action, e.reward, e.next_obs, e.valid)
+
+
+def sums_before(
+    steps: Float[Tensor, "*batch time open"],
+) -> Float[Tensor, "*batch time open"]:
+    """Return the sums that an episode has before each of its steps."""
+    # a matrix product takes half the time of a cumulative sum, there and back
+    time = steps.shape[-2]
+    return steps.new_ones(time, time).tril(-1) @ steps

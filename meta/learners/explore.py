@@ -22,7 +22,7 @@ from torch.func import functional_call
 from meta.experience.moments import standardised
 from meta.experience.rollout import Experience
 from meta.learner import Learner, Metrics, Relives, Sizes
-from meta.learners.adapter import Adapter, transitions
+from meta.learners.adapter import Adapter, sums_before, transitions
 from meta.learners.explore_cfg import ExploreCfg, ExplorerCfg
 from meta.learners.ppo import Drawn, improve
 from meta.learners.rma import Rma
@@ -117,8 +117,7 @@ class Explore:
             obs: Float[Tensor, "world obs"], memory: Float[Tensor, "world memory"]
         ) -> Distribution:
             latent = self.adapter.infer(theta, memory)
-            seen = Seen(standardised(theta, obs), latent, memory[..., -1:])
-            return self._explorer(theta, seen)
+            return self._explorer(theta, self._seen(theta, obs, latent, memory))
 
         return self.act(theta, adaptation)._replace(policy=policy)
 
@@ -165,15 +164,15 @@ class Explore:
         e = experiences[0].whole
         with torch.no_grad():
             steps = self.adapter.summarise(theta, transitions(e))
-            before = steps.cumsum(2) - steps
-            after = before[:, :, -1] + steps[:, :, -1]
-            latent = self.adapter.infer(theta, before)
+            before = sums_before(steps)
+            start = self.adapter.begin(theta, len(e.valid))["memory"][:, None, None]
+            latent = self.adapter.infer(theta, start, before)
             error = self.adapter.error(theta, latent, experiences)
-            last = self.adapter.infer(theta, after)[:, :, None]
+            last = self.adapter.infer(theta, start, steps.sum(2, keepdim=True))
             left = self.adapter.error(theta, last, experiences)
             told = leave_one_out(error - left)
             scale = averaged(mean_valid(told.square(), e.valid)).sqrt()
-            seen = Seen(standardised(theta, e.obs), latent, before[..., -1:])
+            seen = self._seen(theta, e.obs, latent, before)
         drawn = Drawn(e.action, e.old, told / scale.clamp(min=1e-8), e.valid)
         kl = improve(
             self.adapter.cfg.ppo,
@@ -199,26 +198,42 @@ class Explore:
         phases, rate = [(adapted, measuring)], self.cfg.tuning_rate
         return {"tuning_kl": tune(self.adapter, theta, optimizer, phases, rate)}
 
+    def _seen(
+        self,
+        theta: Theta,
+        obs: Float[Tensor, "*batch obs"],
+        latent: Float[Tensor, "*batch latent"],
+        memory: Float[Tensor, "*batch memory"],
+    ) -> "Seen":
+        """Return what the explorer sees; what is hidden at an observation's end, not.
+
+        Args:
+            theta: all that is learned.
+            obs: observations.
+            latent: inferred from the steps so far.
+            memory: ends with the number of these steps.
+        """
+        obs = standardised(theta, obs)
+        with torch.no_grad():
+            acting, _ = parts(self.adapter.decide(theta, obs, latent))
+        visible, taken = obs[..., : self.adapter.policy.obs_dim], memory[..., -1:]
+        read = torch.cat([visible, latent, 0.2 * taken.log1p()], dim=-1)
+        return Seen(acting, read)
+
     def _explorer(self, theta: Theta, seen: "Seen") -> Distribution:
         """Return the acting policy's distribution, corrected."""
-        with torch.no_grad():
-            acting, _ = parts(self.adapter.decide(theta, seen.obs, seen.latent))
-        visible = seen.obs[..., : self.adapter.policy.obs_dim]
-        x = torch.cat([visible, seen.latent, 0.2 * seen.taken.log1p()], dim=-1)
-        own = functional_call(self.explorer, group(theta, "explorer"), (x,))
+        own = functional_call(self.explorer, group(theta, "explorer"), (seen.read,))
         correction, log_std = parts(own.whole())
-        return distribution(acting + correction, log_std)
+        return distribution(seen.acting + correction, log_std)
 
 
 class Seen(NamedTuple):
-    """All that the explorer sees."""
+    """All that the explorer's distribution is made of."""
 
-    obs: Float[Tensor, "*batch obs"]
-    """Standardised; what is hidden at its end is not read."""
-    latent: Float[Tensor, "*batch latent"]
-    """Inferred from the steps so far."""
-    taken: Float[Tensor, "*batch 1"]
-    """Steps so far."""
+    acting: Float[Tensor, "*batch action"]
+    """Mean of the acting policy, or its logits."""
+    read: Float[Tensor, "*batch features"]
+    """Standardised observation, inferred latent, and count of the steps so far."""
 
 
 def leave_one_out(

@@ -29,7 +29,7 @@ from meta.experience.kept import experiences_of, tensors_of, with_latest
 from meta.experience.moments import standardised
 from meta.experience.rollout import Experience, some_episodes
 from meta.learner import Metrics, Sizes
-from meta.learners.adapter import Adapter, transitions
+from meta.learners.adapter import Adapter, sums_before, transitions
 from meta.learners.maml import Maml
 from meta.learners.rma_cfg import RmaCfg
 from meta.machine.distributed import averaged
@@ -191,13 +191,13 @@ class Rma(Adapter[RmaCfg]):
         *_, last = (e.valid.shape[0] for e in experiences)
         memory = self.begin(theta, last)["memory"]
         losses: list[Tensor] = []
-        for e in experiences:
+        for phase, e in enumerate(experiences, start=1):
             # an episode that is not adapted on still tells what is inferred within it
             steps = self.summarise(theta, transitions(e.whole))
-            before = memory[:, None, None] + steps.cumsum(2) - steps
-            error = self.infer(theta, before) - wanted[:, None, None]
+            latent = self.infer(theta, memory[:, None, None], sums_before(steps))
+            error = latent - wanted[:, None, None]
             losses.append(mean_valid(error.square().mean(-1), e.whole.valid))
-            if not self.cfg.forgets:
+            if phase < len(experiences) and not self.cfg.forgets:
                 memory = self.remember(theta, memory, steps * e.valid[..., None])
         return torch.stack(losses).mean()
 

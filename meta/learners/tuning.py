@@ -9,7 +9,7 @@ from torch import Tensor
 
 from meta.experience.batch import make_batch
 from meta.experience.rollout import Experience
-from meta.learners.adapter import Adapter, transitions
+from meta.learners.adapter import Adapter, sums_before, transitions
 from meta.learners.ppo import Drawn, improve
 from meta.theta import Params, Theta
 
@@ -49,7 +49,8 @@ def tune(
                 theta, e, cfg.discount, cfg.trace, pooled=False, central=central
             )
             steps = adapter.summarise(theta, transitions(e))
-            before = start["memory"][:, None, None] + steps.cumsum(2) - steps
+            memory = start["memory"][:, None, None]
+            before = adapter.history.add(memory, sums_before(steps))
             latent = latents(before) if latents else adapter.infer(theta, before)
             rows.append((b.obs, latent, Drawn(b.action, b.old, b.advantage, b.valid)))
     obs, latent = (torch.cat(x, 1) for x in list(zip(*rows, strict=True))[:2])

@@ -30,7 +30,7 @@ from torch.func import functional_call
 from meta.experience.moments import fresh_moments, update_moments
 from meta.experience.rollout import Experience
 from meta.learner import Metrics, Sizes
-from meta.learners.adapter import Adapter, transitions
+from meta.learners.adapter import Adapter, sums_before, transitions
 from meta.learners.explore import Explore
 from meta.learners.tuning import tune
 from meta.learners.varibad_cfg import VaribadCfg, VaribadExploreCfg
@@ -103,9 +103,8 @@ class Varibad(Adapter[VaribadCfg]):
         hidden: int,
         rng: torch.Generator,
     ) -> None:
-        inferred = policy.latent_dim
         super().__init__(
-            cfg, policy, action_dim, inferred=inferred, hidden=hidden, rng=rng
+            cfg, policy, action_dim, inferred=policy.latent_dim, hidden=hidden, rng=rng
         )
         self._seed = rng.initial_seed()
         layers, n = (hidden, hidden), policy.obs_dim
@@ -201,8 +200,9 @@ class Varibad(Adapter[VaribadCfg]):
         for e in experiences:
             # an episode that is not adapted on still tells what is inferred within it
             steps = self.summarise(theta, transitions(e.whole))
-            now = memory[:, None, None] + steps.cumsum(2)
-            reached.append(torch.stack([now - steps, now], -2).flatten(1, 2))
+            sums = sums_before(steps)
+            both = torch.stack([sums, sums + steps], -2).flatten(1, 2)
+            reached.append(self.history.add(memory[:, None, None], both))
             memory = self.remember(theta, memory, steps * e.valid[..., None])
         some = torch.cat(reached, 1).take_along_dim(after[..., None, None], dim=1)
         first = self.belief(theta, start[:, None])
@@ -219,10 +219,10 @@ class Varibad(Adapter[VaribadCfg]):
         return Gaussian(*self.infer(theta, memory).chunk(2, dim=-1))
 
     def infer(
-        self, theta: Theta, memory: Float[Tensor, "*batch memory"]
+        self, theta: Theta, memory: Tensor, steps: Tensor | None = None
     ) -> Float[Tensor, "*batch latent"]:
         """Return means and log deviations of the belief that a memory tells of."""
-        mean, raw = super().infer(theta, memory).chunk(2, dim=-1)
+        mean, raw = super().infer(theta, memory, steps).chunk(2, dim=-1)
         return torch.cat([mean, -_SHARPEST * (raw - _WIDE).sigmoid()], dim=-1)
 
     def foretell(

@@ -29,8 +29,8 @@ def steps(*shape: int, seed: int = 1) -> Tensor:
 def after(history: History, x: Tensor, valid: Tensor | None = None) -> Tensor:
     """The memory after whole episodes [task, episode, time, feature]."""
     own = weights(history)
-    lived = history.step(own, x)
-    lived = lived if valid is None else lived * valid[..., None]
+    valid = torch.ones(x.shape[:-1]) if valid is None else valid
+    lived = history.step(own, x, valid)
     empty = torch.zeros(len(x), history.width)
     return history.episodes(own, empty, lived.sum(2))
 
@@ -46,8 +46,14 @@ def test_an_episode_tells_the_same_under_way_and_when_it_is_over(
     history = made(kind)
     x, own = steps(4, 3, 5), weights(history)
     closed = after(history, x)
-    under_way = after(history, x[:, :2]) + history.step(own, x[:, 2]).sum(1)
+    before, third = (
+        after(history, x[:, :2]),
+        history.step(own, x[:, 2], torch.ones(4, 5)).sum(1),
+    )
+    under_way = history.add(before, third)
     torch.testing.assert_close(inferred(history, under_way), inferred(history, closed))
+    # told apart, they need not be laid together
+    assert history.infer(own, before, third).equal(inferred(history, under_way))
     assert closed[:, -1].tolist() == [15.0] * 4
     assert under_way[:, -1].tolist() == [15.0] * 4
 

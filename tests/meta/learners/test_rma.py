@@ -95,7 +95,7 @@ def test_watching_an_episode_and_adapting_on_it_leave_the_same_memory() -> None:
             torch.ones(6),
         )
         memory = act.watch(memory, seen)
-    lived = memory.reshape(3, 2, 1, -1)
+    lived = memory[:, : learner.history.opened].reshape(3, 2, 1, -1)
     folded = learner.remember(theta, start["memory"], lived)
     torch.testing.assert_close(folded, adapted)
     assert adapted[:, -1].tolist() == [2.0 * env.horizon] * 3
@@ -211,6 +211,27 @@ def test_all_episodes_are_regressed_and_some_are_remembered() -> None:
     both = [learner.objective(theta, [x, e], wanted) for x in (e, few)]
     assert first[0].equal(first[1])
     assert not both[0].equal(both[1])
+
+
+def test_what_is_regressed_is_what_is_inferred_step_by_step() -> None:
+    """Before each step of the episodes that are adapted on, and of those after them."""
+    trainer = trainer_of("rma", iterations=2)
+    learner, theta = rma(trainer), trainer.theta
+    trainer.step()
+    start = learner.begin(theta, 4)
+    e = by_task(collect(trainer.env, learner.act(theta, start), rng()), 4)
+    wanted = torch.randn(4, learner.policy.latent_dim, generator=rng())
+    errors: list[torch.Tensor] = []
+    for adaptation in (start, learner.adapt(theta, start, e)):
+        act = learner.act(theta, adaptation)
+        memory = act.start(20)
+        for step in range(trainer.env.horizon):
+            latent = learner.infer(theta, memory).unflatten(0, (4, 5))
+            errors.append((latent - wanted[:, None]).square().mean())
+            seen = (x[:, :, step].flatten(0, 1) for x in transitions(e))
+            memory = act.watch(memory, Transition(*seen))
+    found = learner.objective(theta, [e, e], wanted)
+    torch.testing.assert_close(found, torch.stack(errors).mean())
 
 
 def test_earlier_episodes_are_of_no_use_where_they_are_forgotten() -> None:

@@ -184,7 +184,8 @@ def test_each_belief_is_paired_with_the_one_a_step_earlier() -> None:
                             before.mean[task, index], was.mean[0], atol=1e-5, rtol=0
                         )
                         step = one_step(e.whole, task, episode, time)
-                        within = within + learner.summarise(theta, step)
+                        taken = learner.summarise(theta, step)
+                        within = learner.history.add(within, taken)
                         found = learner.belief(theta, within)
                         for a, b in zip(now, found, strict=True):
                             torch.testing.assert_close(
