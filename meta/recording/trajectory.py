@@ -152,7 +152,7 @@ def load_recording(path: Path, family: str | None = None) -> Recording:
         task = read_task(about["task"])
         changes = dict[int, Task]()
         if family is not None or ":" not in task.family:
-            check_named("family", task.family, [family or ""])
+            check_named("family", task.family, [family] if family else [])
             known = make_family(task.family, objects=objects)
             task = known.parse(about["task"])
             # recordings from before there were changes have none

@@ -11,6 +11,7 @@ from meta.learners.maml_cfg import MamlCfg
 from meta.registry import MEMORIES, TRAINER, find_method
 from policies.mlp import PolicyCfg
 from robots.sim.simulator import MAX_THREADS
+from tasks.named import Trusted
 from tasks.registry import FAMILIES
 
 Roles = Literal["shared", "own"]
@@ -120,6 +121,11 @@ class TrainCfg:
                 f"raise episodes (--episodes), or lower adapt_episodes "
                 f"(--adapt-episodes 1 {self.episodes})"
             )
+
+    @property
+    def named(self) -> Trusted:
+        """Family and method, as the user's who asked for them."""
+        return Trusted((self.family,), (self.method,))
 
     @property
     def privileged(self) -> bool:

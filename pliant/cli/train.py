@@ -56,13 +56,14 @@ def run_train(argv: list[str]) -> int:
     from meta.recipes.registry import make_config
     from meta.training.run import CHECKPOINT, CONFIG, default_folder, read_config, train
     from pliant.views.markdown import count
+    from tasks.named import Trusted
 
     family, rest = _family_first(argv)
     method = _method(rest)
     asked = _parse(make_config(family, method), rest)
     folder = asked.out or default_folder(asked.cfg)
     if asked.resume and any((folder / n).exists() for n in (CHECKPOINT, CONFIG)):
-        stored = read_config(folder, (family, method))
+        stored = read_config(folder, Trusted((family,), (method,)))
         if stored.family != family:
             raise ValueError(f"the run in {folder} is of {stored.family}, not {family}")
         # options that are not given again stay as they were

@@ -1,6 +1,5 @@
 """Commands with a family of a user's own, in a module of the working directory."""
 
-import importlib
 import json
 import sys
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from meta.recording.trajectory import Recording
 from pliant.cli.main import main
 from tasks.family import Family
 from tasks.manipulation.reach_rotated import ReachRotated
+from tasks.named import imported
 from tasks.registry import FAMILIES, find_family, make_family
 
 MODULE = '''
@@ -125,14 +125,21 @@ def test_what_it_states_wrongly_is_said_in_one_line(
     assert said in line
 
 
-def test_its_class_loads_what_was_trained_by_its_name() -> None:
-    small = ["--iterations", "1", "--tasks", "2", "--threads", "1", "--out", "run"]
-    assert main(["train", NAME, *small]) == 0
-    mine = importlib.import_module("worlds_of_mine").Mine
-    assert pliant.load("run", family=mine).cfg.family == NAME
-    with pytest.raises(ValueError, match="its family is"):
+def test_its_class_and_its_name_are_the_same_to_python_and_commands(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    mine = imported(NAME)
+    small = {"iterations": 1, "tasks": 2, "threads": 1}
+    assert pliant.train(mine, out="run", **small).cfg.family == NAME
+    assert "mine" not in FAMILIES
+    assert main(["export", "run", "p.safetensors"]) == 2
+    assert f"its family is {NAME}, and no code" in capsys.readouterr().err
+    assert main(["export", "run", "p.safetensors", "--family", NAME]) == 0
+    again = ["--iterations", "2", "--threads", "1", "--out", "run", "--resume"]
+    assert main(["train", NAME, *again]) == 0
+    assert pliant.load("run", family=mine).iteration == 2
+    with pytest.raises(ValueError, match=f"its family is {NAME}, not reach-rotated"):
         pliant.load("run", family=ReachRotated)
-    del FAMILIES["mine"]
 
 
 def test_what_it_does_not_state_is_said(capsys: pytest.CaptureFixture[str]) -> None:
