@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from meta.language.belief import Belief, Names, Number, read_belief, scalar_of
-from meta.language.codebook import choices, describe, kind, understand
+from meta.language.codebook import choices, describe, understand
 from meta.language.scale import Scale
 from tasks.parameters import Choice, Parameter
 

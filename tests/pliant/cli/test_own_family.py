@@ -16,6 +16,8 @@ from tasks.named import imported
 from tasks.registry import FAMILIES, find_family, make_family
 
 MODULE = '''
+from dataclasses import replace
+
 from tasks.manipulation.reach_rotated import ReachRotated
 
 class Mine(ReachRotated):
@@ -40,6 +42,18 @@ class Unweighed(ReachRotated):
 
 class Named(ReachRotated):
     fields = "geom_friction"
+
+class Spoken(ReachRotated):
+    parameters = (
+        replace(ReachRotated.parameters[0], words=("left", "right")),
+        *ReachRotated.parameters[1:],
+    )
+
+class Idle(ReachRotated):
+    scenery = ("colour",)
+
+class Letters(ReachRotated):
+    scenery = "rotation"
 
 class Half(ReachRotated):
     @property
@@ -113,6 +127,9 @@ def test_it_has_the_name_that_it_is_found_by() -> None:
         ("Named", "fields is a tuple, of names; got 'geom_friction'"),
         ("Wide", "observe returns obs_dim ="),
         ("Unweighed", "has none"),
+        ("Spoken", "words of a number are a tuple of 5, for fifths of its range"),
+        ("Idle", "scenery is hidden, and colour is not among its hidden parameters: "),
+        ("Letters", "scenery is a tuple, of names; got 'rotation'"),
     ],
 )
 def test_what_it_states_wrongly_is_said_in_one_line(
