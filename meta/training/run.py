@@ -253,8 +253,7 @@ def _check_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
 
 def _check_same(stored: TrainCfg, cfg: TrainCfg, folder: Path) -> None:
     names = [f.name for f in fields(TrainCfg) if f.name not in RESUMABLE]
-    other = [n for n in names if getattr(stored, n) != getattr(cfg, n)]
-    if other:
+    if other := [n for n in names if getattr(stored, n) != getattr(cfg, n)]:
         raise ValueError(
             f"the run in {folder} was started with other values of "
             f"{', '.join(other)}; only {', '.join(RESUMABLE)} may change"
@@ -263,9 +262,8 @@ def _check_same(stored: TrainCfg, cfg: TrainCfg, folder: Path) -> None:
 
 def _clear(folder: Path) -> None:
     """Remove an earlier run's files, and nothing else that a user put there."""
-    for name in _OWN:
-        if name != METRICS:
-            (folder / name).unlink(missing_ok=True)
+    for name in {*_OWN} - {METRICS}:
+        (folder / name).unlink(missing_ok=True)
     for path in folder.glob("events.out.tfevents.*"):
         path.unlink()
 
@@ -294,6 +292,8 @@ def _located(folder: Path) -> Generator[None]:
     try:
         yield
     except OSError as error:
+        if error.filename and not Path(error.filename).is_relative_to(folder):
+            raise  # of a file of the family's
         reason = error.strerror or str(error)
         if (folder / CHECKPOINT).exists():
             reason += "; the last checkpoint is intact, continue with --resume"

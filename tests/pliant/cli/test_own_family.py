@@ -55,6 +55,27 @@ class Idle(ReachRotated):
 class Letters(ReachRotated):
     scenery = "rotation"
 
+class Failing(ReachRotated):
+    def control(self, now, action):
+        return turned(now, action)
+
+def turned(now, action):
+    return now.values["angle"]
+
+class Unpacked(ReachRotated):
+    def judge(self, before, now, action):
+        before, now = before, now, action
+
+class Homeless(ReachRotated):
+    def compile(self):
+        return open("no/scene.xml")
+
+class Flat(ReachRotated):
+    def judge(self, before, now, action):
+        found = super().judge(before, now, action)
+        object.__setattr__(found, "success", found.success[:1])
+        return found
+
 class Half(ReachRotated):
     @property
     def obs_dim(self): raise AttributeError
@@ -129,6 +150,7 @@ def test_it_has_the_name_that_it_is_found_by() -> None:
         ("Unweighed", "has none"),
         ("Spoken", "words of a number are a tuple of 5, for fifths of its range"),
         ("Idle", "scenery is hidden, and colour is not among its hidden parameters: "),
+        ("Flat", "success that judge returns has shape (10,), got (1,)"),
         ("Letters", "scenery is a tuple, of names; got 'rotation'"),
     ],
 )
@@ -140,6 +162,44 @@ def test_what_it_states_wrongly_is_said_in_one_line(
     [line] = capsys.readouterr().err.splitlines()
     assert f"family worlds_of_mine:{name}" in line
     assert said in line
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (
+            "Failing",
+            "worlds_of_mine:Failing.control (worlds_of_mine.py, line 46) raised "
+            "KeyError: 'angle'; PLIANT_TRACEBACK=1 shows how it came",
+        ),
+        ("Unpacked", "Unpacked.judge (worlds_of_mine.py, line 50) raised ValueError: "),
+        ("Homeless", "pliant: no/scene.xml: No such file or directory"),
+    ],
+)
+def test_where_its_own_code_fails_is_said_in_one_line(
+    name: str,
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    small = ["--iterations", "1", "--tasks", "2", "--threads", "1", "--out", "run"]
+    argv = ["train", f"worlds_of_mine:{name}", *small]
+    assert main(argv) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert said in line
+    monkeypatch.setenv("PLIANT_TRACEBACK", "1")
+    with pytest.raises((KeyError, ValueError, OSError)):
+        main(argv)
+
+
+def test_an_error_of_ours_is_no_mistake_of_the_users(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It keeps its traceback, for a report."""
+    monkeypatch.setattr("tasks.registry.make_env", None)
+    monkeypatch.setattr("meta.training.build.make_env", None)
+    with pytest.raises(TypeError, match="not callable"):
+        main(["train", NAME, "--iterations", "1", "--tasks", "2", "--out", "run"])
 
 
 def test_its_class_and_its_name_are_the_same_to_python_and_commands(
