@@ -18,7 +18,7 @@ from torch import Tensor
 
 from meta.machine.files import read_bytes, write_atomically
 from meta.registry import find_method
-from meta.training.config import TrainCfg, setting_names
+from meta.training.config import TrainCfg, setting_names, settings_of
 from tasks.named import NOTHING, Trusted, check_named, imported
 from tasks.strict_json import BROKEN, parse_json
 
@@ -126,8 +126,7 @@ def check_storable(cfg: TrainCfg) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"{cfg.method} has two settings named {', '.join(twice)}")
-    for name in setting_names(cfg.learner):
-        value = getattr(cfg.learner, name, None)
+    for name, value in settings_of(cfg.learner):
         try:
             json.dumps(asdict(value) if is_dataclass(value) else value)  # pyright: ignore
         except TypeError as error:

@@ -136,6 +136,11 @@ def _parse(defaults: "TrainCfg", argv: list[str]) -> Asked:
     prog = f"pliant train {defaults.family}"
     got = parse(kind, argv, prog, config=SETTINGS, default=default)
     cfg = replace(TrainCfg(**_settings(got)), device=pick_device(got.device))
+    if defaults.learner.inner_steps and not cfg.learner.inner_steps:
+        raise ValueError(
+            f"with --inner-steps 0 {cfg.method} never adapts: that is --method dr, or "
+            "dr-memory"
+        )
     return Asked(cfg, got.out, got.resume, got.overwrite)
 
 

@@ -117,6 +117,10 @@ def test_it_is_trained_recorded_and_replayed_by_its_name(
     assert main(["replay", "one.npz", "--png", "one.png"]) == 2
     assert f"add --family {NAME}" in capsys.readouterr().err
     assert "worlds_of_mine" not in sys.modules
+    for other in ("push", "worlds_of_mine:Bare"):
+        assert main(["replay", "one.npz", "--png", "one.png", "--family", other]) == 2
+        said = f"pliant: one.npz is of family {NAME}, not {other}\n"
+        assert capsys.readouterr().err == said
     assert main(["replay", "one.npz", "--png", "one.png", *own]) == 0
     assert Path("one.png").stat().st_size > 10_000
 
