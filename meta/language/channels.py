@@ -18,6 +18,7 @@ from meta.language.belief import Belief, Names, Number, read_belief, scalar_of
 from meta.language.codebook import choices, describe, understand
 from meta.language.scale import Scale
 from tasks.parameters import Choice, Parameter
+from tasks.words import kind
 
 FLOAT = 32
 """Bits of a number at full precision."""
