@@ -4,7 +4,8 @@ import sysconfig
 import traceback
 from pathlib import Path
 
-_MENDABLE = (ValueError, OSError, MemoryError, FloatingPointError)
+MENDABLE = (ValueError, OSError, MemoryError, FloatingPointError)
+"""Errors that the user can mend."""
 _ALLOCATOR = "DefaultCPUAllocator: "
 """Before torch's words for a full memory of the machine, which is a RuntimeError."""
 _ROOT = Path(__file__).parents[2]
@@ -29,7 +30,7 @@ def one_line(error: Exception) -> str:
     if not isinstance(error, OSError | FloatingPointError) and (own := _own(error)):
         kind = type(error).__name__
         return f"{own} raised {kind}: {error}; PLIANT_TRACEBACK=1 shows how it came"
-    return (str(error) or type(error).__name__) if isinstance(error, _MENDABLE) else ""
+    return (str(error) or type(error).__name__) if isinstance(error, MENDABLE) else ""
 
 
 def _own(error: Exception) -> str:
