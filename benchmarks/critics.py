@@ -18,7 +18,7 @@ import torch
 import tyro
 from torch import Tensor
 
-from benchmarks.teams import Study, run
+from benchmarks.teams import Study
 from meta.experience import returns
 from meta.experience.batch import make_batch
 from meta.experience.rollout import Experience, by_task, collect, with_others
@@ -45,7 +45,8 @@ def main() -> None:
     o = tyro.cli(Options)
     if not (o.again or o.policies):
         raise SystemExit("name the policies: --policies shipped:shove-oracle ...")
-    run(o, lambda: study(o), print_table)
+    for raw in o.studies(lambda: study(o)):
+        print_table(raw)
 
 
 def study(o: Options) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import numpy as np
 import tyro
 from tyro.conf import Positional
 
+from benchmarks.study import text_of
 from meta.evaluation.statistics import estimate, mean
 from meta.language.belief import WITHIN_90
 from meta.language.lexicon import Knowledge, know, together
@@ -114,8 +115,8 @@ def _off(mass: float, d: Described) -> float:
 
 
 def _share(right: Sequence[bool]) -> str:
-    e = estimate([np.array([right], dtype=float)], mean, np.random.default_rng(0))
-    return f"{e.value:.2f} [{e.low:.2f}, {e.high:.2f}]"
+    rows = [np.array([right], dtype=float)]
+    return text_of(estimate(rows, mean, np.random.default_rng(0)))
 
 
 if __name__ == "__main__":

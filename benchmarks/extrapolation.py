@@ -14,7 +14,7 @@ import tyro
 from tyro.conf import Positional
 
 from benchmarks.inference import curve, trained
-from benchmarks.teams import text_of
+from benchmarks.study import text_of
 from meta.evaluation.statistics import Scores, estimate, mean, share_of_gap
 from meta.machine.devices import simulator_threads
 from tasks.contract import TaskFamily

@@ -18,7 +18,8 @@ import torch
 import tyro
 from torch import Tensor
 
-from benchmarks.teams import METHODS, Study, run, text_of
+from benchmarks.study import text_of
+from benchmarks.teams import METHODS, Study
 from meta.evaluation.evaluation_cfg import EvaluationCfg
 from meta.evaluation.measure import ADAPT, MEASURE
 from meta.evaluation.statistics import estimate, mean
@@ -54,7 +55,8 @@ def main() -> None:
     o = tyro.cli(Options)
     if not (o.again or o.policies):
         raise SystemExit("name the policies: --policies shipped:shove ...")
-    run(o, lambda: study(o), print_table)
+    for raw in o.studies(lambda: study(o)):
+        print_table(raw)
 
 
 def study(o: Options) -> dict[str, Any]:

@@ -21,6 +21,7 @@ import numpy as np
 import tyro
 from tyro.conf import Positional
 
+from benchmarks.study import text_of
 from meta.evaluation.statistics import estimate, mean
 from meta.language.belief import Belief, Names
 from meta.language.codebook import describe
@@ -149,8 +150,8 @@ def _same(meant: Belief, found: Belief, name: str) -> bool:
 def _share(right: Sequence[float]) -> str:
     if not len(right):
         return ""
-    e = estimate([np.array([right], dtype=float)], mean, np.random.default_rng(0))
-    return f"{e.value:.2f} [{e.low:.2f}, {e.high:.2f}]"
+    rows = [np.array([right], dtype=float)]
+    return text_of(estimate(rows, mean, np.random.default_rng(0)))
 
 
 @contextmanager

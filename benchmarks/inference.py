@@ -19,7 +19,7 @@ import tyro
 from jaxtyping import Float
 from tyro.conf import Positional
 
-from benchmarks.teams import text_of
+from benchmarks.study import text_of
 from meta.evaluation.calibration import known, lived
 from meta.evaluation.evaluation_cfg import EvaluationCfg
 from meta.evaluation.measure import Bench, Ledger

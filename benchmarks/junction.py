@@ -18,7 +18,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmarks.teams import text_of
+from benchmarks.study import text_of
 from meta.evaluation.measure import MEASURE
 from meta.evaluation.statistics import estimate, mean, share_lost
 from meta.experience.rollout import collect

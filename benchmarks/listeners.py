@@ -11,25 +11,24 @@ and over ten. `--again FILE ...` prints what was written; `--save FILE` keeps th
 that listens.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 import tyro
 from numpy.typing import NDArray
 from tyro.conf import Positional
 
-from benchmarks.messages import Speaker, live, sent
-from benchmarks.words import other, true_latent
+from benchmarks.speakers import Speaker, live, sent
+from benchmarks.study import Kept, text_of
+from benchmarks.told import other, true_latent
 from meta.evaluation.calibration import fit_evidence
 from meta.evaluation.evaluation_cfg import EvaluationCfg
 from meta.evaluation.listening import ListenCfg, listen
 from meta.evaluation.measure import Bench, Ledger
-from meta.evaluation.statistics import Estimate, estimate, mean
+from meta.evaluation.statistics import estimate, mean
 from meta.evaluation.telling import tell
 from meta.language.belief import Belief
 from meta.language.channels import Template
@@ -49,7 +48,7 @@ SILENT = HintCfg(wrong=0.0, silent=1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(Kept):
     """Options of the study."""
 
     family: Positional[str] = ""
@@ -80,30 +79,17 @@ class Options:
     """Decides the tasks."""
     curves: bool = True
     """Measure ten episodes, too."""
-    threads: int = 1
-    """Simulator threads."""
-    out: Path | None = None
-    """Write the raw numbers here."""
     save: Path | None = None
     """Write the policy that listens here."""
-    again: tuple[Path, ...] = ()
-    """Print the raw numbers in these files; measure nothing."""
 
 
 def main() -> None:
     """Measure, and print the tables."""
     o = tyro.cli(Options)
-    torch.set_num_threads(1)
     if not (o.again or (o.sender and o.receiver)):
         raise SystemExit("name two policies: --sender ... --receiver ...")
-    if o.again:
-        for path in o.again:
-            print_tables(json.loads(path.read_text()))
-        return
-    raw = study(o)
-    if o.out:
-        o.out.write_text(json.dumps(raw))
-    print_tables(raw)
+    for raw in o.studies(lambda: study(o)):
+        print_tables(raw)
 
 
 def study(o: Options) -> dict[str, Any]:
@@ -236,8 +222,7 @@ def _print_over(raw: dict[str, Any], first: dict[str, NDArray[np.float64]]) -> N
 
 def _text(raw: dict[str, Any], scores: NDArray[np.float64]) -> str:
     rng = np.random.default_rng(raw["seed"])
-    e: Estimate = estimate([scores[None]], mean, rng, clusters=raw["objects"])
-    return f"{e.value:.2f} [{e.low:.2f}, {e.high:.2f}]"
+    return text_of(estimate([scores[None]], mean, rng, clusters=raw["objects"]))
 
 
 if __name__ == "__main__":

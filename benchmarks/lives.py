@@ -9,11 +9,10 @@ equally many tries. Of a team all robots are such agents, and a stream counts on
 the mean over its robots. `--again FILE ...` prints what was written.
 """
 
-import json
 import time
 from collections.abc import Iterator, Sequence
 from copy import copy
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -24,7 +23,9 @@ import tyro
 from torch import Tensor
 from tyro.conf import Positional
 
-from benchmarks.lives_tables import ALONE, LIBRARY, SHOWN, pooled, print_tables
+from benchmarks.lives_habits import NONE, SIMILAR, all_agents, read_tuned
+from benchmarks.lives_tables import SHOWN, pooled, print_tables
+from benchmarks.study import Kept
 from meta.continual.agent import Agent, Guide
 from meta.continual.draw import make_stream
 from meta.continual.habits import Habits
@@ -36,23 +37,6 @@ from meta.training.trained import Trained, load_trained
 from tasks.contract import TaskFamily, Values
 from tasks.registry import find_family, make_env
 
-NONE = (
-    Habits(recall="none"),
-    Habits(recall="none", explore=2),
-    Habits(recall="none", acted=True),
-    Habits(recall="none", mistaken=True),
-    Habits(recall="none", mistaken=True, acted=True),
-    Habits(recall="none", mistaken=True, acted=True, explore=0),
-)
-SIMILAR = (
-    Habits(look=1, sure=0.5),
-    Habits(sure=0.7),
-    Habits(mistaken=True, sure=0.5),
-    Habits(mistaken=True, sure=0.7),
-    Habits(mistaken=True, acted=True, explore=0, sure=0.5),
-    Habits(mistaken=True, acted=True, explore=0, sure=0.7),
-)
-"""Habits that are tried for each of the two agents."""
 AGES, FIFTHS = 5, 5
 NEAR = 0.2
 """Distance of hidden parameters, whose ranges are 2 wide, within which one who knows
@@ -62,7 +46,7 @@ _TUNED = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(Kept):
     """Options of the study."""
 
     family: Positional[str]
@@ -87,10 +71,6 @@ class Options:
     """Take the habits from these raw numbers, and tune nothing."""
     agents: tuple[str, ...] = ()
     """Some of the agents alone."""
-    threads: int = 1
-    """Simulator threads."""
-    out: Path | None = None
-    """Write the raw numbers here."""
     again: tuple[Path, ...] = ()
     """Print the raw numbers in these files; measure nothing. Streams of one policy are
     taken together, of the agents that are in all of its files."""
@@ -99,14 +79,7 @@ class Options:
 def main() -> None:
     """Measure, and print the table."""
     o = tyro.cli(Options)
-    torch.set_num_threads(1)
-    if o.again:
-        print_tables(pooled([json.loads(path.read_text()) for path in o.again]))
-        return
-    raw = study(o)
-    if o.out:
-        o.out.write_text(json.dumps(raw))
-    print_tables([raw])
+    print_tables(pooled(o.studies(lambda: study(o))))
 
 
 def study(o: Options) -> dict[str, Any]:
@@ -116,7 +89,7 @@ def study(o: Options) -> dict[str, Any]:
     senses = fit_senses(policy, threads=o.threads)
     runs = _Runs(policy, family, senses, o.threads)
     none, similar = read_tuned(o.tuned) if o.tuned else tuned(runs, o)
-    agents = _agents(none, similar)
+    agents = all_agents(none, similar)
     chosen = {k: v for k, v in agents.items() if not o.agents or k in o.agents}
     streams = _streams(runs, "held-out", o, range(o.first, o.first + o.streams))
     began = time.process_time()
@@ -140,24 +113,6 @@ def study(o: Options) -> dict[str, Any]:
         rows = [life for life, _ in lives]
         raw["agents"][name] = _report(rows, streams, oracle, family) | told
     return raw
-
-
-def _agents(none: Habits, similar: Habits) -> dict[str, Habits]:
-    """Return all agents by name, given the habits without a library and with it."""
-    others = replace(similar, look=min(1, none.explore), explore=none.explore)
-    blind = Habits(recall="none", alert=False, look=0, explore=0)
-    return {
-        "never adapts": blind,
-        "library": similar,
-        "no library": none,
-        "most recent": replace(others, recall="recent"),
-        "at random": replace(others, recall="random"),
-        "true parameters": replace(others, look=0, recall="truth"),
-        "library, told of changes": replace(similar, notice="change"),
-        "library, told the task": replace(similar, notice="task"),
-        "library of 20": replace(similar, most=20),
-        "fine-tuning without end": replace(blind, explore=1, endless=True),
-    }
 
 
 Lives = list[tuple[list[Lived], list[int]]]
@@ -296,13 +251,6 @@ def tuned(runs: "_Runs", o: Options) -> tuple[Habits, Habits]:
         NONE[int(np.argmax(earned[: len(NONE)]))],
         SIMILAR[int(np.argmax(earned[len(NONE) :]))],
     )
-
-
-def read_tuned(path: Path) -> tuple[Habits, Habits]:
-    """Return the habits that an earlier study found the best for the two agents."""
-    agents = json.loads(path.read_text())["agents"]
-    none, similar = (Habits(**agents[name]["habits"]) for name in (ALONE, LIBRARY))
-    return none, similar
 
 
 def _report(

@@ -10,30 +10,26 @@ allocated by what they are worth on training tasks. `--again FILE ...` prints wh
 written.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
-from pathlib import Path
-from statistics import mean
-from typing import Any, NamedTuple
+from typing import Any
 
-import torch
 import tyro
 from torch import Tensor
 from tyro.conf import Positional
 
 from benchmarks.messages_tables import print_tables
-from benchmarks.words import earned, other, true_latent
+from benchmarks.speakers import Lived, Pair, Speaker, live, sent, through
+from benchmarks.study import Kept
+from benchmarks.told import earned, other, true_latent
 from meta.evaluation.calibration import fit_evidence
 from meta.evaluation.evaluation_cfg import EvaluationCfg
 from meta.evaluation.measure import Bench, Ledger
-from meta.evaluation.telling import beliefs_of, tell
-from meta.experience.rollout import Experience, by_task, collect, some_episodes
+from meta.evaluation.telling import tell
 from meta.language.belief import Belief
 from meta.language.channels import (
     FLOAT,
-    Channel,
     Exact,
     Quantised,
     Silence,
@@ -43,24 +39,22 @@ from meta.language.channels import (
     usual,
 )
 from meta.language.corruption import INSTRUCTIONS, beyond, flipped, overconfident
-from meta.language.evidence import Evidence
-from meta.language.message import MESSAGE_DOUBT, Message, heard, read_message
+from meta.language.message import MESSAGE_DOUBT
 from meta.machine.devices import simulator_threads
-from meta.machine.seeds import derived_generator
 from meta.training.trained import Trained, load_trained
 from tasks.contract import TaskFamily
-from tasks.registry import find_family, make_env
+from tasks.registry import find_family
 from tasks.task import Task
 
 BITS = (1, 2, 3, 4, 8, 16, 32)
 REGRETTED = ("none", "8 bits", "full", "another task's")
 """Ways to be told that are measured over ten episodes."""
-_LIVED, _FINEST = 4, 6
-"""Stream of the senders' random numbers; and bits whose worth is measured at most."""
+_FINEST = 6
+"""Bits whose worth is measured at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(Kept):
     """Options of the study."""
 
     family: Positional[str] = ""
@@ -83,48 +77,16 @@ class Options:
     """Share of doubt about messages; chosen on training tasks."""
     regret: bool = True
     """Measure ten episodes, too."""
-    threads: int = 1
-    """Simulator threads."""
-    out: Path | None = None
-    """Write the raw numbers here."""
-    again: tuple[Path, ...] = ()
-    """Print the raw numbers in these files; measure nothing."""
-
-
-class Speaker(NamedTuple):
-    """A policy that speaks and listens."""
-
-    policy: Trained
-    evidence: Evidence
-
-
-Pair = tuple[Speaker, Speaker]
-"""A sender and a receiver."""
-
-
-class Lived(NamedTuple):
-    """Beliefs of a sender about tasks, by episodes lived; and the episodes."""
-
-    tasks: Sequence[Task]
-    beliefs: Mapping[int, list[Belief]]
-    episodes: Mapping[int, Experience]
 
 
 def main() -> None:
     """Measure, and print the tables."""
     o = tyro.cli(Options)
-    torch.set_num_threads(1)
     if not (o.again or len(o.policies) > 1):
         raise SystemExit(
             "name two policies or more: --policies shipped:open-explore ..."
         )
-    if o.again:
-        print_tables([json.loads(path.read_text()) for path in o.again])
-        return
-    raw = study(o)
-    if o.out:
-        o.out.write_text(json.dumps(raw))
-    print_tables([raw])
+    print_tables(o.studies(lambda: study(o)))
 
 
 def study(o: Options) -> dict[str, Any]:
@@ -155,30 +117,6 @@ def study(o: Options) -> dict[str, Any]:
         "worth": worth,
         "objects": [family.object_of(task) for task in tasks],
     }
-
-
-def live(
-    speaker: Speaker,
-    family: TaskFamily,
-    tasks: Sequence[Task],
-    lived: Sequence[int],
-    seed: int,
-    threads: int,
-) -> Lived:
-    """Return what a sender has to say after some episodes with each task."""
-    most = max(lived)
-    env = make_env(family, worlds=most * len(tasks), threads=threads)
-    env.assign([task for task in tasks for _ in range(most)])
-    begun = speaker.policy.begin(len(tasks))
-    with simulator_threads():
-        rollout = collect(env, begun.explore, derived_generator(seed, _LIVED, 0))
-        whole = by_task(rollout, len(tasks))
-        parts = {k: some_episodes(whole, slice(k)) for k in lived}
-        beliefs = {
-            k: beliefs_of(begun.after(part), speaker.evidence)
-            for k, part in parts.items()
-        }
-    return Lived(tasks, beliefs, parts)
 
 
 def worths(
@@ -281,31 +219,6 @@ def ways(
         for budget in BITS:
             channel = Quantised(hidden, allocate(budget, table), sure)
             found[f"{budget} {name}"] = through(channel, said)
-    return found
-
-
-def through(channel: Channel, said: Sequence[Belief]) -> tuple[list[Belief], float]:
-    """Return what comes out of a channel, and the mean of the bits."""
-    payloads = [channel.encode(b) for b in said]
-    return [channel.decode(x) for x in payloads], mean(x.bits for x in payloads)
-
-
-def sent(said: Sequence[Belief], family: TaskFamily, text: str = "") -> list[Belief]:
-    """Return what is believed of beliefs sent as messages; a refused one is not."""
-    found: list[Belief] = []
-    for belief in said:
-        message = Message(
-            sender="a robot",
-            family=family.name,
-            belief=belief,
-            episodes=1,
-            advice=text,
-            text=text,
-        )
-        try:
-            found.append(heard(read_message(message.to_json(), family), family))
-        except ValueError:
-            found.append(Belief())
     return found
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.study import text_of
 from meta.evaluation.statistics import Estimate, bounded, estimate, harm, mean
 
 CORRUPT = (
@@ -43,7 +44,7 @@ def _print_channels(raw: Study, first: dict[str, NDArray[np.float64]]) -> None:
         for k in lived:
             way = f"{k}: {name}"
             bits = np.mean(raw["bits"].get(way, 0.0))
-            share = text(_share(raw, first, first[way])) if way in first else ""
+            share = text_of(_share(raw, first, first[way])) if way in first else ""
             cells += [f"{bits:.1f}" if way in first else "", share]
         print(f"| {name} | {' | '.join(cells)} |")
     entropy = [f"{np.mean(raw['choice'][str(k)]):.1f}" for k in lived]
@@ -61,9 +62,9 @@ def _print_corruptions(raw: Study, first: dict[str, NDArray[np.float64]]) -> Non
             loss = level(raw, untold - told)
             worse = level(raw, harm(told, untold - 0.01))
             cells = [
-                text(loss),
-                text(_share(raw, first, told)),
-                text(bounded(worse, told.shape[1])),
+                text_of(loss),
+                text_of(_share(raw, first, told)),
+                text_of(bounded(worse, told.shape[1])),
             ]
             print(f"| {name} | {k} | {' | '.join(cells)} |")
 
@@ -75,8 +76,8 @@ def _print_regret(raw: Study, best: NDArray[np.float64]) -> None:
     curves = {n: np.array(x).sum(axis=1) for n, x in raw["curves"].items()}
     for name, earned in curves.items():
         count = np.array(raw["curves"][name]).shape[1]
-        regret = text(level(raw, count * best - earned))
-        saved = text(level(raw, earned - curves["none"]))
+        regret = text_of(level(raw, count * best - earned))
+        saved = text_of(level(raw, earned - curves["none"]))
         print(f"| {name} | {regret} | {saved} |")
 
 
@@ -95,11 +96,6 @@ def level(raw: Study, scores: NDArray[np.float64]) -> Estimate:
     """Return the mean of scores, (seed, task), with its interval over objects."""
     rng = np.random.default_rng(raw["seed"])
     return estimate([scores], mean, rng, clusters=raw["objects"])
-
-
-def text(e: Estimate) -> str:
-    """Return an estimate with its interval."""
-    return f"{e.value:.2f} [{e.low:.2f}, {e.high:.2f}]"
 
 
 def _rounded(worth: dict[str, list[float]]) -> dict[str, list[float]]:

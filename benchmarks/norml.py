@@ -17,6 +17,7 @@ from meta.evaluation.statistics import estimate, mean
 from meta.experience.rollout import Rollout
 from meta.training.trained import Adapted, Trained, load_trained
 from tasks.contract import TaskFamily
+from tasks.named import Trusted
 from tasks.registry import find_family, make_env
 from tasks.task import Task
 
@@ -47,7 +48,7 @@ def main() -> None:
     tasks = family.sample("held-out", o.seed, o.tasks)
     print("| policy | before | " + " | ".join(f"after {k}" for k in EPISODES) + " |")
     for spec in o.policies:
-        policy = load_trained(spec, named=(name,))
+        policy = load_trained(spec, named=Trusted(family=(name,)))
         before = measured(policy.begin(o.tasks), family, tasks, o.seed + 2)
         cells = [cell(before, o.tasks)]
         for k in EPISODES:

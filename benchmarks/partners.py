@@ -20,7 +20,8 @@ import tyro
 from jaxtyping import Bool
 from torch import Tensor
 
-from benchmarks.teams import Study, run, text_of
+from benchmarks.study import text_of
+from benchmarks.teams import Study
 from meta.evaluation.measure import ADAPT, MEASURE
 from meta.evaluation.statistics import Estimate, estimate, mean
 from meta.experience.batch import limit_episodes
@@ -71,7 +72,8 @@ def main() -> None:
     o = tyro.cli(Options)
     if not (o.again or (o.agents and o.partner)):
         raise SystemExit("name the policies: --agents shipped:shove ... --partner ...")
-    run(o, lambda: study(o), print_table)
+    for raw in o.studies(lambda: study(o)):
+        print_table(raw)
 
 
 def study(o: Options) -> dict[str, Any]:

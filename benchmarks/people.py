@@ -24,7 +24,7 @@ from torch import Tensor
 from tyro.conf import Positional
 
 from benchmarks.people_worlds import Counted, Unsafe, Watched
-from benchmarks.teams import text_of
+from benchmarks.study import text_of
 from meta.evaluation.measure import ADAPT, MEASURE
 from meta.evaluation.statistics import estimate, mean
 from meta.experience.batch import limit_episodes

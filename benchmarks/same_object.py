@@ -11,22 +11,20 @@ sender lives some episodes with it; what it believes is put into the receiver's 
 same initial states. `--again FILE ...` prints what was written.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 import tyro
 from torch import Tensor
 from tyro.conf import Positional
 
 from benchmarks.catalogue import AS_LIES, catalogue, matched, side
-from benchmarks.messages import Speaker, live, through
-from benchmarks.messages_tables import level, text
-from benchmarks.words import other, true_latent
+from benchmarks.messages_tables import level
+from benchmarks.speakers import Speaker, live, through
+from benchmarks.study import Kept, text_of
+from benchmarks.told import other, true_latent
 from meta.evaluation.calibration import fit_evidence
 from meta.evaluation.evaluation_cfg import EvaluationCfg
 from meta.evaluation.measure import Bench, Ledger
@@ -50,7 +48,7 @@ SURE = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(Kept):
     """Options of the study."""
 
     sender: Positional[str] = ""
@@ -73,24 +71,14 @@ class Options:
     """Decides the training objects by which it is known how sure a sender is."""
     doubt: float = MESSAGE_DOUBT
     """Share of doubt about messages."""
-    threads: int = 1
-    """Simulator threads."""
-    out: Path | None = None
-    """Write the raw numbers here."""
-    again: tuple[Path, ...] = ()
-    """Print the raw numbers in these files; measure nothing."""
 
 
 def main() -> None:
     """Measure, and print the tables."""
     o = tyro.cli(Options)
-    torch.set_num_threads(1)
     if not o.again and not (o.senders and len(o.senders) == len(o.receivers)):
         raise SystemExit("name as many --senders as --receivers, one at least")
-    studies = [json.loads(p.read_text()) for p in o.again] if o.again else [study(o)]
-    if o.out:
-        o.out.write_text(json.dumps(studies[0]))
-    for raw in studies:
+    for raw in o.studies(lambda: study(o)):
         print_table(raw)
 
 
@@ -107,8 +95,8 @@ def print_table(raw: dict[str, Any]) -> None:
         bits = np.mean(raw["bits"].get(name, 0.0))
         worse = level(raw, harm(own, untold - 0.01))
         cells = [name, f"{bits:.0f}" if bits else ""]
-        cells += [text(level(raw, x)) for x in (own, own - untold)]
-        print(f"| {' | '.join([*cells, text(bounded(worse, own.shape[1]))])} |")
+        cells += [text_of(level(raw, x)) for x in (own, own - untold)]
+        print(f"| {' | '.join([*cells, text_of(bounded(worse, own.shape[1]))])} |")
 
 
 def study(o: Options) -> dict[str, Any]:

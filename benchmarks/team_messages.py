@@ -18,11 +18,12 @@ import torch
 import tyro
 from torch import Tensor
 
-from benchmarks.messages import Lived, Speaker, live, through, ways
+from benchmarks.messages import ways
 from benchmarks.partners import beside, certain
+from benchmarks.speakers import Lived, Speaker, live, through
 from benchmarks.team_messages_tables import print_tables
-from benchmarks.teams import Study, run
-from benchmarks.words import earned
+from benchmarks.teams import Study
+from benchmarks.told import earned
 from meta.evaluation.calibration import fit_evidence, known
 from meta.evaluation.evaluation_cfg import EvaluationCfg
 from meta.evaluation.measure import ADAPT
@@ -72,7 +73,8 @@ def main() -> None:
     o = tyro.cli(Options)
     if not (o.again or o.policy):
         raise SystemExit("name a policy: --policy shipped:shove-explore")
-    run(o, lambda: study(o), print_tables)
+    for raw in o.studies(lambda: study(o)):
+        print_tables(raw)
 
 
 def study(o: Options) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.messages_tables import CORRUPT
-from benchmarks.teams import text_of
+from benchmarks.study import text_of
 from meta.evaluation.statistics import Estimate, bounded, estimate, harm, mean
 
 Study = dict[str, Any]

@@ -7,10 +7,8 @@ others stay as they were; an agent alone is each of them in turn, and the mean c
 `--again FILE ...` prints what was written.
 """
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,9 +16,10 @@ import torch
 import tyro
 from tyro.conf import Positional
 
+from benchmarks.study import Kept, text_of
 from meta.evaluation.evaluation_cfg import EvaluationCfg
 from meta.evaluation.measure import ADAPT, MEASURE
-from meta.evaluation.statistics import Estimate, estimate, mean
+from meta.evaluation.statistics import estimate, mean
 from meta.experience.batch import limit_episodes
 from meta.experience.rollout import by_task, collect
 from meta.learner import sequential
@@ -38,7 +37,7 @@ METHODS = ("dr-memory", "oracle")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Study:
+class Study(Kept):
     """Options that studies of teams share."""
 
     family: Positional[str] = ""
@@ -51,12 +50,6 @@ class Study:
     """Measured episodes of each team."""
     seed: int = 31
     """Decides the tasks."""
-    threads: int = 1
-    """Simulator threads."""
-    out: Path | None = None
-    """Write the raw numbers here."""
-    again: tuple[Path, ...] = ()
-    """Print the raw numbers in these files; measure nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,20 +65,7 @@ def main() -> None:
     o = tyro.cli(Options)
     if not (o.again or o.policies):
         raise SystemExit("name the policies: --policies shipped:shove ...")
-    run(o, lambda: study(o), print_table)
-
-
-def run(
-    o: Study,
-    study: Callable[[], dict[str, Any]],
-    print_table: Callable[[dict[str, Any]], None],
-) -> None:
-    """Measure and keep the raw numbers, or read those of earlier; print the tables."""
-    torch.set_num_threads(1)
-    studies = [json.loads(p.read_text()) for p in o.again] if o.again else [study()]
-    if o.out:
-        o.out.write_text(json.dumps(studies[0]))
-    for raw in studies:
+    for raw in o.studies(lambda: study(o)):
         print_table(raw)
 
 
@@ -177,11 +157,6 @@ def print_table(raw: dict[str, Any]) -> None:
             cells = [f"{x.mean():.2f}" for x in (neither, alone, both)]
             cells += [text_of(estimate([gain], mean, rng)) for gain in gains]
             print(f"| {' | '.join([name, str(k), *cells])} |")
-
-
-def text_of(e: Estimate) -> str:
-    """Return an estimate with its interval."""
-    return f"{e.value:.2f} [{e.low:.2f}, {e.high:.2f}]"
 
 
 if __name__ == "__main__":

@@ -8,47 +8,36 @@ the words, told the wrong ones, and reading its teacher's true latent, acts on t
 held-out tasks from the same initial states. `--again FILE ...` prints what was written.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 import tyro
-from torch import Tensor
 from tyro.conf import Positional
 
-from meta.evaluation.calibration import fit_evidence, known, lived
+from benchmarks.study import Kept, text_of
+from benchmarks.told import other, told_oracle, true_latent
+from meta.evaluation.calibration import fit_evidence, lived
 from meta.evaluation.evaluation_cfg import EvaluationCfg
-from meta.evaluation.measure import MEASURE, Bench, Ledger
+from meta.evaluation.measure import Bench, Ledger
 from meta.evaluation.statistics import Estimate, bounded, estimate, mean
 from meta.evaluation.telling import tell
-from meta.experience.moments import standardised
-from meta.experience.rollout import collect
-from meta.language.belief import Belief, Names, Number, log_weights, within
+from meta.language.belief import Names, Number, within
 from meta.language.codebook import describe, understand
 from meta.language.evidence import Evidence
-from meta.learners.told import adapter_of
 from meta.machine.devices import simulator_threads
-from meta.machine.seeds import derived_generator
 from meta.training.trained import Trained, load_trained, shipped_policies
-from policies.acting import Act
-from policies.distribution import Distribution
 from tasks.contract import TaskFamily
-from tasks.registry import find_family, make_env
-from tasks.task import Task
+from tasks.registry import find_family
 
 EPISODES = (0, 1, 2)
 SPOKEN = (1, 3, 5)
 """Episodes after which beliefs are held against the truth."""
-_SHIFT = 7
-"""Wrong words are those of the task so many places after, or the next that differ."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(Kept):
     """Options of the study."""
 
     family: Positional[str] = ""
@@ -63,27 +52,14 @@ class Options:
     """Decides the tasks."""
     doubt: float = 0.3
     """Share of doubt about words; 0.3 was chosen on training tasks."""
-    threads: int = 1
-    """Simulator threads."""
-    out: Path | None = None
-    """Write the raw numbers here."""
-    again: tuple[Path, ...] = ()
-    """Print the raw numbers in these files; measure nothing."""
 
 
 def main() -> None:
     """Measure, and print the tables."""
     o = tyro.cli(Options)
-    torch.set_num_threads(1)
     if not (o.again or o.policies):
         raise SystemExit("name the policies: --policies shipped:open-explore ...")
-    if o.again:
-        print_tables([json.loads(path.read_text()) for path in o.again])
-        return
-    raw = study(o)
-    if o.out:
-        o.out.write_text(json.dumps(raw))
-    print_tables([raw])
+    print_tables(o.studies(lambda: study(o)))
 
 
 def study(o: Options) -> dict[str, Any]:
@@ -140,73 +116,6 @@ def study(o: Options) -> dict[str, Any]:
         "returns": returns,
         "calibration": spoken_of,
     }
-
-
-def other(spoken: Sequence[str], place: int) -> int:
-    """Return the place of another task, of which other things are said."""
-    turns = range(place + _SHIFT, place + _SHIFT + len(spoken))
-    others = (i % len(spoken) for i in turns)
-    return next(i for i in others if spoken[i] != spoken[place])
-
-
-def true_latent(
-    policy: Trained, family: TaskFamily, tasks: Sequence[Task], cfg: EvaluationCfg
-) -> Tensor:
-    """Return what the acting policy earns that reads its teacher's true latent."""
-    _, latents = known(policy, family, tasks)
-    adapter, theta = adapter_of(policy.learner), policy.theta
-
-    def act(obs: Tensor) -> Distribution:
-        each = latents.repeat_interleave(len(obs) // len(latents), dim=0)
-        return adapter.decide(theta, standardised(theta, obs), each)
-
-    return earned(family, tasks, cfg, act, oracle=False)
-
-
-def told_oracle(
-    oracle: Trained,
-    evidence: Evidence,
-    family: TaskFamily,
-    tasks: Sequence[Task],
-    said: Sequence[Belief],
-    cfg: EvaluationCfg,
-) -> Tensor:
-    """Return what the oracle earns that is told words in the place of the truth.
-
-    It reads the features that are expected under the belief, and doubts nothing.
-    """
-    columns = evidence.numbers.unbind(1)
-    names = [p.name for p in family.hidden]
-    features = family.reveal(dict(zip(names, columns, strict=True)))
-    weights = [
-        log_weights(b, family.hidden, evidence.numbers, 0.0).softmax(0) for b in said
-    ]
-    told = (torch.stack(weights).float() @ features).repeat_interleave(
-        cfg.measure_episodes, dim=0
-    )
-    act = oracle.begin(len(tasks)).act
-
-    def lied(obs: Tensor) -> Distribution:
-        return act(torch.cat([obs[:, : -told.shape[1]], told], dim=-1))
-
-    return earned(family, tasks, cfg, lied, oracle=True)
-
-
-def earned(
-    family: TaskFamily,
-    tasks: Sequence[Task],
-    cfg: EvaluationCfg,
-    act: Act,
-    *,
-    oracle: bool,
-) -> Tensor:
-    """Return the mean return of each task, from the initial states of `Bench`."""
-    each = cfg.measure_episodes
-    env = make_env(family, worlds=each * len(tasks), oracle=oracle, threads=cfg.threads)
-    env.assign([task for task in tasks for _ in range(each)])
-    rng = derived_generator(cfg.seed, MEASURE, 0)
-    returns = collect(env, act, rng, explore=False).returns
-    return returns.reshape(-1, each).mean(1)
 
 
 def calibration(
@@ -283,11 +192,11 @@ def _row(raw: dict[str, Any]) -> list[str]:
         value = gain.mean() / whole
         e = estimate([gain - value * gap], mean, rng, clusters=labels)
         low, high = value + e.low / whole, value + e.high / whole
-        return _text(Estimate(value=value, low=low, high=high))
+        return text_of(Estimate(value=value, low=low, high=high))
 
     def later(name: str) -> str:
         gain = scores[name][:, 2] - scores["untold"][:, 2]
-        return _text(estimate([gain], mean, rng, clusters=labels))
+        return text_of(estimate([gain], mean, rng, clusters=labels))
 
     return [
         raw["family"],
@@ -297,10 +206,6 @@ def _row(raw: dict[str, Any]) -> list[str]:
         *map(level, ("dr-memory", "oracle", "oracle, words", "oracle, wrong words")),
         ", ".join(x.removeprefix("shipped:") for x in raw["policies"]),
     ]
-
-
-def _text(e: Estimate) -> str:
-    return f"{e.value:.2f} [{e.low:.2f}, {e.high:.2f}]"
 
 
 def _print_calibration(raw: dict[str, Any]) -> None:
@@ -314,7 +219,7 @@ def _print_calibration(raw: dict[str, Any]) -> None:
             held = np.array([r["held"] for r in own], dtype=np.float64)
             skill = np.mean([r.get("r2", r.get("right")) for r in own])
             rate = bounded(estimate([held], mean, rng), held.shape[1])
-            cells = [raw["family"], name, str(k), _text(rate)]
+            cells = [raw["family"], name, str(k), text_of(rate)]
             print(f"| {' | '.join([*cells, f'{skill:.2f}', str(len(own))])} |")
 
 

@@ -1,5 +1,6 @@
 """Functions of the public interface; see `pliant`."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -20,11 +21,12 @@ from meta.training.trained import Trained, load_trained
 from pliant.given import Given, given_objects
 from pliant.reporting import check_report, with_report
 from tasks.contract import TaskFamily, Worlds, check_teams
+from tasks.named import Trusted
 from tasks.objects.mesh_file import Up, load_solid
 from tasks.objects.object_set import ObjectSet
 from tasks.objects.object_set import load_objects as load_set
 from tasks.objects.solids import Solid
-from tasks.registry import entered, find_family
+from tasks.registry import entered, find_family, findable
 from tasks.registry import make_env as make_worlds
 
 Policy = Trained | str
@@ -46,22 +48,17 @@ def load(
     Args:
         policy: a run folder, a .safetensors file, or `shipped:NAME`.
         device: cpu, cuda, or auto.
-        family: the policy's family; needed for a family that is `module:Class`, or a
-            class that nothing has named yet.
+        family: the policy's family, or its class; needed for one of your own.
         method: the policy's method; needed for a learner that is `module:Class`.
 
     Raises:
         ValueError: if there is none, the file is truncated or corrupt, or it is of
             another family or method.
     """
-    families = [family] if isinstance(family, str) else []
-    if isinstance(family, type):
-        # a run of the command line has the class by where it stands
-        families = [entered(family), f"{family.__module__}:{family.__qualname__}"]
-    methods = [] if method is None else [method]
-    named = {*families, *methods}
+    own = entered(family) if isinstance(family, type) else family
+    named = Trusted([own] if own else [], [method] if method else [])
     trained = load_trained(str(policy), pick_device(device), named)
-    for kind, asked in (("family", families), ("method", methods)):
+    for kind, asked in named._asdict().items():
         if asked and (found := getattr(trained.cfg, kind)) not in asked:
             raise ValueError(f"{policy} is of {kind} {found}, not {asked[0]}")
     return trained
@@ -116,8 +113,7 @@ def make_env(
     """Make worlds that have their tasks: equally many of each, side by side.
 
     Args:
-        family: name of the family, module:Class of one of yours, or a class of your
-            own, which is then known by its name.
+        family: name of the family, module:Class of one of yours, or the class itself.
         worlds: number of worlds in all; a team's agents count each, here and in tasks.
         tasks: number of tasks.
         split: where the tasks come from.
@@ -161,8 +157,7 @@ def train(
     which `resume` goes on.
 
     Args:
-        family: name of the family, module:Class of one of yours, or a class, as for
-            `make_env`.
+        family: name of the family, module:Class of one of yours, or the class itself.
         method: name of the method, or module:Class of another learner.
         out: the run's folder; runs/FAMILY-METHOD-seedSEED by default.
         resume: continue the run in the folder.
@@ -176,14 +171,21 @@ def train(
         OSError: if the run cannot be written.
         KeyboardInterrupt: if a signal ended training before its last iteration.
     """
-    cfg = replaced(make_config(entered(family), method), settings)
+    name = entered(family)
+    if not findable(name):
+        warnings.warn(
+            f"commands will not find family {name!r}, whose class is made in a script, "
+            "a notebook or a function: put it into a module, and import it from there",
+            stacklevel=2,
+        )
+    cfg = replaced(make_config(name, method), settings)
     folder = default_folder(cfg) if out is None else Path(out)
     done = train_run(cfg, folder, resume=resume, overwrite=overwrite)
     if done.iteration < cfg.iterations:
         raise KeyboardInterrupt(
             f"stopped at iteration {done.iteration} of {cfg.iterations} in {folder}"
         )
-    return load_trained(str(folder), cfg.device, (cfg.family, cfg.method))
+    return load_trained(str(folder), cfg.device, cfg.named)
 
 
 def evaluate(

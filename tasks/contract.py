@@ -4,7 +4,7 @@ import os
 from abc import ABC
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor
 from tasks.parameters import SPLITS, Choice, Parameter, current_split
 from tasks.rows import AGENT
 from tasks.splits import all_splits
+from tasks.stated import check_counts, check_parameters, check_stated
 from tasks.task import Task, parse_task, sample_task
 
 # a child that is forked has none of its parent's threads, and would wait for them
@@ -78,30 +79,10 @@ class TaskFamily(ABC):
             cls.summary = (cls.__doc__ or "").strip().partition("\n")[0]
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
-        lacking = [name for name in self.stated if not hasattr(self, name)]
-        if lacking:
-            raise ValueError(f"family {self.name} does not state {', '.join(lacking)}")
-        self.check_counts("horizon", "obs_dim", "action_dim")
-        self.check_tuple("parameters", "hidden", "such as Scalar and Choice")
+        check_stated(self, *self.stated)
+        check_counts(self, "horizon", "obs_dim", "action_dim")
+        check_parameters(self)
         self.device = torch.device(device)
-
-    def check_counts(self, *names: str) -> None:
-        """Raise ValueError unless these are whole numbers of at least 1."""
-        for name in names:
-            count: Any = getattr(self, name)
-            if not isinstance(count, int) or count < 1:
-                raise ValueError(
-                    f"family {self.name}: {name} is a whole number of at least 1, got "
-                    f"{count!r:.60}"
-                )
-
-    def check_tuple(self, name: str, has: str, of: str) -> None:
-        """Raise ValueError unless that is a tuple, all of which have an attribute."""
-        given: Any = getattr(self, name)
-        if not (isinstance(given, tuple) and all(hasattr(x, has) for x in given)):
-            raise ValueError(
-                f"family {self.name}: {name} is a tuple, of {of}; got {given!r:.60}"
-            )
 
     @property
     def hidden(self) -> tuple[Parameter, ...]:

@@ -183,6 +183,15 @@ class Env:
                 f"family {name}: reward terms {', '.join(weights)} have a weight, "
                 f"{', '.join(strange)} has none"
             )
+        count = (len(self._steps),)
+        allowed = (count, (*count, self._rows.team)) if self.family.agents else (count,)
+        parts = {"success": outcome.success, "terminated": outcome.terminated}
+        for part, value in {**outcome.terms, **parts}.items():
+            if (shape := tuple(value.shape)) not in allowed:
+                raise ValueError(
+                    f"family {name}: {part} that judge returns has shape "
+                    f"{' or '.join(map(str, allowed))}, got {shape}"
+                )
         return outcome
 
     def _observe(self, now: Instant) -> Float[Tensor, "world obs"]:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from robots.sim.simulator import Readings
 from tasks.contract import TaskFamily, Values
+from tasks.stated import check_counts, check_tuple
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +61,8 @@ class Family(TaskFamily):
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         super().__init__(device)
-        self.check_counts("substeps")
-        self.check_tuple("fields", "isidentifier", "names")
+        check_counts(self, "substeps")
+        check_tuple(self, "fields", "isidentifier", "names")
         self.model = self.compile()
 
     def on(self, device: torch.device | str) -> "Family":

@@ -10,7 +10,17 @@ import os
 import sys
 from collections.abc import Collection
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
+
+
+class Trusted(NamedTuple):
+    """Names that the user gave: of what stands elsewhere, these alone are imported."""
+
+    family: Collection[str] = ()
+    method: Collection[str] = ()
+
+
+NOTHING = Trusted()
 
 
 def imported(name: str) -> Any:  # noqa: ANN401  (whatever stands there)
@@ -39,21 +49,33 @@ def imported(name: str) -> Any:  # noqa: ANN401  (whatever stands there)
         raise ValueError(f"{name!r} cannot be imported: {error}") from error
 
 
+def place_of(kind: type) -> str:
+    """Return the `module:Class` that names a class in any process; empty if none does.
+
+    None does where it is made in a notebook, a script or a function.
+    """
+    name = f"{kind.__module__}:{kind.__qualname__}"
+    try:
+        found = kind.__module__ != "__main__" and imported(name) is kind
+    except ValueError:
+        found = False
+    return name if found else ""
+
+
 def check_named(kind: str, name: object, given: Collection[str]) -> None:
     """Refuse a name out of a file that would be imported, unless the user gave it.
 
     Args:
         kind: the kind of thing that is named: family or method.
         name: the name in the file.
-        given: the names that the user gave, without those that name something else.
+        given: the names of that kind that the user gave.
 
     Raises:
-        ValueError: saying what to add, or that another was given.
+        ValueError: saying what to add, and what was given.
     """
     if isinstance(name, str) and ":" in name and name not in given:
-        if others := sorted(n for n in given if ":" in n):
-            raise ValueError(f"its {kind} is {name}, not {' or '.join(others)}")
+        others = f", not {' or '.join(sorted(given))}" if given else ""
         raise ValueError(
-            f"its {kind} is {name}, and no code is run because a file says so: add "
-            f"--{kind} {name} (in Python {kind}={name!r}) if you trust it"
+            f"its {kind} is {name}{others}, and no code is run because a file says so: "
+            f"add --{kind} {name} (in Python {kind}={name!r}) if you trust it"
         )

@@ -24,7 +24,7 @@ from tasks.manipulation.open import Open
 from tasks.manipulation.push import Push
 from tasks.manipulation.reach_rotated import ReachRotated
 from tasks.manipulation.strike import Strike
-from tasks.named import imported
+from tasks.named import imported, place_of
 from tasks.objects.mesh_file import Fits
 from tasks.objects.object_set import Objects, as_set
 from tasks.people.handover import Handover
@@ -53,7 +53,7 @@ def entered(family: str | type[TaskFamily]) -> str:
     """Return a family's name, under which a class of one's own is found from now on.
 
     A class that `module:Class` names has that name, whatever it calls itself: by it the
-    class is found again.
+    class is found again, by commands too. Others have the name that they state.
 
     Raises:
         ValueError: for neither a name nor a class that is whole, or a class whose name
@@ -61,15 +61,15 @@ def entered(family: str | type[TaskFamily]) -> str:
     """
     if isinstance(family, str):
         if ":" in family and family not in FAMILIES:
-            kind = _imported(family)
-            if issubclass(kind, Family):
-                own = {"name": family, "__module__": kind.__module__}
-                own |= {"__doc__": kind.__doc__, "summary": kind.summary}
-                FAMILIES[family] = type(kind.__name__, (kind,), own)
+            _enter(family, _imported(family))
         return family
     if not (inspect.isclass(family) and issubclass(family, Family | ExternalFamily)):
         raise ValueError(f"a family is a name or a class of its own, got {family!r}")
     _check_whole(family, family.__name__)
+    own = issubclass(family, Family) and family not in FAMILIES.values()
+    if own and (place := place_of(family)):
+        _enter(place, family)
+        return place
     name = getattr(family, "name", None)
     if not isinstance(name, str):
         raise ValueError(f"family {family.__name__} has no name: name = 'my-family'")
@@ -81,6 +81,14 @@ def entered(family: str | type[TaskFamily]) -> str:
             )
         FAMILIES[name] = family
     return name
+
+
+def findable(family: str) -> bool:
+    """Return whether a family's name finds it in other processes, such as commands."""
+    if ":" in family:
+        return not family.startswith("__main__:")
+    kind = FAMILIES.get(family)
+    return kind is None or bool(place_of(kind))
 
 
 def elsewhere(family: str) -> bool:
@@ -178,6 +186,15 @@ def _own(kind: type[Family], device: torch.device, objects: Objects | None) -> F
             f"family {kind.name!r} handles no object that {given.name} could replace"
         )
     return kind(device, given)
+
+
+def _enter(name: str, kind: type[TaskFamily]) -> None:
+    """Let a name find a class, which has it from now on; external ones need none."""
+    known = FAMILIES.get(name, Family)
+    if issubclass(kind, Family) and not issubclass(known, kind):
+        own = {"name": name, "__module__": kind.__module__}
+        own |= {"__doc__": kind.__doc__, "summary": kind.summary}
+        FAMILIES[name] = type(kind.__name__, (kind,), own)
 
 
 def _imported(name: str) -> type[Family | ExternalFamily]:

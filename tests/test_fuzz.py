@@ -55,7 +55,8 @@ from meta.training.checkpoint import resume_trainer
 from meta.training.format import read, write
 from meta.training.run import CONFIG, METRICS, VERSIONS
 from meta.training.trained import CHECKPOINT, load_trained
-from pliant.cli.main import COMMANDS, MENDABLE, main
+from pliant.cli.errors import MENDABLE
+from pliant.cli.main import COMMANDS, main
 from pliant.views.tables import write_tables
 from pliant.views.video import write_strip
 from tasks.locomotion.cheetah_direction import CheetahDirection

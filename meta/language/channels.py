@@ -15,9 +15,10 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from meta.language.belief import Belief, Names, Number, read_belief, scalar_of
-from meta.language.codebook import choices, describe, kind, understand
+from meta.language.codebook import choices, describe, understand
 from meta.language.scale import Scale
 from tasks.parameters import Choice, Parameter
+from tasks.words import kind
 
 FLOAT = 32
 """Bits of a number at full precision."""

@@ -17,8 +17,8 @@ from typing import NamedTuple
 from meta.language.belief import Belief, Names, Number, scalar_of
 from meta.language.words import NUMBERS, OPTIONS
 from tasks.parameters import Choice, Parameter, Scalar, Value
+from tasks.words import PARTS, kind, synonyms
 
-PARTS = 5
 _AFTER_NOT = re.compile(r"\b(not|no|never|isn't|without)\s+(a\s+|an\s+|very\s+)?$")
 _COPULA = re.compile(r"\b(is|are|was|were)\s+")
 _HEDGED = re.compile(r"\b(slightly|somewhat|a bit|a little|rather|fairly)\s+$")
@@ -42,7 +42,7 @@ def say(parameter: Parameter, value: Value) -> str:
     else:
         scalar, parts = scalar_of(parameter), _parts_of(parameter)
         words = parts[_part(scalar, float(value))] if parts and scalar else ""
-    return _synonyms(words)[0] if words else ""
+    return synonyms(words)[0] if words else ""
 
 
 def describe(
@@ -84,13 +84,8 @@ def understand(parameters: Sequence[Parameter], text: str) -> Belief:
 def choices(parameter: Parameter) -> list[str]:
     """Return the words for all values of a parameter, as they are spoken."""
     if isinstance(parameter, Choice):
-        return [_synonyms(w)[0] for w in _options_of(parameter).values()]
-    return [_synonyms(w)[0] for w in _parts_of(parameter)]
-
-
-def kind(option: str, parameter: str = "shape") -> str:
-    """Return the kind of an option: box of box-1; others are their own."""
-    return re.sub(r"-\d+$", "", option) if parameter == "shape" else option
+        return [synonyms(w)[0] for w in _options_of(parameter).values()]
+    return [synonyms(w)[0] for w in _parts_of(parameter)]
 
 
 def _part(scalar: Scalar, value: float) -> int:
@@ -108,40 +103,20 @@ def _ends(scalar: Scalar, value: float) -> tuple[float, float, float]:
 def _phrases(parameter: Parameter) -> Iterator[Said]:
     if isinstance(parameter, Choice):
         for option, words in _options_of(parameter).items():
-            yield from (Said(w, option) for w in _synonyms(words))
+            yield from (Said(w, option) for w in synonyms(words))
     for i, words in enumerate(_parts_of(parameter)):
-        yield from (Said(w, (i + 0.5) / PARTS) for w in _synonyms(words))
-
-
-def _synonyms(words: object) -> list[str]:
-    """Return the words of an entry that mean the same; the first is the spoken one."""
-    found = [w.strip() for w in words.split("|")] if isinstance(words, str) else [""]
-    if not all(found):
-        raise ValueError(f"words are such as 'slippery|slick', got {words!r:.60}")
-    return found
+        yield from (Said(w, (i + 0.5) / PARTS) for w in synonyms(words))
 
 
 def _parts_of(parameter: Parameter) -> Sequence[str]:
     """Return the words for the parts of a number: its own, or those of its name."""
     scalar = scalar_of(parameter)
-    if scalar is None:
-        return ()
-    if isinstance(scalar.words, str) or len(scalar.words) not in (0, PARTS):
-        raise ValueError(
-            f"words of a number are {PARTS}, for fifths of its range, the least first; "
-            f"{scalar.name!r} has {len(scalar.words)}"
-        )
-    return scalar.words or NUMBERS.get(scalar.name, ())
+    return () if scalar is None else scalar.words or NUMBERS.get(scalar.name, ())
 
 
 def _options_of(choice: Choice) -> Mapping[str, str]:
     """Return the words for the kinds of a choice: its own, or those of its name."""
     there = {kind(option, choice.name) for option in choice.all}
-    if strange := sorted(set(choice.words) - there):
-        raise ValueError(
-            f"{choice.name!r} has words for {', '.join(strange)}, and is one of "
-            f"{', '.join(sorted(there))}"
-        )
     known = choice.words or OPTIONS.get(choice.name, {})
     return {option: words for option, words in known.items() if option in there}
 

@@ -17,7 +17,7 @@ class MamlCfg:
     """Settings of adaptation and of meta-training."""
 
     inner_steps: int = 1
-    """Gradient steps of adaptation; 0 is PPO."""
+    """Gradient steps of adaptation; 0 is PPO, of methods that do not adapt."""
     inner_rate: float = 0.1
     """Step size, the initial one if it is learned."""
     learn_rates: bool = True
@@ -34,8 +34,8 @@ class MamlCfg:
     critic: Critic = "own"
     """Observations that the baseline of training is fitted to, in a team: the agent's
     `own`, as in IPPO, or those of `all` agents of its world, as in MAPPO (Yu et al.
-    2022, arXiv 2103.01955). Agents adapt and act by their own all the same; of no
-    effect where there is one robot."""
+    2022, arXiv 2103.01955). Agents adapt and act by their own all the same;
+    refused where there is one robot."""
     adapt_episodes: tuple[int, ...] = ()
     """Numbers of episodes to adapt on, one drawn per task; empty: all collected."""
     rate: float = 1e-3

@@ -55,4 +55,7 @@ def load_recording(path: str | Path, *, family: str | None = None) -> Recorded:
         OSError: if it cannot be read.
     """
     path = Path(path)
-    return load_footage(path) if is_footage(path) else load_states(path, family)
+    found = load_footage(path) if is_footage(path) else load_states(path, family)
+    if family not in (None, found.family):
+        raise ValueError(f"{path} is of family {found.family}, not {family}")
+    return found

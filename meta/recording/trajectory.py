@@ -20,7 +20,6 @@ from mujoco.batch import MODEL_FIELDS
 from meta.machine.archives import read_arrays
 from meta.machine.files import write_atomically
 from robots.sim.cpu import CpuSimulator
-from tasks.named import check_named
 from tasks.objects.object_set import ObjectSet, parse_set
 from tasks.registry import make_family
 from tasks.strict_json import BROKEN, parse_json
@@ -93,6 +92,11 @@ class Recording:
             )
 
     @property
+    def family(self) -> str:
+        """Name of the family that the task is of."""
+        return self.task.family
+
+    @property
     def episodes(self) -> tuple[Trajectory, Trajectory]:
         """The episode before adaptation, and the one after it."""
         return self.before, self.after
@@ -132,8 +136,7 @@ def load_recording(path: Path, family: str | None = None) -> Recording:
     family; one of Pliant's own is checked.
 
     Raises:
-        ValueError: if the file is truncated, corrupt, too large, or no recording, or
-            its family is another one.
+        ValueError: if the file is truncated, corrupt, too large, or no recording.
         OSError: if it cannot be read.
     """
     arrays = read_arrays(path, largest=LARGEST)
@@ -151,8 +154,7 @@ def load_recording(path: Path, family: str | None = None) -> Recording:
         objects = parse_set(stored) if stored else None
         task = read_task(about["task"])
         changes = dict[int, Task]()
-        if family is not None or ":" not in task.family:
-            check_named("family", task.family, [family or ""])
+        if task.family == family or ":" not in task.family:
             known = make_family(task.family, objects=objects)
             task = known.parse(about["task"])
             # recordings from before there were changes have none

@@ -5,11 +5,14 @@ from meta.learners.by_role import ByRole
 from meta.machine.distributed import local_threads, share
 from meta.machine.seeds import derived_generator
 from meta.registry import PIECES, TRAINER, find_method
-from meta.training.config import TrainCfg
+from meta.training.config import TrainCfg, settings_of
 from meta.training.trainer import INITIAL, Trainer, Training
 from tasks.contract import Worlds, check_teams
 from tasks.named import imported
 from tasks.registry import FAMILIES, find_family, make_env
+
+_OF_TEAMS = (("critic", "all"), ("roles", "own"))
+"""Settings that say nothing where there is one robot."""
 
 
 def make_training(cfg: TrainCfg) -> Training:
@@ -17,14 +20,21 @@ def make_training(cfg: TrainCfg) -> Training:
 
     Raises:
         ValueError: for tasks that cannot be shared out equally, a device that is not
-            here, an extra that is not installed, or several episodes of a task where
-            roles have parameters of their own and the method plays them in turn.
+            here, an extra that is not installed, settings of a team for one robot, or
+            several episodes of a task where roles have parameters of their own and the
+            method plays them in turn.
     """
-    method = find_method(cfg.method)
+    method, sizes = find_method(cfg.method), sizes_of(cfg.family)
+    for setting in settings_of(cfg):
+        if setting in _OF_TEAMS and not sizes.roles:
+            raise ValueError(
+                f"{' '.join(setting)} is about teams, and family {cfg.family} has one "
+                f"robot: leave out {setting[0]}"
+            )
     name = method.trainer
     if cfg.pieces and name != TRAINER:
         raise ValueError(f"{cfg.method} does not learn in pieces: leave out pieces")
-    learner = make_learner(cfg)
+    learner = make_learner(cfg, sizes)
     if isinstance(learner, ByRole) and learner.sequential and cfg.episodes > 1:
         raise ValueError(
             f"{cfg.method} lives a trial in every world: with roles of their own a "

@@ -1,7 +1,7 @@
 """The configuration of a training run."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from difflib import get_close_matches
 from typing import Any, Literal, get_args
@@ -11,6 +11,7 @@ from meta.learners.maml_cfg import MamlCfg
 from meta.registry import MEMORIES, TRAINER, find_method
 from policies.mlp import PolicyCfg
 from robots.sim.simulator import MAX_THREADS
+from tasks.named import Trusted
 from tasks.registry import FAMILIES
 
 Roles = Literal["shared", "own"]
@@ -65,7 +66,7 @@ class TrainCfg:
     roles: Roles = "shared"
     """Parameters of a team: `shared` by all of its agents, or each role's `own`, all
     that is learned, by its own agents' experience. Of no effect where there is one
-    role."""
+    role, and refused where there is one robot."""
     hidden: tuple[int, ...] = (64, 64)
     """Widths of the policy's hidden layers."""
     initial_std: float = 0.5
@@ -122,6 +123,11 @@ class TrainCfg:
             )
 
     @property
+    def named(self) -> Trusted:
+        """Family and method, as the user's who asked for them."""
+        return Trusted((self.family,), (self.method,))
+
+    @property
     def privileged(self) -> bool:
         """True if the hidden parameters are observed in training."""
         return find_method(self.method).observes_hidden != "never"
@@ -168,11 +174,16 @@ def replaced(cfg: TrainCfg, settings: Mapping[str, object]) -> TrainCfg:
 
 def setting_names(cfg: Any) -> list[str]:  # noqa: ANN401  (any dataclass)
     """Return the names of a configuration's fields, and of those within them."""
-    own = [f.name for f in fields(cfg)]
-    parts = [getattr(cfg, name) for name in own]
-    return own + [
-        n for part in parts if is_dataclass(part) for n in setting_names(part)
-    ]
+    return [name for name, _ in settings_of(cfg)]
+
+
+def settings_of(cfg: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
+    """Yield a configuration's fields by name, and those within them."""
+    for own in fields(cfg):
+        value = getattr(cfg, own.name)
+        yield own.name, value
+        if is_dataclass(value):
+            yield from settings_of(value)
 
 
 def _check_memory(cfg: TrainCfg) -> None:
@@ -199,12 +210,9 @@ def _check_team(cfg: TrainCfg) -> None:
 
 
 def _check_finite(cfg: Any) -> None:  # noqa: ANN401  (any dataclass)
-    for name in setting_names(cfg):
-        value = getattr(cfg, name, None)
+    for name, value in settings_of(cfg):
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"{name} must be a finite number, got {value}")
-        if is_dataclass(value):
-            _check_finite(value)
 
 
 def _replaced(cfg: Any, settings: Mapping[str, object]) -> Any:  # noqa: ANN401

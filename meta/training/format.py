@@ -7,7 +7,7 @@ the last whole one.
 import hashlib
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -18,8 +18,8 @@ from torch import Tensor
 
 from meta.machine.files import read_bytes, write_atomically
 from meta.registry import find_method
-from meta.training.config import TrainCfg, setting_names
-from tasks.named import check_named, imported
+from meta.training.config import TrainCfg, setting_names, settings_of
+from tasks.named import NOTHING, Trusted, check_named, imported
 from tasks.strict_json import BROKEN, parse_json
 
 T = TypeVar("T")
@@ -92,13 +92,13 @@ def seal(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
     return digest.hexdigest()
 
 
-def parse_config(text: str, named: Collection[str] = ()) -> TrainCfg:
+def parse_config(text: str, named: Trusted = NOTHING) -> TrainCfg:
     """Read a configuration's JSON.
 
     Args:
         text: the JSON.
-        named: `module:Class` of the families and methods that the user has named: no
-            other is imported.
+        named: the families and methods that the user has named: of those that stand
+            elsewhere no other is imported.
 
     Raises:
         ValueError: if it lacks a field, has one too many, or one is not allowed, or
@@ -106,9 +106,8 @@ def parse_config(text: str, named: Collection[str] = ()) -> TrainCfg:
     """
     try:
         raw = _translated(dict(parse_json(text)))
-        family, method = raw.get("family"), raw["method"]
-        check_named("family", family, [n for n in named if n != method])
-        check_named("method", method, [n for n in named if n != family])
+        for kind in Trusted._fields:
+            check_named(kind, raw.get(kind), getattr(named, kind))
         settings = imported(find_method(raw["method"]).settings)
         learner = _from_json(settings, raw["learner"])
         return _from_json(TrainCfg, raw | {"learner": learner})
@@ -127,15 +126,14 @@ def check_storable(cfg: TrainCfg) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"{cfg.method} has two settings named {', '.join(twice)}")
-    for name in setting_names(cfg.learner):
-        value = getattr(cfg.learner, name, None)
+    for name, value in settings_of(cfg.learner):
         try:
             json.dumps(asdict(value) if is_dataclass(value) else value)  # pyright: ignore
         except TypeError as error:
             raise ValueError(
                 f"setting {name!r} of {cfg.method} cannot be stored as JSON: {error}"
             ) from error
-    if parse_config(json.dumps(asdict(cfg)), (cfg.family, cfg.method)) != cfg:
+    if parse_config(json.dumps(asdict(cfg)), cfg.named) != cfg:
         raise ValueError(
             f"the settings of {cfg.method} are not the same when they are read again: "
             "use numbers, text, tuples of them, and dataclasses"

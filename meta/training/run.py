@@ -12,7 +12,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -32,6 +32,7 @@ from meta.training.format import parse_config
 from meta.training.progress import Progress, Stop
 from meta.training.tensorboard import EventFile
 from meta.training.trained import CHECKPOINT, checkpoint_config
+from tasks.named import NOTHING, Trusted
 
 CONFIG, VERSIONS = "config.json", "versions.json"
 METRICS, TIMING = "metrics.jsonl", "timing.jsonl"
@@ -108,8 +109,7 @@ def train(
                 seconds = time.perf_counter() - start
                 rate = (trainer.env_steps - before) / seconds
                 run.log(metrics, {"seconds": seconds, "env_steps_per_s": rate})
-                due = trainer.iteration % cfg.checkpoint_every == 0
-                if due:
+                if due := trainer.iteration % cfg.checkpoint_every == 0:
                     run.save()
                 progress.show(trainer.iteration, metrics, rate, milestone=due)
             run.save()
@@ -142,7 +142,7 @@ class Run:
         path = folder / CHECKPOINT
         going_on = resume and path.exists()
         if going_on or (resume and (folder / CONFIG).exists()):
-            _check_same(read_config(folder, (cfg.family, cfg.method)), cfg, folder)
+            _check_same(read_config(folder, cfg.named), cfg, folder)
         # before anything is touched, for it refuses what cannot be trained
         fresh = None if going_on else make_training(cfg)
         folder.mkdir(parents=True, exist_ok=True)
@@ -213,7 +213,7 @@ class Run:
         write_json(self.folder / CONFIG, asdict(cfg))
 
 
-def read_config(folder: Path, named: Collection[str] = ()) -> TrainCfg:
+def read_config(folder: Path, named: Trusted = NOTHING) -> TrainCfg:
     """The configuration of the run in a folder.
 
     Its checkpoint's, once there is one: `config.json` is for people, and may be edited.
@@ -253,8 +253,7 @@ def _check_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
 
 def _check_same(stored: TrainCfg, cfg: TrainCfg, folder: Path) -> None:
     names = [f.name for f in fields(TrainCfg) if f.name not in RESUMABLE]
-    other = [n for n in names if getattr(stored, n) != getattr(cfg, n)]
-    if other:
+    if other := [n for n in names if getattr(stored, n) != getattr(cfg, n)]:
         raise ValueError(
             f"the run in {folder} was started with other values of "
             f"{', '.join(other)}; only {', '.join(RESUMABLE)} may change"
@@ -263,9 +262,8 @@ def _check_same(stored: TrainCfg, cfg: TrainCfg, folder: Path) -> None:
 
 def _clear(folder: Path) -> None:
     """Remove an earlier run's files, and nothing else that a user put there."""
-    for name in _OWN:
-        if name != METRICS:
-            (folder / name).unlink(missing_ok=True)
+    for name in {*_OWN} - {METRICS}:
+        (folder / name).unlink(missing_ok=True)
     for path in folder.glob("events.out.tfevents.*"):
         path.unlink()
 
@@ -294,6 +292,8 @@ def _located(folder: Path) -> Generator[None]:
     try:
         yield
     except OSError as error:
+        if error.filename and not Path(error.filename).is_relative_to(folder):
+            raise  # of a file of the family's
         reason = error.strerror or str(error)
         if (folder / CHECKPOINT).exists():
             reason += "; the last checkpoint is intact, continue with --resume"

@@ -1,7 +1,7 @@
 """Policies that have been meta-trained: where they are, and how they are used."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -20,6 +20,7 @@ from meta.training.config import TrainCfg
 from meta.training.format import parse_config, read, write
 from policies.acting import Act
 from tasks.contract import Worlds
+from tasks.named import NOTHING, Trusted
 
 CHECKPOINT = "checkpoint.safetensors"
 SHIPPED = "shipped:"
@@ -164,7 +165,7 @@ def check_adapted(adapted: object) -> None:
 
 
 def load_trained(
-    spec: str, device: torch.device | str = "cpu", named: Collection[str] = ()
+    spec: str, device: torch.device | str = "cpu", named: Trusted = NOTHING
 ) -> Trained:
     """Load a policy from a run folder, a file, or `shipped:NAME`, onto a device.
 
@@ -201,7 +202,7 @@ def load_trained(
     )
 
 
-def export_policy(spec: str, path: Path, named: Collection[str] = ()) -> None:
+def export_policy(spec: str, path: Path, named: Trusted = NOTHING) -> None:
     """Write what it takes to use a policy, and not what it takes to train it on.
 
     The optimiser and the value network are left out.
@@ -221,7 +222,7 @@ def export_policy(spec: str, path: Path, named: Collection[str] = ()) -> None:
     write(path, kept, metadata)
 
 
-def checkpoint_config(path: Path, named: Collection[str] = ()) -> TrainCfg:
+def checkpoint_config(path: Path, named: Trusted = NOTHING) -> TrainCfg:
     """The configuration that a checkpoint was trained with.
 
     Raises:
@@ -231,7 +232,7 @@ def checkpoint_config(path: Path, named: Collection[str] = ()) -> TrainCfg:
 
 
 def config_of(
-    path: Path, metadata: Mapping[str, str], named: Collection[str] = ()
+    path: Path, metadata: Mapping[str, str], named: Trusted = NOTHING
 ) -> TrainCfg:
     """The configuration in a checkpoint's metadata.
 

@@ -99,6 +99,7 @@ class Lie:
         from meta.machine.devices import pick_device
         from meta.registry import CEILING
         from meta.training.trained import SHIPPED, load_trained, shipped_policies
+        from tasks.named import Trusted
         from tasks.registry import FAMILIES
 
         names = list(dict.fromkeys(self.families)) or list(FAMILIES)
@@ -108,7 +109,8 @@ class Lie:
         for spec in self.oracle:
             check_policy(spec)
         device = pick_device(self.device)
-        given = [load_trained(spec, device, names) for spec in self.oracle]
+        named = Trusted(family=self.families)
+        given = [load_trained(spec, device, named) for spec in self.oracle]
         for trained in given:
             if trained.cfg.family not in names:
                 raise ValueError(

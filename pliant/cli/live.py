@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from pliant.cli.names import check_policy, check_split
 from pliant.cli.options import Named
 from pliant.cli.parsing import Folder, Name, Numbers, Policy
+from pliant.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from meta.continual.journal import Life
@@ -127,14 +128,11 @@ class Live(Named):
             acted=self.acted,
             most=self.most,
         )
-        return begin_life(
-            folder,
-            policy,
-            self._stream(policy),
-            habits,
-            seed=self.seed,
-            threads=self.threads,
-        )
+        stream = self._stream(policy)
+        with progress_bar("fitting the senses"):
+            return begin_life(
+                folder, policy, stream, habits, seed=self.seed, threads=self.threads
+            )
 
     def _refuse(self, why: str, known: Mapping[str, object]) -> None:
         """Refuse options that were given, and that say something else."""

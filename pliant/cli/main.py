@@ -12,6 +12,7 @@ from typing import Protocol
 from pliant.cli.bench import BENCH, Gpu, Suite
 from pliant.cli.completion import Completion
 from pliant.cli.doctor import Doctor
+from pliant.cli.errors import one_line
 from pliant.cli.evaluate import Evaluate
 from pliant.cli.export import Export
 from pliant.cli.lie import Lie
@@ -27,9 +28,6 @@ from pliant.cli.reproduce import Reproduce
 from pliant.cli.train import run_train
 
 TRACEBACK = "PLIANT_TRACEBACK"
-MENDABLE = (ValueError, OSError, MemoryError, FloatingPointError)
-_ALLOCATOR = "DefaultCPUAllocator: "
-"""Before torch's words for a full memory of the machine, which is a RuntimeError."""
 USAGE = """\
 usage: pliant COMMAND [options]
 
@@ -109,11 +107,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except Exception as error:
-        # torch's for a full device by its name: torch need not be imported
-        full = type(error).__name__ == "OutOfMemoryError" or _ALLOCATOR in str(error)
-        if os.environ.get(TRACEBACK) or not (full or isinstance(error, MENDABLE)):
+        said = one_line(error)
+        if os.environ.get(TRACEBACK) or not said:
             raise
-        return _complain(_one_line(error), 2)
+        return _complain(said, 2)
 
 
 def _dispatch(argv: list[str]) -> int:
@@ -142,17 +139,6 @@ def _dispatch(argv: list[str]) -> int:
     command = parse(COMMANDS[name], rest, f"pliant {name}")
     import_mujoco()
     return command.run()
-
-
-def _one_line(error: BaseException) -> str:
-    if isinstance(error, MemoryError | RuntimeError):
-        # torch goes on about its allocator
-        said = str(error).partition(_ALLOCATOR)[2] or str(error)
-        return f"not enough memory: {said.split('. GPU')[0]}"
-    if isinstance(error, OSError) and error.strerror:
-        where = f"{error.filename}: " if error.filename else ""
-        return f"{where}{error.strerror}"
-    return str(error)
 
 
 def _complain(message: str, code: int) -> int:

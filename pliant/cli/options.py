@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from meta.language.complete import Complete
     from meta.language.nearest import Nearest
     from meta.training.trained import Trained
+    from tasks.named import Trusted
     from tasks.objects.object_set import ObjectSet
 
 Up = Literal["x", "y", "z"]
@@ -34,15 +35,20 @@ class Named:
     """Learners of your own, as module:Class, likewise."""
 
     @property
-    def named(self) -> tuple[str, ...]:
+    def named(self) -> "Trusted":
         """All that the user named."""
-        return tuple(filter(None, (self.family or "", *self.method.split(","))))
+        from tasks.named import Trusted
+
+        return Trusted(
+            family=tuple(filter(None, [self.family])),
+            method=tuple(filter(None, self.method.split(","))),
+        )
 
     def check_named(self, *policies: "Trained") -> None:
         """Raise ValueError if something was named that none of the policies is of."""
-        for kind, given in (("family", self.family), ("method", self.method)):
+        for kind, given in self.named._asdict().items():
             found = sorted({getattr(trained.cfg, kind) for trained in policies})
-            for name in filter(None, (given or "").split(",")):
+            for name in given:
                 if name not in found:
                     raise ValueError(
                         f"{policies[0].source} is of {kind} {' or '.join(found)}, "

@@ -56,13 +56,14 @@ def run_train(argv: list[str]) -> int:
     from meta.recipes.registry import make_config
     from meta.training.run import CHECKPOINT, CONFIG, default_folder, read_config, train
     from pliant.views.markdown import count
+    from tasks.named import Trusted
 
     family, rest = _family_first(argv)
     method = _method(rest)
     asked = _parse(make_config(family, method), rest)
     folder = asked.out or default_folder(asked.cfg)
     if asked.resume and any((folder / n).exists() for n in (CHECKPOINT, CONFIG)):
-        stored = read_config(folder, (family, method))
+        stored = read_config(folder, Trusted((family,), (method,)))
         if stored.family != family:
             raise ValueError(f"the run in {folder} is of {stored.family}, not {family}")
         # options that are not given again stay as they were
@@ -135,6 +136,11 @@ def _parse(defaults: "TrainCfg", argv: list[str]) -> Asked:
     prog = f"pliant train {defaults.family}"
     got = parse(kind, argv, prog, config=SETTINGS, default=default)
     cfg = replace(TrainCfg(**_settings(got)), device=pick_device(got.device))
+    if defaults.learner.inner_steps and not cfg.learner.inner_steps:
+        raise ValueError(
+            f"with --inner-steps 0 {cfg.method} never adapts: that is --method dr, or "
+            "dr-memory"
+        )
     return Asked(cfg, got.out, got.resume, got.overwrite)
 
 

@@ -92,7 +92,7 @@ def test_a_name_that_is_not_the_policys_is_one_line(
     rest = ["out.safetensors"] if command == "export" else []
     for path, given, said in (
         (foreign, "spy:Thimg", f"its {kind} is spy:Thing, not spy:Thimg"),
-        (foreign, known, f"add --{kind} spy:Thing (in Python"),
+        (foreign, known, f"its {kind} is spy:Thing, not {known}, and no code is run"),
         (SHIPPED, "spy:Thing", f"{SHIPPED} is of {kind} {known}, not spy:Thing"),
     ):
         assert main([command, path, *rest, f"--{kind}", given]) == 2

@@ -11,6 +11,7 @@ import pliant
 from meta.training.trained import load_trained, shipped_policies
 from tasks.contract import TaskFamily
 from tasks.locomotion.ant_direction import AntDirection
+from tasks.manipulation.reach_rotated import ReachRotated
 from tasks.registry import FAMILIES
 
 
@@ -146,20 +147,49 @@ def test_a_policy_is_trained_evaluated_and_recorded(tmp_path: Path) -> None:
 def test_a_class_of_ones_own_is_a_family(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tasks.registry.FAMILIES", entries := dict(FAMILIES))
     env = pliant.make_env(AntDirection, worlds=2, threads=1)
-    assert type(env.family) is AntDirection
-    assert pliant.make_env("ant-direction", threads=1).family.name == "ant-direction"
-    assert entries["ant-direction"] is AntDirection
+    name = "tasks.locomotion.ant_direction:AntDirection"
+    assert isinstance(env.family, AntDirection)
+    assert env.family.name == name
+    assert pliant.make_env(name, threads=1).family.name == name
+    # given again, by whatever name
+    for kind in (AntDirection, type(env.family)):
+        assert type(pliant.make_env(kind, threads=1).family) is type(env.family)
+    assert entries.keys() - FAMILIES.keys() == {name}
+    assert pliant.make_env(FAMILIES["push"], threads=1).family.name == "push"
+
+    class Here(AntDirection):
+        """Which no name finds but its own."""
+
+        name = "here"
+
+    assert pliant.make_env(Here, threads=1).family.name == "here"
+    assert entries["here"] is Here
 
     class Mine(AntDirection):
-        pass
+        name = "push"
 
     class Bare(pliant.Family):
         pass
 
     for given, said in (
-        (Mine, "family 'ant-direction' is AntDirection already: give yours another"),
+        (Mine, "family 'push' is Push already: give yours another"),
         (Bare, "family 'Bare' lacks compile, "),
         (TaskFamily, "a family is a name or a class of its own, got <class"),
     ):
         with pytest.raises(ValueError, match=said):
             pliant.make_env(given)
+
+
+def test_a_run_of_a_class_that_no_command_finds_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Here(ReachRotated):
+        name = "here"
+
+    monkeypatch.setitem(FAMILIES, "here", Here)
+    small = {"iterations": 1, "tasks": 2, "threads": 1, "out": tmp_path / "run"}
+    with pytest.warns(UserWarning, match="commands will not find family 'here', whose"):
+        assert pliant.train(Here, **small).cfg.family == "here"
+    assert pliant.load(tmp_path / "run", family=Here).cfg.family == "here"
+    with pytest.raises(ValueError, match="is of family here, not push"):
+        pliant.load(tmp_path / "run", family="push")

@@ -31,6 +31,7 @@ from pliant.cli.main import main
 from policies.gaussian import Gaussian
 from tasks.contract import Worlds
 from tasks.external import ExternalEnv, ExternalFamily
+from tasks.named import Trusted
 from tasks.parameters import Scalar, Value
 from tasks.registry import FAMILIES, find_family, make_env, make_family
 
@@ -496,7 +497,7 @@ def test_a_policy_adapts_and_is_measured_beside_its_baselines(
     runs: dict[str, Path],
 ) -> None:
     maml, dr, oracle = (
-        load_trained(str(path), named=[Point.name]) for path in runs.values()
+        load_trained(str(path), named=Trusted([Point.name])) for path in runs.values()
     )
     cfg = EvaluationCfg(tasks=30, episodes=(0, 5), measure_episodes=2)
     result = evaluate([maml], cfg, floor=[dr], oracle=[oracle])
@@ -685,4 +686,4 @@ def test_the_command_finds_a_family_in_the_working_directory(tmp_path: Path) -> 
     )
     assert "pliant train mine:Point --method dr" in " ".join(again.stdout.split())
     with pytest.raises(ValueError, match="'mine:Point' cannot be imported"):
-        load_trained(str(tmp_path / "run"), named=["mine:Point"])
+        load_trained(str(tmp_path / "run"), named=Trusted(["mine:Point"]))

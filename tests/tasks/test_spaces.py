@@ -20,6 +20,7 @@ from meta.training.config import TrainCfg
 from meta.training.trained import load_trained
 from tasks.adapters.sb3 import TaskVecEnv
 from tasks.external import ExternalEnv, ExternalFamily
+from tasks.named import Trusted
 from tasks.parameters import Choice, Value
 from tasks.registry import make_env
 
@@ -209,7 +210,9 @@ def test_the_oracle_pulls_the_lever_that_pays(tmp_path: Any) -> None:
     for _ in range(15):
         trainer.step()
     save_checkpoint(tmp_path / "oracle.safetensors", trainer)
-    trained = load_trained(str(tmp_path / "oracle.safetensors"), named=[Bandit.name])
+    trained = load_trained(
+        str(tmp_path / "oracle.safetensors"), named=Trusted([Bandit.name])
+    )
     env = make_env(Bandit(), worlds=6, oracle=True)
     env.assign(env.family.sample("held-out", 1, 6))
     measured = trained.begin(6).measure(env)

@@ -23,6 +23,7 @@ from meta.training.run import train
 from meta.training.trained import Trained, load_trained
 from pliant.cli.main import main
 from tasks.external import ExternalFamily
+from tasks.named import Trusted
 from tasks.parameters import Scalar, Value
 
 
@@ -77,7 +78,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     cfg = replace(make_config(Clocks.name, "maml"), iterations=1, tasks=2, hidden=(4,))
     folder = tmp_path_factory.mktemp("runs") / "clock"
     train(cfg, folder)
-    return load_trained(str(folder), named=[Clocks.name])
+    return load_trained(str(folder), named=Trusted([Clocks.name]))
 
 
 @pytest.mark.parametrize("mode", AutoresetMode)

@@ -61,6 +61,21 @@ def test_a_team_s_life_is_told_by_agent(call: Call, tmp_path: Path) -> None:
     assert again.out == said.out
 
 
+def test_a_terminal_sees_why_a_life_does_not_begin_at_once(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut_short(*_: object, **__: object) -> None:
+        raise ValueError("cut short")
+
+    monkeypatch.setattr(meta.continual.journal, "fit_senses", cut_short)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    said = call("live", POLICY, *SHORT, "--out", "life")
+    assert said.code == 2
+    before, _, after = said.err.partition("cut short")
+    assert "fitting the senses" in before
+    assert after
+
+
 @pytest.mark.slow
 def test_a_stream_of_ones_own(call: Call, tmp_path: Path) -> None:
     from meta.continual.draw import make_stream

@@ -1,6 +1,5 @@
 """Commands with a family of a user's own, in a module of the working directory."""
 
-import importlib
 import json
 import sys
 from collections.abc import Iterator
@@ -13,9 +12,12 @@ from meta.recording.trajectory import Recording
 from pliant.cli.main import main
 from tasks.family import Family
 from tasks.manipulation.reach_rotated import ReachRotated
+from tasks.named import imported
 from tasks.registry import FAMILIES, find_family, make_family
 
 MODULE = '''
+from dataclasses import replace
+
 from tasks.manipulation.reach_rotated import ReachRotated
 
 class Mine(ReachRotated):
@@ -40,6 +42,39 @@ class Unweighed(ReachRotated):
 
 class Named(ReachRotated):
     fields = "geom_friction"
+
+class Spoken(ReachRotated):
+    parameters = (
+        replace(ReachRotated.parameters[0], words=("left", "right")),
+        *ReachRotated.parameters[1:],
+    )
+
+class Idle(ReachRotated):
+    scenery = ("colour",)
+
+class Letters(ReachRotated):
+    scenery = "rotation"
+
+class Failing(ReachRotated):
+    def control(self, now, action):
+        return turned(now, action)
+
+def turned(now, action):
+    return now.values["angle"]
+
+class Unpacked(ReachRotated):
+    def judge(self, before, now, action):
+        before, now = before, now, action
+
+class Homeless(ReachRotated):
+    def compile(self):
+        return open("no/scene.xml")
+
+class Flat(ReachRotated):
+    def judge(self, before, now, action):
+        found = super().judge(before, now, action)
+        object.__setattr__(found, "success", found.success[:1])
+        return found
 
 class Half(ReachRotated):
     @property
@@ -82,6 +117,10 @@ def test_it_is_trained_recorded_and_replayed_by_its_name(
     assert main(["replay", "one.npz", "--png", "one.png"]) == 2
     assert f"add --family {NAME}" in capsys.readouterr().err
     assert "worlds_of_mine" not in sys.modules
+    for other in ("push", "worlds_of_mine:Bare"):
+        assert main(["replay", "one.npz", "--png", "one.png", "--family", other]) == 2
+        said = f"pliant: one.npz is of family {NAME}, not {other}\n"
+        assert capsys.readouterr().err == said
     assert main(["replay", "one.npz", "--png", "one.png", *own]) == 0
     assert Path("one.png").stat().st_size > 10_000
 
@@ -113,6 +152,10 @@ def test_it_has_the_name_that_it_is_found_by() -> None:
         ("Named", "fields is a tuple, of names; got 'geom_friction'"),
         ("Wide", "observe returns obs_dim ="),
         ("Unweighed", "has none"),
+        ("Spoken", "words of a number are a tuple of 5, for fifths of its range"),
+        ("Idle", "scenery is hidden, and colour is not among its hidden parameters: "),
+        ("Flat", "success that judge returns has shape (10,), got (1,)"),
+        ("Letters", "scenery is a tuple, of names; got 'rotation'"),
     ],
 )
 def test_what_it_states_wrongly_is_said_in_one_line(
@@ -125,14 +168,59 @@ def test_what_it_states_wrongly_is_said_in_one_line(
     assert said in line
 
 
-def test_its_class_loads_what_was_trained_by_its_name() -> None:
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (
+            "Failing",
+            "worlds_of_mine:Failing.control (worlds_of_mine.py, line 46) raised "
+            "KeyError: 'angle'; PLIANT_TRACEBACK=1 shows how it came",
+        ),
+        ("Unpacked", "Unpacked.judge (worlds_of_mine.py, line 50) raised ValueError: "),
+        ("Homeless", "pliant: no/scene.xml: No such file or directory"),
+    ],
+)
+def test_where_its_own_code_fails_is_said_in_one_line(
+    name: str,
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     small = ["--iterations", "1", "--tasks", "2", "--threads", "1", "--out", "run"]
-    assert main(["train", NAME, *small]) == 0
-    mine = importlib.import_module("worlds_of_mine").Mine
-    assert pliant.load("run", family=mine).cfg.family == NAME
-    with pytest.raises(ValueError, match="its family is"):
+    argv = ["train", f"worlds_of_mine:{name}", *small]
+    assert main(argv) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert said in line
+    monkeypatch.setenv("PLIANT_TRACEBACK", "1")
+    with pytest.raises((KeyError, ValueError, OSError)):
+        main(argv)
+
+
+def test_an_error_of_ours_is_no_mistake_of_the_users(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It keeps its traceback, for a report."""
+    monkeypatch.setattr("tasks.registry.make_env", None)
+    monkeypatch.setattr("meta.training.build.make_env", None)
+    with pytest.raises(TypeError, match="not callable"):
+        main(["train", NAME, "--iterations", "1", "--tasks", "2", "--out", "run"])
+
+
+def test_its_class_and_its_name_are_the_same_to_python_and_commands(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    mine = imported(NAME)
+    small = {"iterations": 1, "tasks": 2, "threads": 1}
+    assert pliant.train(mine, out="run", **small).cfg.family == NAME
+    assert "mine" not in FAMILIES
+    assert main(["export", "run", "p.safetensors"]) == 2
+    assert f"its family is {NAME}, and no code" in capsys.readouterr().err
+    assert main(["export", "run", "p.safetensors", "--family", NAME]) == 0
+    again = ["--iterations", "2", "--threads", "1", "--out", "run", "--resume"]
+    assert main(["train", NAME, *again]) == 0
+    assert pliant.load("run", family=mine).iteration == 2
+    with pytest.raises(ValueError, match=f"its family is {NAME}, not reach-rotated"):
         pliant.load("run", family=ReachRotated)
-    del FAMILIES["mine"]
 
 
 def test_what_it_does_not_state_is_said(capsys: pytest.CaptureFixture[str]) -> None:

@@ -143,6 +143,19 @@ def test_interrupted_says_how_to_go_on(
         ([*TRAIN, "--family", "strike"], "Unrecognized options: --family"),
         ([*TRAIN, "--method", "ppo"], "unknown method 'ppo'; methods: maml, "),
         ([*TRAIN, "--method=oracel"], "unknown method 'oracel'; did you mean oracle? "),
+        ([*TRAIN, "--inner-steps", "0"], "with --inner-steps 0 maml never adapts: tha"),
+        (
+            [*TRAIN, "--critic", "all"],
+            "critic all is about teams, and family cheetah-direction has one robot: ",
+        ),
+        (
+            [*TRAIN, "--method", "explore", "--critic", "all"],
+            "critic all is about teams",
+        ),
+        (
+            [*TRAIN, "--roles", "own"],
+            "roles own is about teams, and family cheetah-direction has one robot: lea",
+        ),
         ([*TRAIN, "--device", "cuda"], "device cuda: torch finds no CUDA device here"),
         ([*TRAIN, "--resume"], "no run to resume in runs/cheetah"),
         ([*TRAIN, "--resume", "--overwrite"], "resume and overwrite exclude each oth"),
