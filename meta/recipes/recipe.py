@@ -14,7 +14,7 @@ WINDOW = 4
 REPLAY = 500_000
 """Env steps that adapters learn from at once."""
 STEPS = 16
-"""Steps of Adam of an adapter in an iteration: with what is kept, 40 infer no better."""
+"""Steps of Adam in an iteration of an adapter: 40 infer no better from what is kept."""
 TRIAL = 6
 """Most episodes of a trial of RL² in training: it adapts on all but the last."""
 
