@@ -1,6 +1,6 @@
 """The environment: a family's tasks on a simulator, one task a world."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -93,7 +93,7 @@ class Env:
         )
         lead = lead if chosen is None else lead[chosen.cpu()]
         if self.family.fields:
-            fields = self.family.model_fields(values)
+            fields = self._fields(values, len(distinct))
             self.sim.assign({name: v[lead] for name, v in fields.items()}, chosen)
         own = {name: v[lead].to(self.device) for name, v in values.items()}
         revealed = self._revealed
@@ -192,7 +192,26 @@ class Env:
                     f"family {name}: {part} that judge returns has shape "
                     f"{' or '.join(map(str, allowed))}, got {shape}"
                 )
+        for part, value in parts.items():
+            if value.dtype != torch.bool:
+                raise ValueError(
+                    f"family {name}: {part} that judge returns is of torch.bool, got "
+                    f"{value.dtype}"
+                )
         return outcome
+
+    def _fields(self, values: Mapping[str, Tensor], tasks: int) -> Mapping[str, Tensor]:
+        fields = self.family.model_fields(values)
+        shapes = {name: tuple(value.shape) for name, value in fields.items()}
+        wanted = set(self.family.fields)
+        if set(shapes) != wanted or any(s[:1] != (tasks,) for s in shapes.values()):
+            raise ValueError(
+                f"family {self.family.name}: model_fields returns "
+                f"{', '.join(sorted(wanted))}, each with a row for all {tasks} tasks, "
+                "got "
+                f"{', '.join(f'{name} {s}' for name, s in sorted(shapes.items()))}"
+            )
+        return fields
 
     def _observe(self, now: Instant) -> Float[Tensor, "world obs"]:
         obs = self._rows.of_each(self.family.observe(now))

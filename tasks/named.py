@@ -45,8 +45,10 @@ def imported(name: str) -> Any:  # noqa: ANN401  (whatever stands there)
             sys.path.append(os.getcwd())
             importlib.invalidate_caches()
         return attrgetter(attribute)(importlib.import_module(module))
-    except Exception as error:  # a module may raise anything when it is imported
-        raise ValueError(f"{name!r} cannot be imported: {error}") from error
+    # a module may raise anything when it is imported, or end the process
+    except (Exception, SystemExit) as error:
+        said = f"{error}" if isinstance(error, Exception) else "it ends the process"
+        raise ValueError(f"{name!r} cannot be imported: {said}") from error
 
 
 def place_of(kind: type) -> str:
@@ -77,5 +79,5 @@ def check_named(kind: str, name: object, given: Collection[str]) -> None:
         others = f", not {' or '.join(sorted(given))}" if given else ""
         raise ValueError(
             f"its {kind} is {name}{others}, and no code is run because a file says so: "
-            f"add --{kind} {name} (in Python {kind}={name!r}) if you trust it"
+            f"add --{kind} {name} (in Python load with {kind}={name!r}) if you trust it"
         )

@@ -47,6 +47,8 @@ FAMILIES: dict[str, type[Family]] = {
     Shove.name: Shove,
     Handover.name: Handover,
 }
+PLIANTS_OWN = frozenset(FAMILIES)
+"""Names of Pliant's families; those of others join `FAMILIES` as they are met."""
 
 
 def entered(family: str | type[TaskFamily]) -> str:

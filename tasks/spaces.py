@@ -31,7 +31,7 @@ class Spaces:
     """
 
     def __init__(self, family: TaskFamily, envs: Vector) -> None:
-        self.envs = envs
+        self.envs, self.family = envs, family.name
         self.single: gymnasium.Space[Any] = envs.single_observation_space
         self.action: Any = envs.single_action_space
         if not self.single.is_np_flattenable or flatdim(self.single) != family.obs_dim:
@@ -74,11 +74,19 @@ class Spaces:
         return stretched.astype(space.dtype)
 
     def rows(self, obs: Any) -> Float[Tensor, "world obs"]:  # noqa: ANN401  (any space)
-        """Return the observations of all worlds, as `gymnasium.spaces.flatten` does."""
+        """Return the observations of all worlds, as `gymnasium.spaces.flatten` does.
+
+        Raises:
+            ValueError: for those of another shape than the space of a Box says.
+        """
         if isinstance(self.single, Box):
-            return (
-                torch.from_numpy(np.array(obs)).float().reshape(self.envs.num_envs, -1)
-            )
+            found, wanted = np.array(obs), (self.envs.num_envs, *self.single.shape)
+            if found.shape != wanted:
+                raise ValueError(
+                    f"family {self.family}: observations have shape {wanted}, as the "
+                    f"observation space says, got {found.shape}"
+                )
+            return torch.from_numpy(found).float().flatten(1)
         worlds = iterate(self.envs.observation_space, obs)
         return torch.stack([self.row(one) for one in worlds])
 

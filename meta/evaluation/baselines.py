@@ -9,6 +9,7 @@ import torch
 from meta.evaluation.results import levels
 from meta.registry import CEILING, FLOORS, METHODS
 from meta.training.trained import SHIPPED, Trained, load_trained, shipped_policies
+from tasks.registry import PLIANTS_OWN
 
 
 def with_shipped(
@@ -40,7 +41,7 @@ def with_shipped(
         own = method == policy.cfg.method and method not in needed
         if method in groups or own:
             continue
-        if not ships[method] and method in needed and ":" not in family:
+        if not ships[method] and method in needed and family in PLIANTS_OWN:
             raise ValueError(
                 f"no {method} baseline ships for {family}; train one with: pliant "
                 f"train {family} --method {method}, then give --beside FOLDER"

@@ -11,7 +11,7 @@ _ALLOCATOR = "DefaultCPUAllocator: "
 _ROOT = Path(__file__).parents[2]
 _OTHERS = (
     *(_ROOT / name for name in ("pliant", "meta", "tasks", "policies", "robots")),
-    *(Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")),
+    Path(sysconfig.get_path("stdlib")),
 )
 """Folders of code that is not the user's own."""
 
@@ -53,5 +53,10 @@ def _own(error: Exception) -> str:
 
 def _is_own(file: str) -> bool:
     path = Path(file)
+    installed = {"site-packages", "dist-packages"} & {*path.parts}
     # generated code, such as a dataclass's, has no file
-    return path.is_file() and not any(path.is_relative_to(other) for other in _OTHERS)
+    return (
+        path.is_file()
+        and not installed
+        and not any(path.is_relative_to(other) for other in _OTHERS)
+    )

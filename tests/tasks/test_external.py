@@ -454,6 +454,27 @@ def test_what_is_no_family_is_refused(name: str, words: str) -> None:
         find_family(name)
 
 
+def test_a_module_that_ends_the_process_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "quits.py").write_text("raise SystemExit(0)\n")
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    with pytest.raises(ValueError, match="cannot be imported: it ends the process"):
+        find_family("quits:Mine")
+
+
+def test_observations_of_another_shape_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One number a world would be laid into all three places of it."""
+    monkeypatch.setattr(PointVector, "_obs", lambda self: self.place[:, :1])
+    env = make_env(Point(), worlds=2)
+    env.assign(Point().sample("train", 0, 2))
+    said = r"observations have shape \(2, 3\), as the .* says, got \(2, 1\)"
+    with pytest.raises(ValueError, match=said):
+        env.reset(seeded())
+
+
 def test_a_family_that_states_too_little_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from meta.experience.rollout import Experience, by_task, collect
 from meta.learner import Sizes, exploring
+from meta.learners.adapter import transitions
 from meta.learners.explore import Explore, leave_one_out
 from meta.learners.explore_cfg import ExploreCfg
 from meta.learners.maml_cfg import MamlCfg
@@ -23,6 +24,7 @@ from meta.training.checkpoint import resume_trainer, save_checkpoint
 from meta.training.config import replaced
 from meta.training.trained import load_trained
 from meta.training.trainer import Trainer
+from policies.acting import Transition
 from policies.distribution import parts
 from policies.mlp import PolicyCfg
 from tasks.contract import Step
@@ -227,6 +229,62 @@ def test_each_part_is_moved_by_its_own_loss_alone() -> None:
     before = groups(theta)
     learner.adapter.update(theta, optimizer, [pre, post])
     assert moved(theta, before) == ADAPTER
+
+
+def test_the_acting_policy_is_tuned_on_the_latents_that_it_acted_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Those that the adapting episodes had told, too."""
+    trainer = curtained()
+    for _ in range(5):
+        trainer.step()
+    learner, theta = explorer(trainer), trainer.theta
+    pre, _ = experiences(trainer)
+    adapted = learner.adapt(theta, learner.begin(theta, 20), pre)
+    acted = collect(trainer.env, learner.act(theta, adapted), seeded())
+    seen: list[tuple[Tensor, Tensor]] = []
+
+    def look(cfg, optimizer, leaves, policy, drawn, rate) -> float:
+        seen.append((policy().mode, drawn.old.mode))
+        return 0.0
+
+    monkeypatch.setattr("meta.learners.tuning.improve", look)
+    learner._tune(theta, trainer.optimizer, pre, by_task(acted, 20))
+    [(tuned, old)] = seen
+    torch.testing.assert_close(tuned, old)
+    unadapted = learner.act(theta, learner.begin(theta, 20))
+    obs = by_task(acted, 20).obs[:, :, 0].flatten(0, 1)
+    assert not torch.allclose(unadapted(obs).mode, old[:, :, 0].flatten(0, 1))
+
+
+def test_the_explorer_is_paid_for_what_the_rest_of_its_episode_tells(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its last step, too: error before a step, less that of the whole episode."""
+    trainer = curtained()
+    for _ in range(5):
+        trainer.step()
+    learner, theta = explorer(trainer), trainer.theta
+    adapter, lived = learner.adapter, experiences(trainer)
+    memory = torch.zeros(20, 4, adapter.history.width)
+    errors: list[Tensor] = []
+    for t in range(4):
+        latent = adapter.infer(theta, memory)[:, :, None]
+        errors.append(adapter.error(theta, latent, lived)[..., 0].detach())
+        if t < 3:
+            step = Transition(*(x[:, :, t] for x in transitions(lived[0])))
+            memory = adapter.history.add(memory, adapter.summarise(theta, step))
+    wanted = leave_one_out(torch.stack(errors[:3], -1) - errors[3][..., None])
+    seen: list[Tensor] = []
+
+    def look(cfg, optimizer, leaves, policy, drawn, rate) -> float:
+        seen.append(drawn.advantage)
+        return 0.0
+
+    monkeypatch.setattr("meta.learners.explore.improve", look)
+    learner._learn_to_explore(theta, trainer.optimizer, lived)
+    assert wanted[..., -1].abs().max() > 1e-3
+    torch.testing.assert_close(seen[0], wanted / wanted.square().mean().sqrt())
 
 
 def test_without_a_rate_the_acting_policy_stays_the_teachers() -> None:

@@ -1,5 +1,7 @@
 """Summaries of a history: what they keep apart, and what leaves them the same."""
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
@@ -127,3 +129,19 @@ def test_one_step_that_tells_is_heard_among_many() -> None:
     plain, weighed = errors[149], errors[-1]
     assert weighed < 0.05 * told.square().mean()
     assert plain > 5 * weighed
+
+
+def test_one_step_outweighs_a_million_others_at_most() -> None:
+    """However great its learned weight: the weights' logarithms lie within +-7."""
+    history, x = made(WeighedMeans), steps(1, 2, 1)
+    own = {part: dict(weights(history)(part)) for part in history.parts()}
+    last = max(name for name in own["summary"] if name.endswith("weight"))
+    # a step's log-weights are the second half of what the summary says
+    own["summary"][last] = torch.cat(
+        [own["summary"][last][:HIDDEN], 1e4 * own["summary"][last][HIDDEN:]]
+    )
+    opened = history.step(lambda part: own[part], x, torch.ones(1, 2, 1))
+    weight = opened[..., HIDDEN : 2 * HIDDEN]
+    assert weight.isfinite().all()
+    assert weight.max().item() == pytest.approx(math.exp(7), rel=1e-4)
+    assert weight.min().item() == pytest.approx(math.exp(-7), rel=1e-4)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import pliant.cli.objects
 import pliant.cli.replay
 from meta.evaluation.finetuned import TRIALS
 from meta.training.trained import load_trained
+from tasks.manipulation.reach_rotated import ReachRotated
+from tasks.registry import FAMILIES, entered
 
 CHEETAH = "cheetah-direction"
 TINY = ["--tasks=1", "--episodes=2", "--hidden", "3", "--threads=1", "--iterations=1"]
@@ -106,6 +109,17 @@ def test_a_family_without_shipped_baselines_says_how_to_train_them(
         f"no dr-memory baseline ships for {CHEETAH}; train one with: "
         f"pliant train {CHEETAH} --method dr-memory, then give --beside FOLDER"
     )
+
+
+def test_a_class_that_no_name_finds_needs_no_shipped_baselines() -> None:
+    """It is a user's own, though its name has no module in it."""
+    trained = load_trained("shipped:reach-rotated")
+    # made here, it is not what would be imported by its name
+    kind = type("Note", (ReachRotated,), {"name": "note", "__module__": "__main__"})
+    assert entered(kind) == "note"
+    own = replace(trained, cfg=replace(trained.cfg, family="note"))
+    del FAMILIES["note"]
+    assert meta.evaluation.baselines.with_shipped(own, [], alone=True) == {}
 
 
 @pytest.fixture

@@ -76,6 +76,21 @@ class Flat(ReachRotated):
         object.__setattr__(found, "success", found.success[:1])
         return found
 
+class Floating(ReachRotated):
+    def judge(self, before, now, action):
+        found = super().judge(before, now, action)
+        object.__setattr__(found, "success", found.success.float())
+        return found
+
+class Short(ReachRotated):
+    def model_fields(self, values):
+        return {k: v[:1] for k, v in super().model_fields(values).items()}
+
+class More(ReachRotated):
+    def model_fields(self, values):
+        found = super().model_fields(values)
+        return dict(found) | {"dof_damping": next(iter(found.values()))}
+
 class Half(ReachRotated):
     @property
     def obs_dim(self): raise AttributeError
@@ -155,6 +170,9 @@ def test_it_has_the_name_that_it_is_found_by() -> None:
         ("Spoken", "words of a number are a tuple of 5, for fifths of its range"),
         ("Idle", "scenery is hidden, and colour is not among its hidden parameters: "),
         ("Flat", "success that judge returns has shape (10,), got (1,)"),
+        ("Floating", "success that judge returns is of torch.bool, got torch.float32"),
+        ("Short", "each with a row for all 2 tasks, got actuator_"),
+        ("More", "each with a row for all 2 tasks, got actuator_"),
         ("Letters", "scenery is a tuple, of names; got 'rotation'"),
     ],
 )
