@@ -55,7 +55,7 @@ class TaskFamily(ABC):
     splits: ClassVar[tuple[str, ...]] = SPLITS[:4]
     max_worlds: ClassVar[int] = 1000
     """Worlds that are measured at once."""
-    scenery: ClassVar[tuple[str, ...]] = ()
+    scenery: tuple[str, ...] = ()
     """Hidden parameters that differ and do not matter: on held-out tasks an oracle that
     is told a lie about one of them loses next to nothing; see `pliant lie`."""
     in_episode: ClassVar[bool] = False

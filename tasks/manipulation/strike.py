@@ -148,6 +148,7 @@ class Strike(HandlingFamily):
         self.parameters = tuple(
             own.get(p.name, p) for p in self.parameters if p is not size
         )
+        self.scenery = tuple(name for name in self.scenery if name != size.name)
         self.fields = (*GEOM_FIELDS, *BODY_FIELDS, "geom_friction")
 
     def compile(self) -> mujoco.MjModel:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -65,7 +65,7 @@ class Guess(ExternalFamily):
     obs_dim = 1
     action_dim = 2
     max_worlds = 400  # 40 tasks at once, and then 30
-    scenery: ClassVar[tuple[str, ...]] = ("idle",)
+    scenery: tuple[str, ...] = ("idle",)
     parameters = (
         Scalar(name="idle", unit="1", low=-1.0, high=1.0),
         Choice(name="side", options=("left", "right")),

@@ -43,6 +43,7 @@ def test_shipped_policies_were_trained_as_their_methods_are_today() -> None:
 
     Adapters read by the teacher's moments then, and inferred by their last weights; for
     longer they counted all steps alike, and learned from an iteration's tasks alone.
+    All that ship took 40 steps of Adam in each.
     """
     for name in shipped_policies():
         cfg = load_trained(f"shipped:{name}").cfg
@@ -50,11 +51,13 @@ def test_shipped_policies_were_trained_as_their_methods_are_today() -> None:
         if isinstance(ours.learner, RmaCfg) and not cfg.learner.own_moments:
             first = replace(ours.learner, own_moments=False, averaging=0.0)
             ours = replace(ours, learner=first)
-        plain = {"weighs": False, "replay": 0}
-        if isinstance(ours.learner, RmaCfg) and not cfg.learner.weighs:
-            ours = replace(ours, learner=replace(ours.learner, **plain))
-        if isinstance(ours.learner, ExploreCfg) and not cfg.learner.adapter.weighs:
-            adapter = replace(ours.learner.adapter, **plain)
+        steps, plain = {"regression_epochs": 40}, {"weighs": False, "replay": 0}
+        if isinstance(ours.learner, RmaCfg):
+            first = steps if cfg.learner.weighs else steps | plain
+            ours = replace(ours, learner=replace(ours.learner, **first))
+        if isinstance(ours.learner, ExploreCfg):
+            first = steps if cfg.learner.adapter.weighs else steps | plain
+            adapter = replace(ours.learner.adapter, **first)
             ours = replace(ours, learner=replace(ours.learner, adapter=adapter))
         free = ["seed", *RESUMABLE, *(["tasks"] if name.endswith(LARGE) else [])]
         kept = {k: getattr(cfg, k) for k in free}
