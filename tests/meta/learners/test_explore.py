@@ -14,7 +14,7 @@ from meta.learners.adapter import transitions
 from meta.learners.explore import Explore, leave_one_out
 from meta.learners.explore_cfg import ExploreCfg
 from meta.learners.maml_cfg import MamlCfg
-from meta.learners.ppo import descend
+from meta.learners.ppo import Drawn, descend
 from meta.learners.rma import Rma
 from meta.learners.rma_cfg import RmaCfg
 from meta.recipes.registry import make_config
@@ -25,7 +25,7 @@ from meta.training.config import replaced
 from meta.training.trained import load_trained
 from meta.training.trainer import Trainer
 from policies.acting import Transition
-from policies.distribution import parts
+from policies.distribution import Distribution, parts
 from policies.mlp import PolicyCfg
 from tasks.contract import Step
 from tasks.task import Task
@@ -213,10 +213,30 @@ def experiences(trainer: Trainer) -> list[Experience]:
     return [by_task(collect(trainer.env, a, seeded()), 20) for a in acts]
 
 
-def test_each_part_is_moved_by_its_own_loss_alone() -> None:
+def halfway() -> Trainer:
+    """A run in which all but the teacher have begun to learn."""
     trainer = curtained()
     for _ in range(5):
         trainer.step()
+    return trainer
+
+
+def looks(
+    monkeypatch: pytest.MonkeyPatch, improve: str
+) -> list[tuple[Distribution, Drawn]]:
+    """The policy that steps of PPO would begin with, and what they would be given."""
+    seen: list[tuple[Distribution, Drawn]] = []
+
+    def look(cfg, optimizer, leaves, policy, drawn, rate) -> float:
+        seen.append((policy(), drawn))
+        return 0.0
+
+    monkeypatch.setattr(improve, look)
+    return seen
+
+
+def test_each_part_is_moved_by_its_own_loss_alone() -> None:
+    trainer = halfway()
     learner, theta, optimizer = explorer(trainer), trainer.theta, trainer.optimizer
     pre, post = experiences(trainer)
     before = groups(theta)
@@ -235,23 +255,16 @@ def test_the_acting_policy_is_tuned_on_the_latents_that_it_acted_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Those that the adapting episodes had told, too."""
-    trainer = curtained()
-    for _ in range(5):
-        trainer.step()
+    trainer = halfway()
     learner, theta = explorer(trainer), trainer.theta
     pre, _ = experiences(trainer)
     adapted = learner.adapt(theta, learner.begin(theta, 20), pre)
     acted = collect(trainer.env, learner.act(theta, adapted), seeded())
-    seen: list[tuple[Tensor, Tensor]] = []
-
-    def look(cfg, optimizer, leaves, policy, drawn, rate) -> float:
-        seen.append((policy().mode, drawn.old.mode))
-        return 0.0
-
-    monkeypatch.setattr("meta.learners.tuning.improve", look)
+    seen = looks(monkeypatch, "meta.learners.tuning.improve")
     learner._tune(theta, trainer.optimizer, pre, by_task(acted, 20))
-    [(tuned, old)] = seen
-    torch.testing.assert_close(tuned, old)
+    [(tuned, drawn)] = seen
+    old = drawn.old.mode
+    torch.testing.assert_close(tuned.mode, old)
     unadapted = learner.act(theta, learner.begin(theta, 20))
     obs = by_task(acted, 20).obs[:, :, 0].flatten(0, 1)
     assert not torch.allclose(unadapted(obs).mode, old[:, :, 0].flatten(0, 1))
@@ -261,9 +274,7 @@ def test_the_explorer_is_paid_for_what_the_rest_of_its_episode_tells(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Its last step, too: error before a step, less that of the whole episode."""
-    trainer = curtained()
-    for _ in range(5):
-        trainer.step()
+    trainer = halfway()
     learner, theta = explorer(trainer), trainer.theta
     adapter, lived = learner.adapter, experiences(trainer)
     memory = torch.zeros(20, 4, adapter.history.width)
@@ -275,16 +286,12 @@ def test_the_explorer_is_paid_for_what_the_rest_of_its_episode_tells(
             step = Transition(*(x[:, :, t] for x in transitions(lived[0])))
             memory = adapter.history.add(memory, adapter.summarise(theta, step))
     wanted = leave_one_out(torch.stack(errors[:3], -1) - errors[3][..., None])
-    seen: list[Tensor] = []
-
-    def look(cfg, optimizer, leaves, policy, drawn, rate) -> float:
-        seen.append(drawn.advantage)
-        return 0.0
-
-    monkeypatch.setattr("meta.learners.explore.improve", look)
+    seen = looks(monkeypatch, "meta.learners.explore.improve")
     learner._learn_to_explore(theta, trainer.optimizer, lived)
     assert wanted[..., -1].abs().max() > 1e-3
-    torch.testing.assert_close(seen[0], wanted / wanted.square().mean().sqrt())
+    [(_, drawn)] = seen
+    scaled = wanted / wanted.square().mean().sqrt()
+    torch.testing.assert_close(drawn.advantage, scaled)
 
 
 def test_without_a_rate_the_acting_policy_stays_the_teachers() -> None:
