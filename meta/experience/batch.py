@@ -1,5 +1,6 @@
 """Experience as the losses read it: scaled features and advantages."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -14,6 +15,8 @@ from meta.machine.distributed import summed
 from meta.theta import Theta
 from policies.distribution import Distribution
 
+Values = Callable[[Float[Tensor, "*batch read"]], Float[Tensor, "*batch"]]
+"""What a critic says, of what `critic_reads` returns."""
 _LEAST_LEFT = 0.03
 """Lower bound on the pooled baseline's residual, as a share of the returns' spread."""
 _CACHED_STEPS = 20_000
@@ -48,9 +51,10 @@ def make_batch(
     discount: float,
     trace: float,
     *,
-    pooled: bool,
+    pooled: bool = False,
     window: int = 0,
     central: bool = False,
+    critic: Values | None = None,
 ) -> Batch:
     """Scale experience by the moments in theta, and estimate advantages.
 
@@ -66,6 +70,9 @@ def make_batch(
         central: fit a baseline to all tasks first that reads what the other agents
             observed, too, if the experience tells; each task's is fitted to what that
             leaves. It reads no action of the step, which would bias the gradient.
+        critic: says what a step is worth, and each task is fitted by a square of time
+            alone to what that leaves: a fit to all that is observed would take off,
+            with the few episodes of a task, much of what its actions earned.
     """
     n = e.obs.shape[-1]
     scaled = standardised(theta, _features(e))
@@ -75,12 +82,18 @@ def make_batch(
         before = windows(change, e.action, e.valid, window)
         obs = torch.cat([obs, before], dim=-1)
     if pooled:
-        value = (x.double() @ theta["baseline/weights"]).to(x.dtype)
+        value = x.double() @ theta["baseline/weights"]
+    elif critic:
+        value = critic(critic_reads(obs, e, central=central))
+        value = value + _fit_left(_clock_powers(obs), e, discount, value)
     else:
         others = _scaled_others(e) if central else []
-        more = bool(window or others)
-        shared = returns.features(torch.cat([obs, *others], -1)) if more else None
-        value = _fit_values(x, e, discount, shared)
+        value = torch.zeros_like(e.reward, dtype=torch.float64)
+        if window or others:
+            shared = returns.features(torch.cat([obs, *others], dim=-1))
+            value = _fit_shared(shared, e, discount)
+        value = value + _fit_left(x, e, discount, value)
+    value = value.to(e.reward.dtype)
     advantage = returns.gae(e.reward, value, e.valid, discount, trace)
     if pooled:
         advantage = advantage * e.valid / theta["baseline/scale"].to(x.dtype)
@@ -95,6 +108,20 @@ def make_batch(
         advantage=advantage,
         valid=e.valid,
     )
+
+
+def critic_reads(
+    obs: Float[Tensor, "task episode time obs"], e: Experience, *, central: bool
+) -> Float[Tensor, "task episode time read"]:
+    """Return what a critic reads: a batch's observations, the others', and the time.
+
+    Args:
+        obs: observations of the batch, as it has them.
+        e: the experience that it is of.
+        central: read what the other agents observed, too, if the experience tells.
+    """
+    others = _scaled_others(e) if central else []
+    return torch.cat([obs, *others, _clock(obs)], dim=-1)
 
 
 def limit_episodes(e: Experience, counts: Int[Tensor, "task"]) -> Experience:
@@ -143,6 +170,21 @@ def _features(e: Experience) -> Float[Tensor, "task episode time features"]:
     return torch.cat([e.obs, e.next_obs - e.obs, e.reward[..., None]], dim=-1)
 
 
+def _clock(
+    obs: Float[Tensor, "*batch time obs"],
+) -> Float[Tensor, "*batch time 1"]:
+    """Return the share of the longest episode that has gone by."""
+    steps = torch.arange(obs.shape[-2], device=obs.device, dtype=obs.dtype)
+    return (steps / obs.shape[-2])[:, None].expand(*obs.shape[:-1], 1)
+
+
+def _clock_powers(
+    obs: Float[Tensor, "*batch time obs"],
+) -> Float[Tensor, "*batch time 3"]:
+    t = _clock(obs)
+    return torch.cat([torch.ones_like(t), t, t**2], dim=-1)
+
+
 def _scaled_others(e: Experience) -> list[Float[Tensor, "task episode time others"]]:
     """Return what the others observed, if it is told, by its own moments.
 
@@ -156,27 +198,24 @@ def _scaled_others(e: Experience) -> list[Float[Tensor, "task episode time other
     return [standardised(moments, e.others)]
 
 
-def _fit_values(
+def _fit_shared(
+    x: Float[Tensor, "task episode time features"], e: Experience, discount: float
+) -> Float[Tensor, "task episode time"]:
+    """Fit the returns of all tasks together, to more features than one task bears."""
+    target = returns.discounted(e.reward, e.valid, discount)
+    flat = x.flatten(0, -2), target.flatten(), e.valid.flatten()
+    return x.double() @ returns.fit_ridge(*flat, everywhere=True)
+
+
+def _fit_left(
     x: Float[Tensor, "task episode time features"],
     e: Experience,
     discount: float,
-    shared: Float[Tensor, "task episode time more"] | None,
+    value: Float[Tensor, "task episode time"],
 ) -> Float[Tensor, "task episode time"]:
-    """Fit the returns of each task.
-
-    Args:
-        x: features that each task has a fit of its own to.
-        e: the experience.
-        discount: per step.
-        shared: more features, too many for one task: all tasks are fitted to them
-            together, and each to what that leaves.
-    """
+    """Fit, for each task by itself, what a value leaves of its returns."""
     target = returns.discounted(e.reward, e.valid, discount)
-    value = torch.zeros_like(target, dtype=torch.float64)
-    if shared is not None:
-        flat = shared.flatten(0, -2), target.flatten(), e.valid.flatten()
-        value = shared.double() @ returns.fit_ridge(*flat, everywhere=True)
     left = (target - value).flatten(1)
     weights = returns.fit_ridge(x.flatten(1, 2), left, e.valid.flatten(1))
     own = x.double().flatten(1, 2) @ weights[..., None]
-    return (value + own[..., 0].unflatten(1, target.shape[1:])).to(e.reward.dtype)
+    return own[..., 0].unflatten(1, target.shape[1:])

@@ -19,6 +19,7 @@ from meta.experience.moments import fresh_moments, standardised, update_moments
 from meta.experience.rollout import Experience
 from meta.learner import Learner, Metrics
 from meta.learners.adapter_cfg import AdapterCfg
+from meta.learners.critic import Critic
 from meta.learners.history import PlainMean, WeighedMeans
 from meta.learners.maml_cfg import MAX_EPOCHS
 from meta.machine.distributed import average_gradients
@@ -66,6 +67,8 @@ class Adapter(ABC, Generic[C]):
         features = 2 * policy.obs_dim + 1 + action_dim
         kind = WeighedMeans if cfg.weighs else PlainMean
         self.history = kind(features, hidden, inferred, rng)
+        self.critic: Critic | None = None
+        """The baseline of training, if it is a network."""
 
     @abstractmethod
     def stage(self, progress: float) -> tuple[Learner, float]:

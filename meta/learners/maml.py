@@ -36,6 +36,7 @@ from meta.experience.rollout import Experience
 from meta.experience.window import remembering, window_width
 from meta.learner import Metrics, Sizes
 from meta.learners.advantage import LearnedAdvantage, inner_weights
+from meta.learners.critic import CRITIC, Critic
 from meta.learners.maml_cfg import MamlCfg
 from meta.machine.distributed import average_gradients, averaged
 from meta.objectives.policy_gradient import clipped_surrogate, inner_loss, mean_valid
@@ -44,7 +45,7 @@ from policies.acting import Act
 from policies.distribution import Distribution, divergence, shift
 from policies.mlp import MlpPolicy, PolicyCfg
 
-_TRAINED = ("policy", "log_rate", "advantage")
+_TRAINED = ("policy", "log_rate", "advantage", CRITIC)
 
 
 class Maml:
@@ -54,6 +55,7 @@ class Maml:
         cfg: how it adapts.
         policy: the policy module; its parameters are only the initial ones.
         advantage: a `LearnedAdvantage`, if the inner advantage is learned.
+        critic: the baseline of training, if it is a network.
         window: features of the window that the policy reads after the observation.
     """
 
@@ -77,7 +79,8 @@ class Maml:
             # features: what the policy reads, change of the observation, reward
             width, hidden = read + obs_dim + 1, network.hidden[-1]
             advantage = LearnedAdvantage(width, sizes.action, hidden=hidden, rng=rng)
-        return cls(settings, policy, advantage, window=window)
+        critic = Critic.build(settings, read, network, sizes, rng)
+        return cls(settings, policy, advantage, critic=critic, window=window)
 
     def __init__(
         self,
@@ -85,6 +88,7 @@ class Maml:
         policy: nn.Module,
         advantage: nn.Module | None = None,
         *,
+        critic: Critic | None = None,
         window: int = 0,
     ) -> None:
         if cfg.learned_advantage != (advantage is not None):
@@ -92,6 +96,7 @@ class Maml:
         self.cfg = cfg
         self.policy = policy
         self.advantage = advantage
+        self.critic = critic
         self.window = window
 
     @property
@@ -104,7 +109,8 @@ class Maml:
         share = self.cfg.warm_up if self.cfg.inner_steps else 0.0
         if progress < share:
             cfg = replace(self.cfg, inner_steps=0, learned_advantage=False)
-            return Maml(cfg, self.policy, window=self.window), 1 - progress / share
+            base = Maml(cfg, self.policy, critic=self.critic, window=self.window)
+            return base, 1 - progress / share
         return self, 1 - (progress - share) / (1 - share)
 
     def initial(self, obs_dim: int) -> Theta:
@@ -117,16 +123,14 @@ class Maml:
             theta |= prefixed("log_rate", rates)
         if self.advantage is not None:
             theta |= prefixed("advantage", module_params(self.advantage))
+        if self.critic:
+            theta |= self.critic.initial()
         return theta | fresh_scales(obs_dim)
 
     def trainable(self, theta: Theta) -> list[Tensor]:
         """The tensors that the optimiser changes, as leaves that require gradients."""
-        frozen = () if self.cfg.learn_rates else ("log_rate",)
-        names = [
-            k
-            for k in theta
-            if k.split("/")[0] in _TRAINED and k.split("/")[0] not in frozen
-        ]
+        kinds = [k for k in _TRAINED if k != "log_rate" or self.cfg.learn_rates]
+        names = [k for k in theta if k.split("/")[0] in kinds]
         return [theta[k].requires_grad_() for k in names]
 
     def begin(self, theta: Theta, tasks: int) -> Params:
@@ -190,22 +194,23 @@ class Maml:
             if epoch == 0:
                 metrics["grad_norm"] = norm.item()
         metrics |= {k: v.item() for k, v in parts.items()}
+        if self.critic:
+            lived = [(outer.obs, post)]
+            metrics["value_error"] = self.critic.fit(theta, optimizer, lived)
         refresh_scales(theta, experiences[0], self.cfg.discount)
         return metrics
 
     def inner_batch(self, theta: Theta, experience: Experience) -> Batch:
         """Experience to adapt on."""
-        pooled = self.cfg.inner_baseline == "pooled"
-        return self._batch(theta, experience, pooled=pooled, central=False)
+        c, pooled = self.cfg, self.cfg.inner_baseline == "pooled"
+        scale = theta, experience, c.discount, c.trace
+        return make_batch(*scale, window=c.window, pooled=pooled)
 
     def outer_batch(self, theta: Theta, experience: Experience) -> Batch:
         """Experience to measure on."""
-        central = self.cfg.critic == "all"
-        return self._batch(theta, experience, pooled=False, central=central)
-
-    def _batch(self, theta: Theta, e: Experience, **baseline: bool) -> Batch:
-        c = self.cfg
-        return make_batch(theta, e, c.discount, c.trace, window=c.window, **baseline)
+        c, critic = self.cfg, self.critic and self.critic.values(theta)
+        scale, central = (theta, experience, c.discount, c.trace), c.critic == "all"
+        return make_batch(*scale, window=c.window, central=central, critic=critic)
 
     def objective(
         self, theta: Theta, inner: Sequence[Batch], outer: Batch

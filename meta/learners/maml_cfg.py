@@ -7,6 +7,7 @@ from meta.bounds import check_bounds
 from meta.objectives.policy_gradient import InnerLoss
 
 InnerBaseline = Literal["task", "pooled"]
+OuterBaseline = Literal["task", "network"]
 Critic = Literal["own", "all"]
 MAX_INNER_STEPS, MAX_EPOCHS, MAX_WINDOW = 100, 10_000, 1000
 """More are a slip of the keyboard, and would never end."""
@@ -31,6 +32,9 @@ class MamlCfg:
     inner_baseline: InnerBaseline = "task"
     """`task`: fitted to the adapting episodes themselves. `pooled`: fitted to all tasks
     of the iteration before, part of what is learned; for few episodes."""
+    outer_baseline: OuterBaseline = "task"
+    """Baseline of training. `task`: linear, fitted to each task's episodes. `network`:
+    learned over all iterations, see `critic.py`."""
     critic: Critic = "own"
     """Observations that the baseline of training is fitted to, in a team: the agent's
     `own`, as in IPPO, or those of `all` agents of its world, as in MAPPO (Yu et al.
@@ -82,6 +86,7 @@ class MamlCfg:
         named = {
             "inner_loss": InnerLoss,
             "inner_baseline": InnerBaseline,
+            "outer_baseline": OuterBaseline,
             "critic": Critic,
         }
         for name, kinds in named.items():

@@ -30,6 +30,7 @@ from meta.experience.moments import standardised
 from meta.experience.rollout import Experience, some_episodes
 from meta.learner import Metrics, Sizes
 from meta.learners.adapter import Adapter, sums_before, transitions
+from meta.learners.critic import Critic
 from meta.learners.maml import Maml
 from meta.learners.rma_cfg import RmaCfg
 from meta.machine.distributed import averaged
@@ -72,7 +73,9 @@ class Rma(Adapter[RmaCfg]):
             rng=rng,
             discrete=sizes.discrete,
         )
-        teacher = Maml(settings.teacher, policy)
+        read = sizes.obs + sizes.hidden
+        critic = Critic.build(settings.teacher, read, network, sizes, rng)
+        teacher = Maml(settings.teacher, policy, critic=critic)
         hidden = network.hidden[-1]
         return cls(settings, teacher, policy, sizes.action, hidden=hidden, rng=rng)
 
@@ -90,7 +93,7 @@ class Rma(Adapter[RmaCfg]):
         super().__init__(
             cfg, policy, action_dim, inferred=inferred, hidden=hidden, rng=rng
         )
-        self.teacher = teacher
+        self.teacher, self.critic = teacher, teacher.critic
 
     def stage(self, progress: float) -> tuple["Maml | Rma", float]:
         """The teacher first, then the adapter."""

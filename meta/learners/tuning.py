@@ -42,11 +42,17 @@ def tune(
         See `improve`.
     """
     cfg, rows = adapter.cfg.ppo, list[tuple[Tensor, Tensor, Drawn]]()
+    critic = adapter.critic
     with torch.no_grad():
         for start, e in phases:
-            central = cfg.critic == "all"
             b = make_batch(
-                theta, e, cfg.discount, cfg.trace, pooled=False, central=central
+                theta,
+                e,
+                cfg.discount,
+                cfg.trace,
+                pooled=False,
+                central=cfg.critic == "all",
+                critic=critic.values(theta) if critic else None,
             )
             steps = adapter.summarise(theta, transitions(e))
             memory = start["memory"][:, None, None]
@@ -54,7 +60,7 @@ def tune(
             latent = latents(before) if latents else adapter.infer(theta, before)
             rows.append((b.obs, latent, Drawn(b.action, b.old, b.advantage, b.valid)))
     obs, latent = (torch.cat(x, 1) for x in list(zip(*rows, strict=True))[:2])
-    return improve(
+    kl = improve(
         cfg,
         optimizer,
         [v for k, v in theta.items() if k.startswith("policy/decide.")],
@@ -62,6 +68,10 @@ def tune(
         _joined([drawn for *_, drawn in rows]),
         rate,
     )
+    if critic:
+        read = [(own, e) for (own, *_), (_, e) in zip(rows, phases, strict=True)]
+        critic.fit(theta, optimizer, read)
+    return kl
 
 
 def _joined(phases: Sequence[Drawn]) -> Drawn:

@@ -31,6 +31,7 @@ from meta.experience.moments import fresh_moments, update_moments
 from meta.experience.rollout import Experience
 from meta.learner import Metrics, Sizes
 from meta.learners.adapter import Adapter, sums_before, transitions
+from meta.learners.critic import Critic
 from meta.learners.explore import Explore
 from meta.learners.tuning import tune
 from meta.learners.varibad_cfg import VaribadCfg, VaribadExploreCfg
@@ -92,7 +93,10 @@ class Varibad(Adapter[VaribadCfg]):
             rng=rng,
             discrete=sizes.discrete,
         )
-        return cls(settings, policy, sizes.action, hidden=network.hidden[-1], rng=rng)
+        hidden = network.hidden[-1]
+        learner = cls(settings, policy, sizes.action, hidden=hidden, rng=rng)
+        learner.critic = Critic.build(settings.acting, sizes.obs, network, sizes, rng)
+        return learner
 
     def __init__(
         self,
@@ -122,12 +126,14 @@ class Varibad(Adapter[VaribadCfg]):
     def initial(self, obs_dim: int) -> Theta:
         """Return untrained parameters and fresh moments."""
         theta = prefixed("policy", module_params(self.policy))
+        theta |= self.critic.initial() if self.critic else {}
         return theta | self.untrained() | fresh_moments(2 * obs_dim + 1)
 
     def trainable(self, theta: Theta) -> list[Tensor]:
         """Return all parameters."""
         policy = [k for k in theta if k.startswith("policy/")]
-        return [theta[k].requires_grad_() for k in policy] + self.leaves(theta)
+        critic = self.critic.trainable(theta) if self.critic else []
+        return [theta[k].requires_grad_() for k in policy] + self.leaves(theta) + critic
 
     def update(
         self,
