@@ -93,7 +93,7 @@ class Critic:
         self,
         theta: Theta,
         optimizer: torch.optim.Optimizer,
-        lived: Sequence[tuple[Float[Tensor, "task episode time obs"], Experience]],
+        lived: Sequence[tuple[Float[Tensor, "task _ _ obs"], Experience]],
     ) -> float:
         """Learn what the steps of an iteration were worth.
 

@@ -1,0 +1,176 @@
+"""The baseline of training that is a network."""
+
+import pytest
+import torch
+
+from meta.experience.batch import fresh_scales, make_batch
+from meta.experience.rollout import Experience
+from meta.learner import Sizes
+from meta.learners.critic import Critic
+from meta.learners.explore import Explore
+from meta.learners.maml import Maml
+from meta.learners.maml_cfg import MamlCfg
+from meta.learners.varibad import Varibad
+from meta.recipes.registry import make_config
+from meta.theta import Theta
+from meta.training.build import make_learner, make_trainer
+from meta.training.config import TrainCfg, replaced
+from policies.gaussian import Gaussian
+from policies.mlp import PolicyCfg
+
+OBS, TASKS, EPISODES = 6, 20, 10
+CFG = MamlCfg(inner_steps=0, outer_baseline="network", discount=1.0)
+
+
+def lived(seed: int, episodes: int = EPISODES) -> Experience:
+    """One step: the reward is a wave of what is observed, and the action."""
+    rng = torch.Generator().manual_seed(seed)
+    obs = torch.randn((TASKS, episodes, 1, OBS), generator=rng)
+    action = torch.randn((TASKS, episodes, 1, 1), generator=rng)
+    reward = worth(obs) + action[..., 0]
+    zero = torch.zeros_like(action)
+    valid = torch.ones_like(reward)
+    return Experience(obs, obs, action, Gaussian(zero, zero), reward, valid)
+
+
+def worth(obs: torch.Tensor) -> torch.Tensor:
+    return 3 + 2 * (2 * obs[..., 0]).sin()
+
+
+def made(cfg: MamlCfg = CFG, sizes: Sizes | None = None) -> tuple[Critic, Theta]:
+    sizes = sizes or Sizes(OBS, 0, 1)
+    rng = torch.Generator().manual_seed(0)
+    critic = Critic.build(cfg, OBS, PolicyCfg(hidden=(32, 32)), sizes, rng)
+    assert critic
+    return critic, fresh_scales(OBS) | critic.initial()
+
+
+def learned(iterations: int = 60) -> tuple[Critic, Theta]:
+    critic, theta = made()
+    optimizer = torch.optim.Adam(critic.trainable(theta), lr=4e-3)
+    for seed in range(iterations):
+        e = lived(seed + 1)
+        critic.fit(theta, optimizer, [(e.obs, e)])
+    return critic, theta
+
+
+def test_it_learns_what_states_are_worth_and_actions_keep_what_they_earned() -> None:
+    """An action earns itself, of unit variance: all that is left, if worth is known.
+
+    So the gradient is 1 standard deviation of the advantage. A fit to a task's ten
+    episodes, of more weights than that, explains most of it away.
+    """
+    critic, theta = learned()
+    e = lived(0, 1000)
+    read = torch.cat([e.obs, torch.zeros_like(e.obs[..., :1])], dim=-1)
+    with torch.no_grad():
+        error = critic.values(theta)(read) - worth(e.obs)
+    assert error.square().mean() < 0.12 * worth(e.obs).var()
+
+    def gradient(e: Experience, by: Critic | None) -> float:
+        values = by.values(theta) if by else None
+        b = make_batch(theta, e, 1.0, 1.0, critic=values)
+        return (b.advantage * e.action[..., 0]).mean().item()
+
+    few = lived(0)
+    assert gradient(few, critic) > 0.9
+    assert gradient(few, None) < 0.5
+
+
+def test_what_it_says_of_a_step_is_from_before_the_step() -> None:
+    critic, theta = learned(2)
+    e = lived(0)
+    before = make_batch(theta, e, 1.0, 1.0, critic=critic.values(theta)).advantage
+    acted = e._replace(reward=e.reward + 1.0)
+    after = make_batch(theta, acted, 1.0, 1.0, critic=critic.values(theta)).advantage
+    # a constant of all steps is fitted to each task, and standardised away
+    assert torch.allclose(before, after, atol=1e-4)
+
+
+def test_returns_of_any_size_and_offset_are_learned_alike() -> None:
+    """Returns of locomotion are in hundreds below 0, those of arms about 1."""
+    errors: list[float] = []
+    for scale, offset in ((1.0, 0.0), (300.0, -2000.0)):
+        critic, theta = made()
+        optimizer = torch.optim.Adam(critic.trainable(theta), lr=4e-3)
+        found: list[float] = []
+        for seed in range(10):
+            e = lived(seed)
+            e = e._replace(reward=scale * e.reward + offset)
+            found.append(critic.fit(theta, optimizer, [(e.obs, e)]))
+        errors.append(found[-1])
+    assert errors[0] == pytest.approx(errors[1], rel=1e-2)
+    assert errors[0] < 0.6
+
+
+def test_steps_that_do_not_count_teach_nothing() -> None:
+    found: list[Theta] = []
+    for reward in (0.0, 1e6):
+        critic, theta = made()
+        optimizer = torch.optim.Adam(critic.trainable(theta), lr=4e-3)
+        e = lived(0)
+        e.valid[:, ::2] = 0.0
+        e.reward[:, ::2] = reward
+        critic.fit(theta, optimizer, [(e.obs, e)])
+        found.append(theta)
+    assert all(torch.equal(found[0][k], found[1][k]) for k in found[0])
+
+
+def test_a_central_one_reads_what_the_others_observed() -> None:
+    sizes = Sizes(OBS, 0, 1, roles=("left", "right"))
+    cfg = MamlCfg(inner_steps=0, outer_baseline="network", critic="all", discount=1.0)
+    critic, theta = made(cfg, sizes)
+    e = lived(0)
+    with_both = e._replace(others=torch.randn_like(e.obs))
+    optimizer = torch.optim.Adam(critic.trainable(theta), lr=4e-3)
+    critic.fit(theta, optimizer, [(e.obs, with_both)])
+    b = make_batch(
+        theta, with_both, 1.0, 1.0, central=True, critic=critic.values(theta)
+    )
+    assert b.obs.shape[-1] == OBS
+
+
+def short(method: str, **more: object) -> TrainCfg:
+    few = {"iterations": 2, "tasks": 4, "episodes": 5, "threads": 1, "epochs": 2}
+    few |= {"outer_baseline": "network"}
+    return replaced(make_config("reach-rotated", method), {**few, **more})
+
+
+@pytest.mark.parametrize("method", ["dr", "dr-memory", "maml", "oracle", "explore"])
+def test_training_learns_it_beside_the_policy(method: str) -> None:
+    trainer = make_trainer(short(method))
+    begun = {k: v.clone() for k, v in trainer.theta.items()}
+    metrics = trainer.step()
+    moved = {k for k in begun if not torch.equal(begun[k], trainer.theta[k])}
+    assert any(k.startswith("critic/") for k in moved)
+    assert any(k.startswith("policy/") for k in moved)
+    assert metrics["value_error"] > 0
+
+
+@pytest.mark.parametrize(
+    ("method", "kind"), [("explore", Explore), ("varibad", Varibad)]
+)
+def test_the_acting_policy_is_tuned_by_it(method: str, kind: type) -> None:
+    """An explorer's is its teacher's, which has learned when the adapter begins."""
+    cfg = short(method)
+    trainer = make_trainer(cfg)
+    learner = make_learner(cfg).stage(0.99)[0]
+    assert isinstance(learner, kind)
+    begun = {k: v.clone() for k, v in trainer.theta.items()}
+    trainer.learner = learner
+    trainer.step()
+    moved = {k for k in begun if not torch.equal(begun[k], trainer.theta[k])}
+    assert any(k.startswith("critic/") for k in moved)
+
+
+def test_without_one_nothing_of_it_is_learned() -> None:
+    theta = make_trainer(short("maml", outer_baseline="task")).theta
+    assert not [k for k in theta if k.startswith(("critic/", "worth/"))]
+
+
+def test_a_policy_that_warms_up_keeps_it() -> None:
+    learner = make_learner(short("maml", warm_up=0.5))
+    assert isinstance(learner, Maml)
+    base, _ = learner.stage(0.0)
+    assert isinstance(base, Maml)
+    assert base.critic is learner.critic is not None
