@@ -96,16 +96,17 @@ def test_returns_of_any_size_and_offset_are_learned_alike() -> None:
 
 
 def test_steps_that_do_not_count_teach_nothing() -> None:
-    found: list[Theta] = []
-    for reward in (0.0, 1e6):
-        critic, theta = made()
-        optimizer = torch.optim.Adam(critic.trainable(theta), lr=4e-3)
-        e = lived(0)
-        e.valid[:, ::2] = 0.0
-        e.reward[:, ::2] = reward
+    """Half of the episodes say that all is worth 0; they did not happen."""
+    critic, theta = made()
+    optimizer = torch.optim.Adam(critic.trainable(theta), lr=4e-3)
+    for seed in range(60):
+        e = lived(seed + 1)
+        e.valid.copy_(torch.rand(TASKS, EPISODES, 1) < 0.5)
         critic.fit(theta, optimizer, [(e.obs, e)])
-        found.append(theta)
-    assert all(torch.equal(found[0][k], found[1][k]) for k in found[0])
+    e = lived(0, 1000)
+    read = torch.cat([e.obs, torch.zeros_like(e.obs[..., :1])], dim=-1)
+    error = critic.values(theta)(read) - worth(e.obs)
+    assert error.square().mean() < 0.3 * worth(e.obs).var()
 
 
 def test_a_central_one_learns_from_what_the_others_observed() -> None:
@@ -157,6 +158,21 @@ def test_the_acting_policy_is_tuned_by_it(method: str, kind: type) -> None:
     trainer.step()
     moved = {k for k in begun if not torch.equal(begun[k], trainer.theta[k])}
     assert any(k.startswith("critic/") for k in moved)
+
+
+@pytest.mark.parametrize("method", ["dr", "maml", "explore", "varibad"])
+def test_the_policy_learns_by_what_it_says(method: str) -> None:
+    """Two critics that differ make policies that differ, and they alone differed."""
+    found: list[Theta] = []
+    for size in (1.0, 50.0):
+        trainer = make_trainer(short(method))
+        trainer.learner = trainer.learner.stage(0.99)[0]
+        trainer.theta["worth/count"].fill_(1.0)
+        trainer.theta["worth/square"].fill_(size)
+        trainer.step()
+        found.append(trainer.theta)
+    decide = [k for k in found[0] if k.startswith("policy/") and "mean" in k]
+    assert any(not torch.equal(found[0][k], found[1][k]) for k in decide)
 
 
 def test_without_one_nothing_of_it_is_learned() -> None:
