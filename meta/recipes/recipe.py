@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from meta.learners.explore_cfg import ExploreCfg
-from meta.learners.maml_cfg import MamlCfg
+from meta.learners.maml_cfg import MamlCfg, OuterBaseline
 from meta.learners.rl2_cfg import Rl2Cfg
 from meta.learners.rma_cfg import RmaCfg
 from meta.learners.varibad_cfg import VaribadCfg, VaribadExploreCfg
@@ -31,6 +31,9 @@ class Recipe:
     episodes: int
     measure_rounds: int = 1
     min_std: float = 0.1
+    outer_baseline: OuterBaseline = "task"
+    """Baseline of PPO over all tasks, of a teacher and of a policy that acts on what is
+    inferred: of all methods but MAML-PPO and RL²."""
     iterations_of: Mapping[str, int] = field(default_factory=dict[str, int])
     """Another number of iterations, by method."""
 
@@ -113,4 +116,9 @@ def sysid(recipe: Recipe) -> RmaCfg:
 
 
 def _unadapting(recipe: Recipe) -> MamlCfg:
-    return replace(plain(recipe), inner_steps=0, unadapted=0.0)
+    return replace(
+        plain(recipe),
+        inner_steps=0,
+        unadapted=0.0,
+        outer_baseline=recipe.outer_baseline,
+    )
