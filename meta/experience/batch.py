@@ -16,7 +16,7 @@ from meta.theta import Theta
 from policies.distribution import Distribution
 
 Values = Callable[[Float[Tensor, "*batch read"]], Float[Tensor, "*batch"]]
-"""What a critic says, of what `critic_reads` returns."""
+"""Says what steps are worth, of what `critic_reads` returns."""
 _LEAST_LEFT = 0.03
 """Lower bound on the pooled baseline's residual, as a share of the returns' spread."""
 _CACHED_STEPS = 20_000
@@ -74,9 +74,8 @@ def make_batch(
             alone to what that leaves: a fit to all that is observed would take off,
             with the few episodes of a task, much of what its actions earned.
     """
-    n = e.obs.shape[-1]
     scaled = standardised(theta, _features(e))
-    obs, change = scaled[..., :n], scaled[..., n:]
+    obs, change = scaled.tensor_split((e.obs.shape[-1],), dim=-1)
     x = returns.features(obs)
     if window:
         before = windows(change, e.action, e.valid, window)
@@ -87,11 +86,7 @@ def make_batch(
         value = critic(critic_reads(obs, e, central=central))
         value = value + _fit_left(_clock_powers(obs), e, discount, value)
     else:
-        others = _scaled_others(e) if central else []
-        value = torch.zeros_like(e.reward, dtype=torch.float64)
-        if window or others:
-            shared = returns.features(torch.cat([obs, *others], dim=-1))
-            value = _fit_shared(shared, e, discount)
+        value = _fit_shared(obs, e, discount, central=central, windowed=window > 0)
         value = value + _fit_left(x, e, discount, value)
     value = value.to(e.reward.dtype)
     advantage = returns.gae(e.reward, value, e.valid, discount, trace)
@@ -199,9 +194,21 @@ def _scaled_others(e: Experience) -> list[Float[Tensor, "task episode time other
 
 
 def _fit_shared(
-    x: Float[Tensor, "task episode time features"], e: Experience, discount: float
+    obs: Float[Tensor, "task episode time obs"],
+    e: Experience,
+    discount: float,
+    *,
+    central: bool,
+    windowed: bool,
 ) -> Float[Tensor, "task episode time"]:
-    """Fit the returns of all tasks together, to more features than one task bears."""
+    """Fit the returns of all tasks together, to more features than one task bears.
+
+    Observations with no window and nothing of other agents are few: then it is 0.
+    """
+    others = _scaled_others(e) if central else []
+    if not (windowed or others):
+        return torch.zeros_like(e.reward, dtype=torch.float64)
+    x = returns.features(torch.cat([obs, *others], dim=-1))
     target = returns.discounted(e.reward, e.valid, discount)
     flat = x.flatten(0, -2), target.flatten(), e.valid.flatten()
     return x.double() @ returns.fit_ridge(*flat, everywhere=True)

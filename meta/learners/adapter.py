@@ -118,7 +118,7 @@ class Adapter(ABC, Generic[C]):
         own: Theta = {}
         for name, module in self.parts().items():
             own |= prefixed(name, module_params(module))
-        theta = dict(own)
+        theta = own | (self.critic.initial() if self.critic else {})
         if self.cfg.averaging:
             theta |= prefixed(_AVERAGE, {k: v.clone() for k, v in own.items()})
         if self.cfg.own_moments:

@@ -9,10 +9,9 @@ arXiv 1810.06784), step sizes learned per parameter (Meta-SGD, Li et al. 2017,
 arXiv 1707.09835) in log space, and A either an advantage estimate or learned (see
 `advantage.py`, after NoRML, Yang et al. 2019, arXiv 1903.01063). Outer step:
 PPO's clipped loss of the adapted policies, differentiated through the inner steps, plus
-KL penalties that keep each phase near the policy that drew its data. As nothing in that
-asks the unadapted policy to act well, it may come to explore where there is little to
-learn; its own loss can be added with a weight. With no inner step it is PPO over all
-tasks: domain randomisation, or the oracle if the hidden parameters are observed.
+KL penalties that keep each phase near the policy that drew its data. Nothing in that
+asks the unadapted policy to act well, so its own loss can be added with a weight. With
+no inner step it is PPO over all tasks: domain randomisation, or the oracle if told.
 """
 
 from collections.abc import Mapping, Sequence
@@ -109,8 +108,8 @@ class Maml:
         share = self.cfg.warm_up if self.cfg.inner_steps else 0.0
         if progress < share:
             cfg = replace(self.cfg, inner_steps=0, learned_advantage=False)
-            base = Maml(cfg, self.policy, critic=self.critic, window=self.window)
-            return base, 1 - progress / share
+            own = Maml(cfg, self.policy, critic=self.critic, window=self.window)
+            return own, 1 - progress / share
         return self, 1 - (progress - share) / (1 - share)
 
     def initial(self, obs_dim: int) -> Theta:
@@ -123,8 +122,7 @@ class Maml:
             theta |= prefixed("log_rate", rates)
         if self.advantage is not None:
             theta |= prefixed("advantage", module_params(self.advantage))
-        if self.critic:
-            theta |= self.critic.initial()
+        theta |= self.critic.initial() if self.critic else {}
         return theta | fresh_scales(obs_dim)
 
     def trainable(self, theta: Theta) -> list[Tensor]:
@@ -195,8 +193,8 @@ class Maml:
                 metrics["grad_norm"] = norm.item()
         metrics |= {k: v.item() for k, v in parts.items()}
         if self.critic:
-            lived = [(outer.obs, post)]
-            metrics["value_error"] = self.critic.fit(theta, optimizer, lived)
+            error = self.critic.fit(theta, optimizer, [(outer.obs, post)])
+            metrics |= {"value_error": error}
         refresh_scales(theta, experiences[0], self.cfg.discount)
         return metrics
 

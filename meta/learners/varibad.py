@@ -15,11 +15,11 @@ gradient does not reach the encoder.
 In three things this is not the published method. The encoder is the adapter's mean over
 steps (`adapter.py`), not a recurrent network. Adapting episodes are folded into it at
 once, so that no KL holds the belief after them to the one before. And PPO's return is
-that of an episode: what it is worth for later ones is left to an explorer, which is
-paid for how much an episode lowers the decoder's error on later ones of the same task.
+that of an episode: an explorer is paid for what it is worth for later ones.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -31,7 +31,7 @@ from meta.experience.moments import fresh_moments, update_moments
 from meta.experience.rollout import Experience
 from meta.learner import Metrics, Sizes
 from meta.learners.adapter import Adapter, sums_before, transitions
-from meta.learners.critic import Critic
+from meta.learners.critic import CRITIC, Critic
 from meta.learners.explore import Explore
 from meta.learners.tuning import tune
 from meta.learners.varibad_cfg import VaribadCfg, VaribadExploreCfg
@@ -93,10 +93,9 @@ class Varibad(Adapter[VaribadCfg]):
             rng=rng,
             discrete=sizes.discrete,
         )
-        hidden = network.hidden[-1]
-        learner = cls(settings, policy, sizes.action, hidden=hidden, rng=rng)
-        learner.critic = Critic.build(settings.acting, sizes.obs, network, sizes, rng)
-        return learner
+        own = cls(settings, policy, sizes.action, hidden=network.hidden[-1], rng=rng)
+        own.critic = Critic.build(settings.acting, sizes.obs, network, sizes, rng)
+        return own
 
     def __init__(
         self,
@@ -126,14 +125,12 @@ class Varibad(Adapter[VaribadCfg]):
     def initial(self, obs_dim: int) -> Theta:
         """Return untrained parameters and fresh moments."""
         theta = prefixed("policy", module_params(self.policy))
-        theta |= self.critic.initial() if self.critic else {}
         return theta | self.untrained() | fresh_moments(2 * obs_dim + 1)
 
     def trainable(self, theta: Theta) -> list[Tensor]:
         """Return all parameters."""
-        policy = [k for k in theta if k.startswith("policy/")]
-        critic = self.critic.trainable(theta) if self.critic else []
-        return [theta[k].requires_grad_() for k in policy] + self.leaves(theta) + critic
+        acting = [k for k in theta if k.startswith(("policy/", f"{CRITIC}/"))]
+        return [theta[k].requires_grad_() for k in acting] + self.leaves(theta)
 
     def update(
         self,
@@ -254,7 +251,7 @@ class Varibad(Adapter[VaribadCfg]):
     ) -> Float[Tensor, "task episode time"]:
         """Return half the squared error of what is told of later episodes, in noises.
 
-        It is what -log p has of it that depends on the belief, at the belief's mean.
+        It is the part of -log p that depends on the belief, at the belief's mean.
         """
         later = [experiences[-1]]
         draws = self.draw(later, self._generator(theta))
@@ -268,13 +265,10 @@ class Varibad(Adapter[VaribadCfg]):
         """Draw beliefs and steps, of those that count, with replacement."""
         valid = torch.cat([e.whole.valid.flatten(1) for e in experiences], dim=1)
         count = self.cfg.decoded
-        beliefs, steps = (
-            torch.multinomial(valid, count, replacement=True, generator=rng)
-            for _ in range(2)
-        )
-        shape = (len(valid), count + 1, self.cfg.latent)
-        noise = torch.randn(shape, generator=rng, device=valid.device)
-        return Draws(beliefs, steps, noise)
+        pick = partial(torch.multinomial, valid, count, replacement=True, generator=rng)
+        drawn = pick(), pick()
+        size = (len(valid), count + 1, self.cfg.latent)
+        return Draws(*drawn, torch.randn(size, generator=rng, device=valid.device))
 
     def _generator(self, theta: Theta) -> torch.Generator:
         """Return the generator of an iteration, known by the steps read until then."""
