@@ -92,6 +92,7 @@ _DR_SB3 = replace(
     _DR,
     name="dr-sb3",
     title="DR by Stable-Baselines3",
+    recipe="meta.recipes.recipe:robust_elsewhere",
     trainer="meta.training.sb3:Sb3Trainer",
     cpu_only=True,
     extra="sb3",

@@ -4,7 +4,8 @@ A baseline that is fitted to each task's own few episodes explains away what the
 actions earned: there are as many weights as episodes. Advantages shrink where episodes
 are few, noise remains, and the spread of the actions falls before they are good. A
 network that has learned from earlier iterations has seen none of the actions that it
-judges. It serves training alone; a policy that adapts does not read it.
+judges; beside it each task has a square of time of its own, of three weights. It serves
+training alone; a policy that adapts does not read it.
 """
 
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from meta.experience.rollout import Experience
 from meta.learner import Sizes
 from meta.learners.maml_cfg import MamlCfg
 from meta.learners.ppo import descend
+from meta.machine.distributed import averaged
 from meta.objectives.policy_gradient import mean_valid
 from meta.theta import Theta, group, module_params, prefixed
 from policies.mlp import Mlp, PolicyCfg
@@ -117,15 +119,16 @@ class Critic:
         update_moments(theta, target[valid > 0][:, None], _WORTH)
         mean, spread = _scale(theta)
         target = (target - mean) / spread
-        leaves = self.trainable(theta)
-        first: float | None = None
-        for step in range(_PASSES * _PARTS):
-            part = slice(step % _PARTS, None, _PARTS)
+        leaves, parts = self.trainable(theta), min(_PARTS, len(read))
+        with torch.no_grad():
+            error = (self._says(theta, read) - target).square()
+            before = averaged(mean_valid(error, valid))
+        for step in range(_PASSES * parts):
+            part = slice(step % parts, None, parts)
             error = (self._says(theta, read[part]) - target[part]).square()
             loss = mean_valid(error, valid[part])
-            first = loss.item() if first is None else first
             descend(optimizer, leaves, loss, rate=1.0, max_norm=self.cfg.max_grad_norm)
-        return first or 0.0
+        return before.item()
 
     def _says(
         self, theta: Theta, read: Float[Tensor, "*batch read"]

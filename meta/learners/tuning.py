@@ -50,7 +50,6 @@ def tune(
                 e,
                 cfg.discount,
                 cfg.trace,
-                pooled=False,
                 central=cfg.critic == "all",
                 critic=critic.values(theta) if critic else None,
             )

@@ -33,7 +33,7 @@ class Recipe:
     min_std: float = 0.1
     outer_baseline: OuterBaseline = "task"
     """Baseline of PPO over all tasks, of a teacher and of a policy that acts on what is
-    inferred: of all methods but MAML-PPO and RL²."""
+    inferred: of all methods but MAML-PPO, RL² and another library's."""
     iterations_of: Mapping[str, int] = field(default_factory=dict[str, int])
     """Another number of iterations, by method."""
 
@@ -65,6 +65,11 @@ def plain(recipe: Recipe) -> MamlCfg:
 def robust(recipe: Recipe) -> MamlCfg:
     """Return the settings of PPO over all tasks."""
     return replace(_unadapting(recipe), adapt_episodes=())
+
+
+def robust_elsewhere(recipe: Recipe) -> MamlCfg:
+    """Return the settings of PPO of another library, which has a critic of its own."""
+    return replace(robust(recipe), outer_baseline="task")
 
 
 def remembering(recipe: Recipe) -> MamlCfg:

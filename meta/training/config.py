@@ -200,12 +200,13 @@ def _check_memory(cfg: TrainCfg) -> None:
 
 
 def _check_team(cfg: TrainCfg) -> None:
-    """Refuse a team's settings where another library trains."""
-    central = getattr(cfg.learner, "critic", "own") == "all"
-    if find_method(cfg.method).trainer != TRAINER and (central or cfg.roles == "own"):
+    """Refuse baselines and a team's settings where another library trains."""
+    ours = ("critic", "all"), ("outer_baseline", "network"), ("roles", "own")
+    stated = any(setting in ours for setting in settings_of(cfg))
+    if find_method(cfg.method).trainer != TRAINER and stated:
         raise ValueError(
             f"{cfg.method} is trained by another library, which shares parameters and "
-            "has a critic of its own: leave out roles and critic"
+            "has a critic of its own: leave out roles, critic and outer_baseline"
         )
 
 

@@ -34,6 +34,7 @@ from meta.learner import (
     Reproduces,
     adapt_to_worlds,
 )
+from meta.learners.critic import CRITIC
 from meta.machine.devices import simulator_threads
 from meta.machine.distributed import share
 from meta.machine.seeds import derived_generator, derived_seed
@@ -159,6 +160,10 @@ class PiecesTrainer(Trainer):
         if self._loss is None:
             return
         leaves = [v for k, v in trained(self.theta).items() if not is_spread(k)]
+        acts = [v for k, v in trained(self.theta).items() if not k.startswith(CRITIC)]
+        # the steps of a critic, which nothing is remembered of
+        if all(leaf.grad is None for leaf in acts):
+            return
         with torch.enable_grad():
             found = torch.autograd.grad(self._loss(), leaves, materialize_grads=True)
         for leaf, gradient in zip(leaves, found, strict=True):

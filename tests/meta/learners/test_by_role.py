@@ -217,8 +217,9 @@ def test_fine_tuning_tunes_each_role_s_own() -> None:
 @pytest.mark.parametrize(
     ("method", "more", "message"),
     [
-        ("dr-sb3", {"roles": "own"}, "leave out roles and critic"),
-        ("dr-sb3", {"critic": "all"}, "leave out roles and critic"),
+        ("dr-sb3", {"roles": "own"}, "leave out roles, critic"),
+        ("dr-sb3", {"critic": "all"}, "leave out roles, critic"),
+        ("dr-sb3", {"outer_baseline": "network"}, "critic and outer_baseline"),
         ("rl2", {"roles": "own", "episodes": 2}, r"\(--episodes 1\), got 2"),
     ],
 )

@@ -43,7 +43,7 @@ def test_shipped_policies_were_trained_as_their_methods_are_today() -> None:
 
     Adapters read by the teacher's moments then, and inferred by their last weights; for
     longer they counted all steps alike, and learned from an iteration's tasks alone.
-    They took 40 steps of Adam in each until PPO's baseline was a network.
+    They took 40 steps of Adam in an iteration until PPO's baseline was a network.
     """
     for name in shipped_policies():
         cfg = load_trained(f"shipped:{name}").cfg

@@ -9,6 +9,8 @@ import torch
 
 from meta.continual.training.packnet import FREE, PackNet
 from meta.continual.training.trainer import PiecesTrainer
+from meta.experience.rollout import Experience
+from meta.learners.maml import Maml
 from meta.recipes.registry import make_config
 from meta.registry import MEMORIES
 from meta.theta import Theta, group
@@ -16,6 +18,7 @@ from meta.training.build import make_training
 from meta.training.checkpoint import resume_trainer, save_checkpoint
 from meta.training.config import TrainCfg
 from meta.training.trained import CHECKPOINT, load_trained
+from policies.gaussian import Gaussian
 from tasks.manipulation.open import Open
 
 PIECES = ("mechanism=drawer", "mechanism=slide-left|push-in", "mechanism=door-right")
@@ -174,6 +177,26 @@ def test_what_is_held_on_to_moves_less() -> None:
         away[name] = (trainer.theta[bias].detach() - before).norm().item()
     assert away["ewc"] < 0.5 * away["nothing"]
     assert away["cloning"] < 0.9 * away["nothing"]
+
+
+def test_a_critic_s_steps_are_not_pulled_to_what_is_remembered() -> None:
+    """They would move the policy, which PPO's bound has done with."""
+    cfg = config("cloning", hold=1e3)
+    learner = replace(cfg.learner, outer_baseline="network")
+    trainer = begun(replace(cfg, learner=learner))
+    run(trainer, 5)
+    policy = [v for k, v in trainer.theta.items() if k.startswith("policy/")]
+    trainer._loss = lambda: torch.stack([v.square().sum() for v in policy]).sum()
+    obs = torch.randn(3, 2, 4, trainer.env.obs_dim)
+    action = torch.randn(3, 2, 4, trainer.env.family.action_dim)
+    old, reward = Gaussian(action, torch.zeros_like(action)), obs[..., 0]
+    e = Experience(obs, obs, action, old, reward, torch.ones_like(reward))
+    before = {k: v.detach().clone() for k, v in trainer.theta.items()}
+    assert isinstance(trainer.learner, Maml)
+    assert trainer.learner.critic
+    trainer.learner.critic.fit(trainer.theta, trainer.optimizer, [(obs, e)])
+    moved = {k for k, v in trainer.theta.items() if not torch.equal(v, before[k])}
+    assert {k.split("/")[0] for k in moved} == {"critic", "worth"}
 
 
 def test_a_piece_begins_with_a_fresh_optimiser_and_spread() -> None:
