@@ -1,7 +1,7 @@
 """A critic: what a state is worth, by a network that learns over all iterations.
 
 A baseline that is fitted to each task's own few episodes explains away what their
-actions earned: there are as many weights as episodes. Advantages shrink where episodes
+actions earned: it often has more weights than episodes. Advantages shrink where these
 are few, noise remains, and the spread of the actions falls before they are good. A
 network that has learned from earlier iterations has seen none of the actions that it
 judges; beside it each task has a square of time of its own, of three weights. It serves

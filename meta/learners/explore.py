@@ -196,7 +196,7 @@ class Explore:
         start = self.adapter.begin(theta, len(adapting.valid))
         adapted = self.adapter.adapt(theta, start, adapting)
         phases, rate = [(adapted, measuring)], self.cfg.tuning_rate
-        return {"tuning_kl": tune(self.adapter, theta, optimizer, phases, rate)}
+        return tune(self.adapter, theta, optimizer, phases, rate)
 
     def _seen(
         self,

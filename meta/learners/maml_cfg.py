@@ -33,8 +33,9 @@ class MamlCfg:
     """`task`: fitted to the adapting episodes themselves. `pooled`: fitted to all tasks
     of the iteration before, part of what is learned; for few episodes."""
     outer_baseline: OuterBaseline = "task"
-    """Baseline of training. `task`: linear, fitted to each task's episodes. `network`:
-    learned over all iterations, see `critic.py`."""
+    """Baseline that advantages are taken over in training. `task`: linear, fitted to
+    each task's own few episodes. `network`: a critic that learns over all iterations.
+    `critic` says whose observations it reads."""
     critic: Critic = "own"
     """Observations that the baseline of training is fitted to, in a team: the agent's
     `own`, as in IPPO, or those of `all` agents of its world, as in MAPPO (Yu et al.

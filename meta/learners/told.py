@@ -123,8 +123,8 @@ class Told:
 
         start = self.adapter.begin(theta, tasks)
         phases = [(self.adapter.adapt(theta, start, adapting), measuring)]
-        kl = tune(self.adapter, theta, optimizer, phases, _RATE, latent)
-        return {"tuning_kl": kl} | self.adapter.update(theta, optimizer, experiences)
+        metrics = tune(self.adapter, theta, optimizer, phases, _RATE, latent)
+        return metrics | self.adapter.update(theta, optimizer, experiences)
 
     @property
     def relives(self) -> bool:

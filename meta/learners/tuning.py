@@ -9,6 +9,7 @@ from torch import Tensor
 
 from meta.experience.batch import make_batch
 from meta.experience.rollout import Experience
+from meta.learner import Metrics
 from meta.learners.adapter import Adapter, sums_before, transitions
 from meta.learners.ppo import Drawn, improve
 from meta.theta import Params, Theta
@@ -26,7 +27,7 @@ def tune(
     phases: Sequence[tuple[Params, Experience]],
     rate: float,
     latents: Latents | None = None,
-) -> float:
+) -> Metrics:
     """Take PPO's steps of the acting policy.
 
     Args:
@@ -39,7 +40,7 @@ def tune(
             adapter infers.
 
     Returns:
-        See `improve`.
+        What `improve` and, if there is a critic, `Critic.fit` return.
     """
     cfg, rows = adapter.cfg.ppo, list[tuple[Tensor, Tensor, Drawn]]()
     critic = adapter.critic
@@ -59,7 +60,7 @@ def tune(
             latent = latents(before) if latents else adapter.infer(theta, before)
             rows.append((b.obs, latent, Drawn(b.action, b.old, b.advantage, b.valid)))
     obs, latent = (torch.cat(x, 1) for x in list(zip(*rows, strict=True))[:2])
-    kl = improve(
+    moved = improve(
         cfg,
         optimizer,
         [v for k, v in theta.items() if k.startswith("policy/decide.")],
@@ -67,10 +68,11 @@ def tune(
         _joined([drawn for *_, drawn in rows]),
         rate,
     )
+    metrics: Metrics = {"tuning_kl": moved}
     if critic:
         read = [(own, e) for (own, *_), (_, e) in zip(rows, phases, strict=True)]
-        critic.fit(theta, optimizer, read)
-    return kl
+        metrics["value_error"] = critic.fit(theta, optimizer, read)
+    return metrics
 
 
 def _joined(phases: Sequence[Drawn]) -> Drawn:

@@ -143,8 +143,8 @@ class Varibad(Adapter[VaribadCfg]):
         start = self.begin(theta, len(adapting.valid))
         adapted = self.adapt(theta, start, adapting)
         phases = [(start, adapting.whole), (adapted, measuring)]
-        kl = tune(self, theta, optimizer, phases, rate=1.0)
-        return {"acting_kl": kl} | self.learn_to_infer(theta, optimizer, experiences)
+        metrics = tune(self, theta, optimizer, phases, rate=1.0)
+        return metrics | self.learn_to_infer(theta, optimizer, experiences)
 
     def learn_to_infer(
         self,

@@ -159,10 +159,13 @@ class PiecesTrainer(Trainer):
         """Add the gradient of what is remembered to the learner's own."""
         if self._loss is None:
             return
-        leaves = [v for k, v in trained(self.theta).items() if not is_spread(k)]
-        acts = [v for k, v in trained(self.theta).items() if not k.startswith(CRITIC)]
-        # the steps of a critic, which nothing is remembered of
-        if all(leaf.grad is None for leaf in acts):
+        leaves = [
+            v
+            for k, v in trained(self.theta).items()
+            if not (is_spread(k) or k.startswith(f"{CRITIC}/"))
+        ]
+        # a critic takes steps of its own, and nothing of it is remembered
+        if all(leaf.grad is None for leaf in leaves):
             return
         with torch.enable_grad():
             found = torch.autograd.grad(self._loss(), leaves, materialize_grads=True)

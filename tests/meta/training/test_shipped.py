@@ -55,11 +55,11 @@ def test_shipped_policies_were_trained_as_their_methods_are_today() -> None:
         if isinstance(ours.learner, RmaCfg):
             first = steps if cfg.learner.weighs else steps | plain
             ours = replace(ours, learner=replace(ours.learner, **first))
-        if isinstance(ours.learner, ExploreCfg):
+        if (
+            isinstance(ours.learner, ExploreCfg)
+            and ours.learner.adapter.ppo.outer_baseline == "task"
+        ):
             first = steps if cfg.learner.adapter.weighs else steps | plain
-            first = (
-                {} if ours.learner.adapter.ppo.outer_baseline == "network" else first
-            )
             adapter = replace(ours.learner.adapter, **first)
             ours = replace(ours, learner=replace(ours.learner, adapter=adapter))
         free = ["seed", *RESUMABLE, *(["tasks"] if name.endswith(LARGE) else [])]

@@ -187,8 +187,9 @@ def test_a_critic_s_steps_are_not_pulled_to_what_is_remembered() -> None:
     run(trainer, 5)
     policy = [v for k, v in trainer.theta.items() if k.startswith("policy/")]
     trainer._loss = lambda: torch.stack([v.square().sum() for v in policy]).sum()
-    obs = torch.randn(3, 2, 4, trainer.env.obs_dim)
-    action = torch.randn(3, 2, 4, trainer.env.family.action_dim)
+    rng = torch.Generator().manual_seed(0)
+    obs = torch.randn(3, 2, 4, trainer.env.obs_dim, generator=rng)
+    action = torch.randn(3, 2, 4, trainer.env.family.action_dim, generator=rng)
     old, reward = Gaussian(action, torch.zeros_like(action)), obs[..., 0]
     e = Experience(obs, obs, action, old, reward, torch.ones_like(reward))
     before = {k: v.detach().clone() for k, v in trainer.theta.items()}
