@@ -195,7 +195,7 @@ class WeighedMeans(History):
         """Return weighed features, weights, and a 1 for each step."""
         said = functional_call(self.summary, weights("summary"), (x,))
         counts = valid[..., None]
-        return torch.cat([*_weighed(said, counts), counts], dim=-1)
+        return torch.cat([*weighed(said, counts), counts], dim=-1)
 
     def add(
         self,
@@ -232,32 +232,43 @@ class WeighedMeans(History):
             opened, count = steps, count + steps[..., -1:]
         now = self._episode(weights, opened)
         before = memory[..., self.opened : -1].chunk(2, dim=-1)
-        mean = _mean(before[0] + now[0], before[1] + now[1], count)
+        mean = mean_of(before[0] + now[0], before[1] + now[1], count)
         return self._said(weights, mean, count)
 
     def _episode(self, weights: Weights, sums: Float[Tensor, "*batch open"]) -> Weighed:
         """Return what episodes say, weighed; nothing of one without steps."""
         half = self.opened // 2
-        weighed, weight, count = sums.split((half, half, 1), dim=-1)
-        x = torch.cat([_mean(weighed, weight, count), 0.2 * count.log1p()], dim=-1)
+        products, weight, count = sums.split((half, half, 1), dim=-1)
+        x = torch.cat([mean_of(products, weight, count), 0.2 * count.log1p()], dim=-1)
         said = functional_call(self.episode, weights("episode"), (x,))
-        return _weighed(said, (count > 0).to(said.dtype))
+        return weighed(said, (count > 0).to(said.dtype))
 
 
-def _weighed(
+def weighed(
     x: Float[Tensor, "*batch two"], counts: Float[Tensor, "*batch 1"]
 ) -> Weighed:
-    """Return features times weights, and the weights; 0 of what does not count."""
+    """Return features times weights, and the weights; 0 of what does not count.
+
+    Args:
+        x: features before their tanh, and as many logarithms of weights.
+        counts: 1 where it counts, else 0.
+    """
     found, weight = x.chunk(2, dim=-1)
     # as clamp, whose derivative is several times slower
     weight = hardtanh(weight, -_STEEPEST, _STEEPEST).exp() * counts
     return found.tanh() * weight, weight
 
 
-def _mean(
-    weighed: Float[Tensor, "*batch half"],
+def mean_of(
+    products: Float[Tensor, "*batch half"],
     weight: Float[Tensor, "*batch half"],
     count: Float[Tensor, "*batch 1"],
 ) -> Float[Tensor, "*batch half"]:
-    """Return weighed sums of so many by their weights; 0 of none."""
-    return weighed / (weight + (count == 0))
+    """Return a weighed mean, 0 of none.
+
+    Args:
+        products: sums of features times their weights.
+        weight: sums of the weights.
+        count: number of what was summed.
+    """
+    return products / (weight + (count == 0))

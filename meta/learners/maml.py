@@ -77,7 +77,10 @@ class Maml:
         if settings.learned_advantage:
             # features: what the policy reads, change of the observation, reward
             width, hidden = read + obs_dim + 1, network.hidden[-1]
-            advantage = LearnedAdvantage(width, sizes.action, hidden=hidden, rng=rng)
+            weighed = settings.weighed_summary
+            advantage = LearnedAdvantage(
+                width, sizes.action, hidden=hidden, rng=rng, weighed=weighed
+            )
         critic = Critic.build(settings, read, network, sizes, rng)
         return cls(settings, policy, advantage, critic=critic, window=window)
 
@@ -133,10 +136,8 @@ class Maml:
 
     def begin(self, theta: Theta, tasks: int) -> Params:
         """The adaptation before any experience: the policy's parameters, per task."""
-        return {
-            k: v.detach().expand(tasks, *v.shape)
-            for k, v in group(theta, "policy").items()
-        }
+        policy = group(theta, "policy")
+        return {k: v.detach().expand(tasks, *v.shape) for k, v in policy.items()}
 
     def act(self, theta: Theta, adaptation: Params) -> Act:
         """Return the adapted policies, for worlds grouped by task."""
@@ -192,9 +193,8 @@ class Maml:
             if epoch == 0:
                 metrics["grad_norm"] = norm.item()
         metrics |= {k: v.item() for k, v in parts.items()}
-        if self.critic:
-            error = self.critic.fit(theta, optimizer, [(outer.obs, post)])
-            metrics |= {"value_error": error}
+        if critic := self.critic:
+            metrics["value_error"] = critic.fit(theta, optimizer, [(outer.obs, post)])
         refresh_scales(theta, experiences[0], self.cfg.discount)
         return metrics
 

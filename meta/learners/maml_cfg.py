@@ -29,6 +29,9 @@ class MamlCfg:
     """Drop the second derivatives (FOMAML)."""
     learned_advantage: bool = False
     """Adapt by learned weights of the steps instead of estimated advantages alone."""
+    weighed_summary: bool = False
+    """Summarise what the learned advantage adapts on by weighed means, in which steps
+    that tell are heard among many that do not; otherwise all steps count alike."""
     inner_baseline: InnerBaseline = "task"
     """`task`: fitted to the adapting episodes themselves. `pooled`: fitted to all tasks
     of the iteration before, part of what is learned; for few episodes."""

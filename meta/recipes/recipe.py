@@ -59,7 +59,8 @@ def maml(recipe: Recipe) -> MamlCfg:
 
 def plain(recipe: Recipe) -> MamlCfg:
     """Return MAML-PPO's settings without a learned advantage."""
-    return recipe.plain or replace(recipe.maml, learned_advantage=False)
+    estimated = {"learned_advantage": False, "weighed_summary": False}
+    return recipe.plain or replace(recipe.maml, **estimated)
 
 
 def robust(recipe: Recipe) -> MamlCfg:

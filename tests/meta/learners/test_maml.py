@@ -163,7 +163,10 @@ def make_learner(cfg: MamlCfg) -> tuple[Maml, Theta]:
     policy = MlpPolicy(OBS, ACTION, network, seeded(1))
     advantage = None
     if cfg.learned_advantage:
-        advantage = LearnedAdvantage(2 * OBS + 1, ACTION, hidden=3, rng=seeded(2))
+        weighed = cfg.weighed_summary
+        advantage = LearnedAdvantage(
+            2 * OBS + 1, ACTION, hidden=3, rng=seeded(2), weighed=weighed
+        )
     learner = Maml(cfg, policy, advantage)
     theta = {k: v.double() for k, v in learner.initial(OBS).items()}
     # fresh last layers are so small that nothing would depend on the first ones
@@ -275,14 +278,23 @@ def cosine(a: Tensor, b: Tensor) -> float:
 
 
 @pytest.mark.parametrize(
-    ("inner_steps", "episodes", "learned"),
-    [(1, EPISODES, False), (1, 1, True), (2, EPISODES, True)],
+    ("inner_steps", "episodes", "learned", "weighed"),
+    [
+        (1, EPISODES, False, False),
+        (1, 1, True, False),
+        (2, EPISODES, True, False),
+        (1, EPISODES, True, True),
+    ],
 )
 def test_meta_gradient_equals_finite_differences(
-    inner_steps: int, episodes: int, learned: bool
+    inner_steps: int, episodes: int, learned: bool, weighed: bool
 ) -> None:
     cfg = MamlCfg(
-        inner_steps=inner_steps, inner_rate=0.3, inner_kl=0.5, learned_advantage=learned
+        inner_steps=inner_steps,
+        inner_rate=0.3,
+        inner_kl=0.5,
+        learned_advantage=learned,
+        weighed_summary=weighed,
     )
     learner, theta = make_learner(cfg)
     inner = [make_batch(episodes, seed=20 * (i + 1)) for i in range(inner_steps)]
@@ -615,9 +627,10 @@ def take(e: Experience, tasks: slice, episodes: slice = slice(None)) -> Experien
 
 
 FEW = MamlCfg(learned_advantage=True, inner_baseline="pooled", inner_rate=0.5)
+WEIGHED = replace(FEW, weighed_summary=True)
 
 
-@pytest.mark.parametrize("cfg", [MamlCfg(inner_rate=0.5), FEW])
+@pytest.mark.parametrize("cfg", [MamlCfg(inner_rate=0.5), FEW, WEIGHED])
 def test_adapting_and_acting_equal_a_loop_over_tasks(cfg: MamlCfg) -> None:
     learner, theta = world = make_world(cfg)
     adaptation = learner.begin(theta, TASKS)
@@ -660,7 +673,7 @@ def slice_batch(b: Batch, task: int) -> Batch:
     return Batch(old=old, **rest)
 
 
-@pytest.mark.parametrize("cfg", [MamlCfg(inner_rate=0.5), FEW])
+@pytest.mark.parametrize("cfg", [MamlCfg(inner_rate=0.5), FEW, WEIGHED])
 def test_limited_experience_adapts_like_those_episodes_alone(cfg: MamlCfg) -> None:
     learner, theta = world = make_world(cfg)
     adaptation = learner.begin(theta, TASKS)
@@ -708,8 +721,10 @@ def test_rates_start_where_asked_and_stay_fixed_unless_learned() -> None:
         assert all((v.exp() > 0).all() for v in rates.values())
 
 
-def test_a_learned_advantage_learns() -> None:
-    learner, theta = world = make_world(replace(FEW, epochs=1, max_grad_norm=1e9))
+@pytest.mark.parametrize("weighed", [False, True])
+def test_a_learned_advantage_learns(weighed: bool) -> None:
+    cfg = replace(FEW, epochs=1, max_grad_norm=1e9, weighed_summary=weighed)
+    learner, theta = world = make_world(cfg)
     optimizer = torch.optim.Adam(learner.trainable(theta))
     learner.update(theta, optimizer, world.run())
     for name, value in group(theta, "advantage").items():
