@@ -52,7 +52,7 @@ def test_shipped_policies_were_trained_as_their_methods_are_today() -> None:
             first = replace(ours.learner, own_moments=False, averaging=0.0)
             ours = replace(ours, learner=first)
         steps, plain = {"regression_epochs": 40}, {"weighs": False, "replay": 0}
-        if isinstance(ours.learner, RmaCfg):
+        if isinstance(ours.learner, RmaCfg) and cfg.learner != ours.learner:
             first = steps if cfg.learner.weighs else steps | plain
             ours = replace(ours, learner=replace(ours.learner, **first))
         if (
