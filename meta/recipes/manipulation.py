@@ -12,6 +12,7 @@ _FEW = MamlCfg(
     epochs=12,
     clip=0.2,
     learned_advantage=True,
+    weighed_summary=True,
     inner_baseline="pooled",
     adapt_episodes=(1, 2, 3, 5),
 )
