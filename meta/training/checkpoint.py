@@ -69,9 +69,16 @@ def resume_trainer(path: Path, cfg: TrainCfg | None = None) -> Training:
         cfg: replaces the checkpoint's configuration, to train for longer.
 
     Raises:
-        ValueError: as `load_trained`, or if the checkpoint holds no optimiser.
+        ValueError: as `load_trained`, or if the checkpoint holds no optimiser, or more
+            iterations than are asked for.
     """
     tensors, metadata = read(path)
+    done = int(metadata["iteration"])
+    if cfg and done > cfg.iterations:
+        raise ValueError(
+            f"{path} has {done} iterations already: train on to as many or more, not "
+            f"to {cfg.iterations}"
+        )
     trainer = make_training(cfg or config_of(path, metadata))
     state = group(tensors, "adam")
     if not state:
@@ -83,7 +90,7 @@ def resume_trainer(path: Path, cfg: TrainCfg | None = None) -> Training:
     _restore_adam(trainer.optimizer, state, path)
     memory = group(tensors, "memory")
     trainer.memory = on_device(memory, next(iter(saved.values())).device)
-    trainer.iteration = int(metadata["iteration"])
+    trainer.iteration = done
     trainer.env_steps = int(metadata["env_steps"])
     return trainer
 
