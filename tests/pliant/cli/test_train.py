@@ -118,6 +118,10 @@ def test_interrupted_says_how_to_go_on(
             ["train", "strik"],
             "unknown family 'strik'; did you mean strike? `pliant list",
         ),
+        (
+            ["train", "points.py"],
+            "unknown family 'points.py'; `pliant list` shows all, and one of yours",
+        ),
         ([*TRAIN, "--tasks", "0"], "need 1 <= tasks <= 1,048,576, got 0"),
         ([*TRAIN, "--episodes", "-1"], "need 1 <= episodes <= 1,048,576, got -1"),
         (
