@@ -117,6 +117,9 @@ class Env:
         chosen = slice(None) if begun is None else begun
         values = {name: v[chosen] for name, v in self._values.items()}
         qpos, qvel = self.family.start(values, rng)
+        count, model = len(self._steps[chosen]), self.family.model
+        self._check_shape("qpos that start", qpos, (count, model.nq))
+        self._check_shape("qvel that start", qvel, (count, model.nv))
         readings = self.sim.reset(qpos, qvel, begun)
         self._steps[chosen] = 0
         self._now, self._started = self._instant(readings), True
@@ -137,6 +140,8 @@ class Env:
         action = rows.by_world(torch.where(acts, action.clamp(-1.0, 1.0), 0.0))
         before = self._now
         control = self.family.control(before, action)
+        wanted = len(self._steps), self.family.model.nu
+        self._check_shape("what control", control, wanted)
         # the simulator stops a world whose control is not finite
         going = rows.by_world(sane).flatten(1).any(-1, keepdim=True)
         readings = self.sim.step(torch.where(going, control, torch.nan))
@@ -164,6 +169,13 @@ class Env:
             success=rows.of_each(outcome.success) & ~fault,
             terms={k: torch.where(fault, 0.0, v) for k, v in terms.items()},
         )
+
+    def _check_shape(self, what: str, value: Tensor, wanted: tuple[int, int]) -> None:
+        if tuple(value.shape) != wanted:
+            raise ValueError(
+                f"family {self.family.name}: {what} returns has shape {wanted}, got "
+                f"{tuple(value.shape)}"
+            )
 
     def _instant(self, readings: Readings) -> Instant:
         return Instant(

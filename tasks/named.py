@@ -21,6 +21,8 @@ class Trusted(NamedTuple):
 
 
 NOTHING = Trusted()
+_HERE = "__main__:"
+"""Before the names of what a script or a notebook has made."""
 
 
 def imported(name: str) -> Any:  # noqa: ANN401  (whatever stands there)
@@ -48,6 +50,12 @@ def imported(name: str) -> Any:  # noqa: ANN401  (whatever stands there)
     # a module may raise anything when it is imported, or end the process
     except (Exception, SystemExit) as error:
         said = f"{error}" if isinstance(error, Exception) else "it ends the process"
+        if isinstance(error, ModuleNotFoundError) and error.name == packages[0]:
+            kind = attribute.rpartition(".")[2]
+            said += (
+                "; go to the folder that it is in, or if it was renamed let a module "
+                f"{module} have a `class {kind}(renamed.{kind})`"
+            )
         raise ValueError(f"{name!r} cannot be imported: {said}") from error
 
 
@@ -75,6 +83,12 @@ def check_named(kind: str, name: object, given: Collection[str]) -> None:
     Raises:
         ValueError: saying what to add, and what was given.
     """
+    if isinstance(name, str) and name.startswith(_HERE) and name not in given:
+        raise ValueError(
+            f"its {kind} {name} was made in a script or a notebook, and is found there "
+            f"alone, by pliant.load(..., {kind}=...); put it into a module, import it "
+            "from there and train anew"
+        )
     if isinstance(name, str) and ":" in name and name not in given:
         others = f", not {' or '.join(sorted(given))}" if given else ""
         raise ValueError(

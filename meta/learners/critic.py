@@ -136,6 +136,11 @@ class Critic:
         return functional_call(self.network, group(theta, CRITIC), (read,))[..., 0]
 
 
+def of_critic(name: str) -> bool:
+    """Tell whether a tensor of theta is a critic's; a role's name may precede it."""
+    return name.split("/")[-2:-1] in ([CRITIC], [_WORTH])
+
+
 def _scale(theta: Theta) -> tuple[Tensor, Tensor]:
     """Return mean and spread of the returns so far, in the network's precision."""
     like = next(v for k, v in theta.items() if k.startswith(f"{CRITIC}/"))

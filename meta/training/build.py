@@ -2,9 +2,11 @@
 
 from meta.learner import Learner, Sizes
 from meta.learners.by_role import ByRole
+from meta.learners.critic import of_critic
 from meta.machine.distributed import local_threads, share
 from meta.machine.seeds import derived_generator
 from meta.registry import PIECES, TRAINER, find_method
+from meta.theta import Theta
 from meta.training.config import TrainCfg, settings_of
 from meta.training.trainer import INITIAL, Trainer, Training
 from tasks.contract import Worlds, check_teams
@@ -96,6 +98,13 @@ def make_learner(cfg: TrainCfg, sizes: Sizes | None = None) -> Learner:
     learner = kind.build(cfg.learner, cfg.network, sizes, rng)
     apart = cfg.roles == "own" and len(set(sizes.roles)) > 1
     return ByRole(learner, sizes.roles) if apart else learner
+
+
+def finished(cfg: TrainCfg, theta: Theta) -> Theta:
+    """Return all that a policy acts and adapts by: not the critic, which trains it."""
+    if ("outer_baseline", "network") not in settings_of(cfg):
+        return theta
+    return {k: v for k, v in theta.items() if not of_critic(k)}
 
 
 def sizes_of(family: str) -> Sizes:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from meta.theta import Theta, group, on_device, prefixed
-from meta.training.build import make_training
+from meta.training.build import finished, make_training
 from meta.training.config import TrainCfg
 from meta.training.format import FORMAT, read, seal, write
 from meta.training.trained import Trained, config_of, fitting
@@ -52,7 +52,7 @@ def save_policy(policy: Trained, path: Path | str) -> None:
 
 
 def _file_of(policy: Trained) -> tuple[Theta, dict[str, str]]:
-    tensors = prefixed("theta", policy.theta)
+    tensors = prefixed("theta", finished(policy.cfg, policy.theta))
     return {k: v.detach().cpu().contiguous() for k, v in tensors.items()}, {
         "format": FORMAT,
         "config": json.dumps(asdict(policy.cfg)),
@@ -69,21 +69,28 @@ def resume_trainer(path: Path, cfg: TrainCfg | None = None) -> Training:
         cfg: replaces the checkpoint's configuration, to train for longer.
 
     Raises:
-        ValueError: as `load_trained`, or if the checkpoint holds no optimiser.
+        ValueError: as `load_trained`, or if the checkpoint holds no optimiser, or more
+            iterations than are asked for.
     """
     tensors, metadata = read(path)
+    done = int(metadata["iteration"])
+    if cfg and done > cfg.iterations:
+        raise ValueError(
+            f"{path} has {done} iterations already: train on to as many or more, not "
+            f"to {cfg.iterations}"
+        )
     trainer = make_training(cfg or config_of(path, metadata))
+    state = group(tensors, "adam")
+    if not state:
+        raise ValueError(f"{path} holds a policy only and cannot be resumed")
     saved = fitting(group(tensors, "theta"), trainer.theta, str(path))
     with torch.no_grad():
         for name, value in saved.items():
             trainer.theta[name].copy_(value)
-    state = group(tensors, "adam")
-    if not state:
-        raise ValueError(f"{path} holds a policy only and cannot be resumed")
     _restore_adam(trainer.optimizer, state, path)
     memory = group(tensors, "memory")
     trainer.memory = on_device(memory, next(iter(saved.values())).device)
-    trainer.iteration = int(metadata["iteration"])
+    trainer.iteration = done
     trainer.env_steps = int(metadata["env_steps"])
     return trainer
 

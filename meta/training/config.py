@@ -11,7 +11,7 @@ from meta.learners.maml_cfg import MamlCfg
 from meta.registry import MEMORIES, TRAINER, find_method
 from policies.mlp import PolicyCfg
 from robots.sim.simulator import MAX_THREADS
-from tasks.named import Trusted
+from tasks.named import Trusted, imported
 from tasks.registry import FAMILIES
 
 Roles = Literal["shared", "own"]
@@ -111,15 +111,17 @@ class TrainCfg:
                 f"hidden layers are one or more widths of 1 to {MAX_WIDTH:,}, got "
                 f"{', '.join(map(str, self.hidden)) or 'none'}"
             )
+        _check_learner(self)
         _check_finite(self)
         _check_memory(self)
         _check_team(self)
         most = max(self.learner.adapt_episodes, default=1)
         if most > self.episodes:
+            fewer = " ".join(map(str, sorted({1, self.episodes})))
             raise ValueError(
                 f"cannot adapt on {most} episodes when {self.episodes} are collected: "
                 f"raise episodes (--episodes), or lower adapt_episodes "
-                f"(--adapt-episodes 1 {self.episodes})"
+                f"(--adapt-episodes {fewer})"
             )
 
     @property
@@ -184,6 +186,28 @@ def settings_of(cfg: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
         yield own.name, value
         if is_dataclass(value):
             yield from settings_of(value)
+
+
+def differing(one: TrainCfg, other: TrainCfg) -> list[str]:
+    """Return the names of the settings that differ, the method's own among them."""
+    first, second = dict(settings_of(one)), dict(settings_of(other))
+    return [
+        name
+        for name in first.keys() & second.keys()
+        # what holds others differs in some of these
+        if first[name] != second[name]
+        and not (is_dataclass(first[name]) and is_dataclass(second[name]))
+    ]
+
+
+def _check_learner(cfg: TrainCfg) -> None:
+    """Refuse settings that are not the method's."""
+    kind = imported(find_method(cfg.method).settings)
+    if not isinstance(cfg.learner, kind):
+        raise ValueError(
+            f"learner is the settings of {cfg.method}, {kind.__name__}(...), got "
+            f"{cfg.learner!r:.60}: in Python name them one by one, as iterations"
+        )
 
 
 def _check_memory(cfg: TrainCfg) -> None:

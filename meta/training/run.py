@@ -14,7 +14,7 @@ import os
 import time
 from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,7 +27,7 @@ from meta.machine.files import check_replaceable, read_bytes, read_json, write_j
 from meta.machine.versions import difference, versions
 from meta.training.build import make_training
 from meta.training.checkpoint import resume_trainer, save_checkpoint
-from meta.training.config import TrainCfg
+from meta.training.config import TrainCfg, differing
 from meta.training.format import parse_config
 from meta.training.progress import Progress, Stop
 from meta.training.tensorboard import EventFile
@@ -252,8 +252,7 @@ def _check_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
 
 
 def _check_same(stored: TrainCfg, cfg: TrainCfg, folder: Path) -> None:
-    names = [f.name for f in fields(TrainCfg) if f.name not in RESUMABLE]
-    if other := [n for n in names if getattr(stored, n) != getattr(cfg, n)]:
+    if other := sorted({*differing(stored, cfg)} - {*RESUMABLE}):
         raise ValueError(
             f"the run in {folder} was started with other values of "
             f"{', '.join(other)}; only {', '.join(RESUMABLE)} may change"

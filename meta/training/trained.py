@@ -15,7 +15,7 @@ from meta.learner import Learner, adapt_to_worlds, exploring
 from meta.machine.devices import simulator_threads
 from meta.registry import DEFAULT
 from meta.theta import Params, Theta, group, on_device, prefixed
-from meta.training.build import make_learner, sizes_of
+from meta.training.build import finished, make_learner, sizes_of
 from meta.training.config import TrainCfg
 from meta.training.format import parse_config, read, write
 from policies.acting import Act
@@ -187,9 +187,10 @@ def load_trained(
     with simulator_threads():  # several would only wait for each other: it is little
         learner = make_learner(cfg, sizes)
     obs_dim = sizes.obs + (sizes.hidden if cfg.privileged else 0)
-    expected = learner.initial(obs_dim)
-    saved = group(tensors, "theta")
-    # drop the critic of another library: inference does not use it
+    expected, saved = learner.initial(obs_dim), group(tensors, "theta")
+    # inference uses no critic: ours may be missing, and another library's is dropped
+    needed = finished(cfg, expected)
+    expected = {k: v for k, v in expected.items() if k in saved or k in needed}
     theta = fitting({k: v for k, v in saved.items() if k in expected}, expected, spec)
     return Trained(
         cfg=cfg,
@@ -205,7 +206,7 @@ def load_trained(
 def export_policy(spec: str, path: Path, named: Trusted = NOTHING) -> None:
     """Write what it takes to use a policy, and not what it takes to train it on.
 
-    The optimiser and the value network are left out.
+    The optimiser and the critic are left out.
 
     Args:
         spec: as for `load_trained`.
@@ -217,7 +218,8 @@ def export_policy(spec: str, path: Path, named: Trusted = NOTHING) -> None:
         OSError: if the file cannot be written; an existing one is then untouched.
     """
     _, metadata = read(locate(spec))
-    kept = prefixed("theta", load_trained(spec, named=named).theta)
+    trained = load_trained(spec, named=named)
+    kept = prefixed("theta", finished(trained.cfg, trained.theta))
     del metadata["sha256"]
     write(path, kept, metadata)
 

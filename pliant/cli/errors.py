@@ -18,9 +18,7 @@ _OTHERS = (
 
 def one_line(error: Exception) -> str:
     """Return what a user is told of an error; nothing if it is none of the user's."""
-    # torch's for a full device by its name: torch need not be imported
-    full = type(error).__name__ == "OutOfMemoryError" or _ALLOCATOR in str(error)
-    if full or isinstance(error, MemoryError):
+    if _full(error):
         # torch goes on about its allocator
         said = str(error).partition(_ALLOCATOR)[2] or str(error)
         return f"not enough memory: {said.split('. GPU')[0]}"
@@ -29,8 +27,24 @@ def one_line(error: Exception) -> str:
         return f"{where}{error.strerror}"
     if not isinstance(error, OSError | FloatingPointError) and (own := _own(error)):
         kind = type(error).__name__
-        return f"{own} raised {kind}: {error}; PLIANT_TRACEBACK=1 shows how it came"
+        return f"{own} raised {kind}: {error}"
     return (str(error) or type(error).__name__) if isinstance(error, MENDABLE) else ""
+
+
+def own_traceback(error: Exception) -> str:
+    """Return the traceback from the user's own code on, or nothing, as `one_line`."""
+    found = error.__traceback__
+    while found and not _is_own(found.tb_frame.f_code.co_filename):
+        found = found.tb_next
+    mended = _full(error) or isinstance(error, OSError | FloatingPointError)
+    return "" if mended else "".join(traceback.format_tb(found))
+
+
+def _full(error: Exception) -> bool:
+    """Tell whether a memory is full."""
+    # torch's for a full device by its name: torch need not be imported
+    full = type(error).__name__ == "OutOfMemoryError" or _ALLOCATOR in str(error)
+    return full or isinstance(error, MemoryError)
 
 
 def _own(error: Exception) -> str:

@@ -192,8 +192,8 @@ class Evaluate(Named):
         if self.json:
             write_atomically(self.json, result.to_json().encode())
         # last, so that nothing is lost; a model that failed before is not asked again
-        said = paragraph(result)
-        print(said if caught else reported(said, family, model))
+        if said := paragraph(result):
+            print(said if caught else reported(said, family, model))
         return 0
 
     def _check(self) -> None:

@@ -12,7 +12,7 @@ from typing import Protocol
 from pliant.cli.bench import BENCH, Gpu, Suite
 from pliant.cli.completion import Completion
 from pliant.cli.doctor import Doctor
-from pliant.cli.errors import one_line
+from pliant.cli.errors import one_line, own_traceback
 from pliant.cli.evaluate import Evaluate
 from pliant.cli.export import Export
 from pliant.cli.lie import Lie
@@ -56,7 +56,8 @@ from nothing to a number:
   pliant train reach-rotated --iterations 100
   pliant evaluate runs/reach-rotated-maml-seed0 --alone
 
-Errors are one line and exit with code 2; PLIANT_TRACEBACK=1 shows where they arise.
+Errors are one line, below the traceback if code of yours raised them, and exit with
+code 2; PLIANT_TRACEBACK=1 shows where all of them arise.
 """
 
 
@@ -110,6 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         said = one_line(error)
         if os.environ.get(TRACEBACK) or not said:
             raise
+        print(own_traceback(error), end="", file=sys.stderr)
         return _complain(said, 2)
 
 

@@ -37,7 +37,8 @@ def check_family(name: str) -> None:
     from tasks.registry import FAMILIES
 
     if ":" not in name:
-        check_known("family", name, FAMILIES, LISTED)
+        own = "and one of yours is module:Class"
+        check_known("family", name, FAMILIES, f"{LISTED}, {own}")
 
 
 def check_method(name: str) -> None:

@@ -57,6 +57,8 @@ class Replay:
             )
         recording = load_recording(self.recording, family=self.family)
         simulated = isinstance(recording, Recording)
+        if simulated:
+            self._check_named(recording.family)
         if not (simulated or self.mp4 or self.png):
             raise ValueError(
                 f"a recording of {recording.family} has no window, for it holds "
@@ -74,3 +76,12 @@ class Replay:
         if simulated and not (self.mp4 or self.png):
             show(recording, slow=self.slow)
         return 0
+
+    def _check_named(self, family: str) -> None:
+        """Refuse a family of the user's own that was not named, by the file."""
+        from tasks.named import check_named
+
+        try:
+            check_named("family", family, [self.family] if self.family else [])
+        except ValueError as error:
+            raise ValueError(f"{self.recording}: {error}") from error

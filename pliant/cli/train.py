@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 HELP = """\
 Meta-train a policy on a task family, or one of the baselines to compare it with.
 
-FAMILY is one that `pliant list` shows, or module:Class of your own
-tasks.external.ExternalFamily.
+FAMILY is one that `pliant list` shows, or module:Class of your own: a class of
+pliant.Family, with one robot or a team in a MuJoCo model; of pliant.ExternalFamily,
+over any vector environment of Gymnasium; or of
+tasks.adapters.parallel_family.ParallelFamily, over one of PettingZoo.
 
 Method maml learns to adapt. dr is one robust policy, which does not adapt, and oracle a
 policy that observes the hidden parameters: evaluation compares with both.
@@ -130,10 +132,13 @@ def options_over(defaults: "TrainCfg") -> tuple[type[Any], Any]:
 def _parse(defaults: "TrainCfg", argv: list[str]) -> Asked:
     """Parse the options over a complete configuration."""
     from meta.machine.devices import pick_device
+    from meta.registry import DEFAULT
     from meta.training.config import TrainCfg
 
     kind, default = options_over(defaults)
     prog = f"pliant train {defaults.family}"
+    if defaults.method != DEFAULT:  # whose help is without it
+        prog += f" --method {defaults.method}"
     got = parse(kind, argv, prog, config=SETTINGS, default=default)
     cfg = replace(TrainCfg(**_settings(got)), device=pick_device(got.device))
     if defaults.learner.inner_steps and not cfg.learner.inner_steps:

@@ -44,12 +44,12 @@ def rows(worth: Worth) -> list[tuple[str, ...]]:
 
 
 def paragraph(worth: Worth) -> str:
-    """Return the report in words, about one of the tasks."""
+    """Return the report in words, about one of the tasks; empty if it says nothing."""
     about = [n for n in worth.actual if n in worth.inferred[max(worth.inferred)].about]
     actual = ", ".join(
         f"{n.replace('_', ' ')} {_plain(worth.actual[n])}" for n in about
     )
-    said = report(worth.belief, worth.inferred)
+    said = report(worth.belief if worth.belief.about else None, worth.inferred)
     return f"{said} In truth, of this task: {actual}." if actual else said
 
 

@@ -18,7 +18,7 @@ from meta.recipes.registry import make_config
 from meta.registry import METHODS
 from meta.training.build import make_trainer, make_training
 from meta.training.checkpoint import resume_trainer, save_checkpoint
-from meta.training.config import TrainCfg
+from meta.training.config import TrainCfg, replaced
 from meta.training.format import parse_config, seal
 from meta.training.trained import (
     CHECKPOINT,
@@ -119,6 +119,24 @@ def test_an_exported_policy_has_no_value_network(tmp_path: Path) -> None:
     assert any(name.startswith("theta/critic/") for name in before)
     assert {name.partition("/")[0] for name in after} == {"theta"}
     assert not any("critic" in name for name in after)
+
+
+@pytest.mark.parametrize("roles", ["shared", "own"])
+def test_an_exported_policy_has_no_critic(tmp_path: Path, roles: str) -> None:
+    asked = {"tasks": 2, "episodes": 1, "hidden": (3,), "threads": 1, "roles": roles}
+    cfg = replaced(
+        make_config("shove", "oracle"), asked | {"outer_baseline": "network"}
+    )
+    run, path = tmp_path / CHECKPOINT, tmp_path / "policy.safetensors"
+    save_checkpoint(run, make_training(cfg))
+    export_policy(str(run), path)
+    before, after = load_trained(str(run)), load_trained(str(path))
+    left = before.theta.keys() - after.theta.keys()
+    named = {name.split("/")[-2] for name in left}
+    assert named == {"critic", "worth"}
+    assert all(torch.equal(before.theta[k], v) for k, v in after.theta.items())
+    with pytest.raises(ValueError, match="holds a policy only and cannot be resumed"):
+        resume_trainer(path)
 
 
 # -- damaged files -------------------------------------------------------------------

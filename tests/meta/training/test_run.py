@@ -316,6 +316,16 @@ def test_resume_refuses_another_configuration(tmp_path: Path) -> None:
         run(replace(TINY, seed=1, episodes=3), tmp_path, resume=True)
 
 
+@pytest.mark.usefixtures("short")
+def test_resume_refuses_fewer_iterations_than_are_done(tmp_path: Path) -> None:
+    run(TINY, tmp_path)
+    before = (tmp_path / CONFIG).read_bytes()
+    done = TINY.iterations
+    with pytest.raises(ValueError, match=f"has {done} iterations already: .* to 1$"):
+        run(replace(TINY, iterations=1), tmp_path, resume=True)
+    assert (tmp_path / CONFIG).read_bytes() == before
+
+
 # -- never over someone's data -------------------------------------------------------
 
 
@@ -509,6 +519,17 @@ def test_many_faults_are_cautioned_of_at_the_end() -> None:
                 progress.show(iteration, shown, 1.0, milestone=False)
         last = written.getvalue().splitlines()[-1]
         assert last.startswith(said or "5/5")
+
+
+def test_that_episodes_fault_from_the_first_on_is_said_at_once() -> None:
+    written = io.StringIO()
+    with Progress(TINY, 3, Console(file=written, width=200)) as progress:
+        for iteration, faults in ((4, 8.0), (5, 8.0)):
+            shown = METRICS_SHOWN | {"faults": faults}
+            progress.show(iteration, shown, 1.0, milestone=False)
+    first, *_ = lines = written.getvalue().splitlines()
+    assert first.startswith("CAUTION: of the first 8 episodes a fault ended 8, and")
+    assert sum("of the first" in line for line in lines) == 1
 
 
 def test_other_threads_and_versions_are_said(short: None, tmp_path: Path) -> None:

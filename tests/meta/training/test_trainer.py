@@ -212,6 +212,17 @@ def test_wrong_configurations_are_refused() -> None:
         replace(TINY, tasks=0)
     with pytest.raises(ValueError, match="cannot adapt on 13 episodes when 12 are"):
         replace(TINY, learner=MamlCfg(adapt_episodes=(1, 13)))
+    few = replace(TINY, episodes=1, learner=MamlCfg())
+    with pytest.raises(ValueError, match=r"when 1 are .*\(--adapt-episodes 1\)$"):
+        replace(few, learner=MamlCfg(adapt_episodes=(2,)))
+    with pytest.raises(
+        ValueError, match=r"the settings of maml, MamlCfg\(\.\.\.\), got {'r"
+    ):
+        replace(TINY, learner={"rate": 0.1})
+    with pytest.raises(
+        ValueError, match=r"the settings of rma, RmaCfg\(\.\.\.\), got Maml"
+    ):
+        replace(TINY, method="rma")
     with pytest.raises(ValueError, match=r"need 0 <= seed < .*, got -1"):
         replace(TINY, seed=-1)
     with pytest.raises(ValueError, match="unknown family 'strik'"):

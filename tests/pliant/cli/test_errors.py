@@ -11,7 +11,7 @@ from pliant.cli.errors import one_line
 @pytest.mark.parametrize(
     ("folder", "said"),
     [
-        ("own", "theirs:forward (theirs.py, line 2) raised RuntimeError: shapes; "),
+        ("own", "theirs:forward (theirs.py, line 2) raised RuntimeError: shapes"),
         ("lib/python3/dist-packages", ""),
         (".local/lib/python3.11/site-packages", ""),
     ],

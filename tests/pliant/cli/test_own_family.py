@@ -12,7 +12,7 @@ from meta.recording.trajectory import Recording
 from pliant.cli.main import main
 from tasks.family import Family
 from tasks.manipulation.reach_rotated import ReachRotated
-from tasks.named import imported
+from tasks.named import check_named, imported
 from tasks.registry import FAMILIES, find_family, make_family
 
 MODULE = '''
@@ -94,6 +94,15 @@ class More(ReachRotated):
 class Half(ReachRotated):
     @property
     def obs_dim(self): raise AttributeError
+
+class Narrow(ReachRotated):
+    def control(self, now, action):
+        return super().control(now, action)[:, :1]
+
+class Still(ReachRotated):
+    def start(self, values, rng):
+        qpos, qvel = super().start(values, rng)
+        return qpos, qvel[0]
 '''
 NAME = "worlds_of_mine:Mine"
 
@@ -130,7 +139,9 @@ def test_it_is_trained_recorded_and_replayed_by_its_name(
     del FAMILIES[NAME]
     capsys.readouterr()
     assert main(["replay", "one.npz", "--png", "one.png"]) == 2
-    assert f"add --family {NAME}" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said.startswith(f"pliant: one.npz: its family is {NAME}, and no code is run")
+    assert f"add --family {NAME}" in said
     assert "worlds_of_mine" not in sys.modules
     for other in ("push", "worlds_of_mine:Bare"):
         assert main(["replay", "one.npz", "--png", "one.png", "--family", other]) == 2
@@ -138,6 +149,31 @@ def test_it_is_trained_recorded_and_replayed_by_its_name(
         assert capsys.readouterr().err == said
     assert main(["replay", "one.npz", "--png", "one.png", *own]) == 0
     assert Path("one.png").stat().st_size > 10_000
+
+
+def test_a_run_whose_class_is_gone_says_what_to_do(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    small = ["--iterations", "1", "--tasks", "2", "--threads", "1", "--out", "run"]
+    assert main(["train", NAME, *small]) == 0
+    sys.modules.pop("worlds_of_mine")
+    del FAMILIES[NAME]
+    Path("worlds_of_mine.py").rename("renamed.py")
+    capsys.readouterr()
+    argv = ["export", "run", "p.safetensors", "--family", NAME]
+    assert main(argv) == 2
+    said = capsys.readouterr().err
+    assert "No module named 'worlds_of_mine'; go to the folder that it is in" in said
+    advice = "class Mine(renamed.Mine)"
+    assert f"let a module worlds_of_mine have a `{advice}`" in said
+    Path("worlds_of_mine.py").write_text(f"import renamed\n{advice}: ...\n")
+    assert main(argv) == 0
+
+
+def test_a_class_of_a_notebook_is_not_sought_by_commands() -> None:
+    with pytest.raises(ValueError, match="made in a script or a notebook, and is foun"):
+        check_named("family", "__main__:Mine", ())
+    check_named("family", "__main__:Mine", ["__main__:Mine"])
 
 
 def test_it_is_listed_with_what_stands_in_for_what_it_does_not_state(
@@ -174,6 +210,8 @@ def test_it_has_the_name_that_it_is_found_by() -> None:
         ("Short", "each with a row for all 2 tasks, got actuator_"),
         ("More", "each with a row for all 2 tasks, got actuator_"),
         ("Letters", "scenery is a tuple, of names; got 'rotation'"),
+        ("Narrow", "what control returns has shape (10, "),
+        ("Still", "qvel that start returns has shape (10, "),
     ],
 )
 def test_what_it_states_wrongly_is_said_in_one_line(
@@ -192,13 +230,13 @@ def test_what_it_states_wrongly_is_said_in_one_line(
         (
             "Failing",
             "worlds_of_mine:Failing.control (worlds_of_mine.py, line 46) raised "
-            "KeyError: 'angle'; PLIANT_TRACEBACK=1 shows how it came",
+            "KeyError: 'angle'",
         ),
         ("Unpacked", "Unpacked.judge (worlds_of_mine.py, line 50) raised ValueError: "),
         ("Homeless", "pliant: no/scene.xml: No such file or directory"),
     ],
 )
-def test_where_its_own_code_fails_is_said_in_one_line(
+def test_where_its_own_code_fails_is_shown_and_said_in_one_line(
     name: str,
     said: str,
     capsys: pytest.CaptureFixture[str],
@@ -207,8 +245,11 @@ def test_where_its_own_code_fails_is_said_in_one_line(
     small = ["--iterations", "1", "--tasks", "2", "--threads", "1", "--out", "run"]
     argv = ["train", f"worlds_of_mine:{name}", *small]
     assert main(argv) == 2
-    [line] = capsys.readouterr().err.splitlines()
+    *shown, line = capsys.readouterr().err.splitlines()
     assert said in line
+    # from the user's code on, but for a file that is not there
+    assert bool(shown) == (name != "Homeless")
+    assert all("worlds_of_mine.py" in own for own in shown[:1])
     monkeypatch.setenv("PLIANT_TRACEBACK", "1")
     with pytest.raises((KeyError, ValueError, OSError)):
         main(argv)

@@ -45,6 +45,14 @@ def test_words_are_measured_and_reported(call: Call, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("quick")
+def test_words_that_say_nothing_are_said_to_once(call: Call) -> None:
+    said = call("evaluate", POLICY, "--told", "blargh", *TINY, "--episodes", "0")
+    [line] = said.err.splitlines()
+    assert line.startswith("pliant: nothing in these words tells of what is hidden")
+    assert "Told: nothing" not in said.out
+
+
+@pytest.mark.usefixtures("quick")
 def test_a_model_that_is_not_there_is_one_line_and_nothing_is_lost(call: Call) -> None:
     with socket.socket() as s:  # a port that nobody listens on
         s.bind(("127.0.0.1", 0))

@@ -118,6 +118,10 @@ def test_interrupted_says_how_to_go_on(
             ["train", "strik"],
             "unknown family 'strik'; did you mean strike? `pliant list",
         ),
+        (
+            ["train", "points.py"],
+            "unknown family 'points.py'; `pliant list` shows all, and one of yours",
+        ),
         ([*TRAIN, "--tasks", "0"], "need 1 <= tasks <= 1,048,576, got 0"),
         ([*TRAIN, "--episodes", "-1"], "need 1 <= episodes <= 1,048,576, got -1"),
         (
@@ -171,6 +175,16 @@ def test_a_mistake_is_one_line_and_code_2(
     assert {p.name for p in tmp_path.iterdir()} <= {"MUJOCO_LOG.TXT"}
 
 
+def test_a_mistake_points_to_the_help_of_its_method(
+    call: Call, complaint: Complaint
+) -> None:
+    said = complaint(call(*TRAIN, "--method", "rl2", "--outer-baseline", "network"))
+    assert said.endswith(f"see pliant train {CHEETAH} --method rl2 --help")
+    assert complaint(call(*TRAIN, "extra")).endswith(
+        f"see pliant train {CHEETAH} --help"
+    )
+
+
 def test_an_existing_run_is_not_overwritten(
     call: Call, complaint: Complaint, policy: Path
 ) -> None:
@@ -188,6 +202,7 @@ def test_an_existing_run_is_not_overwritten(
         (["strike"], "is of cheetah-direction, not strike"),
         ([CHEETAH, "--tasks", "2"], "was started with other values of tasks; only"),
         ([CHEETAH, "--method", "dr"], "was started with other values of method; on"),
+        ([CHEETAH, "--clip", "0.1"], "was started with other values of clip; only"),
     ],
 )
 def test_resume_as_another_run(
