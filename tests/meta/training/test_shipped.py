@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from meta.learners.explore_cfg import ExploreCfg
+from meta.learners.maml_cfg import MamlCfg
 from meta.learners.rma_cfg import RmaCfg
 from meta.recipes.registry import make_config
 from meta.theta import Theta
@@ -44,10 +45,13 @@ def test_shipped_policies_were_trained_as_their_methods_are_today() -> None:
     Adapters read by the teacher's moments then, and inferred by their last weights; for
     longer they counted all steps alike, and learned from an iteration's tasks alone.
     They took 40 steps of Adam in an iteration until PPO's baseline was a network.
+    What was trained on a GPU is older than advantages that weigh what they sum up.
     """
     for name in shipped_policies():
         cfg = load_trained(f"shipped:{name}").cfg
         ours = make_config(cfg.family, cfg.method)
+        if isinstance(ours.learner, MamlCfg) and name.endswith(LARGE):
+            ours = replace(ours, learner=replace(ours.learner, weighed_summary=False))
         if isinstance(ours.learner, RmaCfg) and not cfg.learner.own_moments:
             first = replace(ours.learner, own_moments=False, averaging=0.0)
             ours = replace(ours, learner=first)
