@@ -170,11 +170,13 @@ class Env:
             terms={k: torch.where(fault, 0.0, v) for k, v in terms.items()},
         )
 
-    def _check_shape(self, what: str, value: Tensor, wanted: tuple[int, int]) -> None:
-        if tuple(value.shape) != wanted:
+    def _check_shape(self, what: str, value: object, wanted: tuple[int, int]) -> None:
+        shape = tuple(value.shape) if isinstance(value, Tensor) else None
+        if shape != wanted:
+            got = shape or type(value).__name__
             raise ValueError(
-                f"family {self.family.name}: {what} returns has shape {wanted}, got "
-                f"{tuple(value.shape)}"
+                f"family {self.family.name}: {what} returns is a tensor of shape "
+                f"{wanted}, got {got}"
             )
 
     def _instant(self, readings: Readings) -> Instant:

@@ -61,6 +61,8 @@ class ListenCfg:
 class Listening(Trainer):
     """A run that trains a policy on, while it is told hints.
 
+    A policy that ships has left its critic behind: a new one takes its place.
+
     Args:
         policy: RMA, system identification, or RMA with an explorer.
         cfg: hints, and how long.

@@ -30,8 +30,8 @@ class MamlCfg:
     learned_advantage: bool = False
     """Adapt by learned weights of the steps instead of estimated advantages alone."""
     weighed_summary: bool = False
-    """Summarise what the learned advantage adapts on by weighed means, in which steps
-    that tell are heard among many that do not; otherwise all steps count alike."""
+    """Let each step say how much it counts in the mean over all steps that the learned
+    advantage reads; otherwise all count alike. Of no effect without one."""
     inner_baseline: InnerBaseline = "task"
     """`task`: fitted to the adapting episodes themselves. `pooled`: fitted to all tasks
     of the iteration before, part of what is learned; for few episodes."""

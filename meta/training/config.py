@@ -191,13 +191,15 @@ def settings_of(cfg: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
 def differing(one: TrainCfg, other: TrainCfg) -> list[str]:
     """Return the names of the settings that differ, the method's own among them."""
     first, second = dict(settings_of(one)), dict(settings_of(other))
-    return [
+    named = [
         name
         for name in first.keys() & second.keys()
         # what holds others differs in some of these
         if first[name] != second[name]
         and not (is_dataclass(first[name]) and is_dataclass(second[name]))
     ]
+    # two settings of one name hide each other
+    return named or ["learner"] * (one.learner != other.learner)
 
 
 def _check_learner(cfg: TrainCfg) -> None:

@@ -78,9 +78,10 @@ class Progress:
         """Show an iteration's numbers; `rate` is in env steps per second."""
         if not self._episodes and metrics["faults"] > self._each / 2:
             self.say(
-                f"CAUTION: of the first {self._each:,} episodes a fault ended "
-                f"{metrics['faults']:,.0f}, and little is learned from them: stop, and "
-                "look for numbers that are not finite or absurd, or warnings of MuJoCo"
+                f"CAUTION: of {self._each:,} episodes of iteration {iteration} a fault "
+                f"ended {metrics['faults']:,.0f}, and little is learned from them: "
+                "stop, and look for numbers that are not finite or absurd, or warnings "
+                "of MuJoCo"
             )
         self._faults += metrics["faults"]
         self._episodes += self._each

@@ -32,12 +32,19 @@ def one_line(error: Exception) -> str:
 
 
 def own_traceback(error: Exception) -> str:
-    """Return the traceback from the user's own code on, or nothing, as `one_line`."""
-    found = error.__traceback__
-    while found and not _is_own(found.tb_frame.f_code.co_filename):
-        found = found.tb_next
-    mended = _full(error) or isinstance(error, OSError | FloatingPointError)
-    return "" if mended else "".join(traceback.format_tb(found))
+    """Return the traceback from the user's own code on, or nothing, as `one_line`.
+
+    What failed when the user's module was imported is the cause of what is told of it.
+    """
+    if _full(error) or isinstance(error, OSError | FloatingPointError):
+        return ""
+    for one in (error, error.__cause__):
+        found = one and one.__traceback__
+        while found and not _is_own(found.tb_frame.f_code.co_filename):
+            found = found.tb_next
+        if found:
+            return "".join(traceback.format_tb(found))
+    return ""
 
 
 def _full(error: Exception) -> bool:

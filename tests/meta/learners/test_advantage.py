@@ -46,8 +46,13 @@ def test_absent_steps_say_nothing(weighed: bool) -> None:
 
 
 @KINDS
-def test_the_order_of_episodes_says_nothing(weighed: bool) -> None:
+@pytest.mark.parametrize("dim", [0, 1])
+def test_the_order_of_episodes_and_of_steps_says_nothing(
+    weighed: bool, dim: int
+) -> None:
     network, x, valid = made(weighed=weighed), steps(), torch.ones(EPISODES, TIME)
-    here, there = network(*x, valid), network(*(a.flip(0) for a in x), valid)
-    torch.testing.assert_close(there.advantage.flip(0), here.advantage)
-    torch.testing.assert_close(there.push.flip(0), here.push)
+    valid[0, 2:] = 0
+    here = network(*x, valid)
+    there = network(*(a.flip(dim) for a in x), valid.flip(dim))
+    torch.testing.assert_close(there.advantage.flip(dim), here.advantage)
+    torch.testing.assert_close(there.push.flip(dim), here.push)

@@ -210,8 +210,8 @@ def test_it_has_the_name_that_it_is_found_by() -> None:
         ("Short", "each with a row for all 2 tasks, got actuator_"),
         ("More", "each with a row for all 2 tasks, got actuator_"),
         ("Letters", "scenery is a tuple, of names; got 'rotation'"),
-        ("Narrow", "what control returns has shape (10, "),
-        ("Still", "qvel that start returns has shape (10, "),
+        ("Narrow", "what control returns is a tensor of shape (10, "),
+        ("Still", "qvel that start returns is a tensor of shape (10, "),
     ],
 )
 def test_what_it_states_wrongly_is_said_in_one_line(
