@@ -50,7 +50,9 @@ def imported(name: str) -> Any:  # noqa: ANN401  (whatever stands there)
     # a module may raise anything when it is imported, or end the process
     except (Exception, SystemExit) as error:
         said = f"{error}" if isinstance(error, Exception) else "it ends the process"
-        if isinstance(error, ModuleNotFoundError) and error.name == packages[0]:
+        gone = isinstance(error, ModuleNotFoundError) and error.name == packages[0]
+        # a folder of that name, such as a run's, is imported as an empty package
+        if gone or getattr(sys.modules.get(module), "__file__", "") is None:
             kind = attribute.rpartition(".")[2]
             said += (
                 "; go to the folder that it is in, or if it was renamed let a module "

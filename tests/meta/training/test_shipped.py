@@ -11,6 +11,7 @@ from meta.learners.maml_cfg import MamlCfg
 from meta.learners.rma_cfg import RmaCfg
 from meta.recipes.registry import make_config
 from meta.theta import Theta
+from meta.training.config import TrainCfg
 from meta.training.run import RESUMABLE
 from meta.training.trained import LARGE, load_trained, shipped_policies
 
@@ -69,6 +70,16 @@ def test_shipped_policies_were_trained_as_their_methods_are_today() -> None:
         free = ["seed", *RESUMABLE, *(["tasks"] if name.endswith(LARGE) else [])]
         kept = {k: getattr(cfg, k) for k in free}
         assert replace(ours, **kept) == cfg, name
+
+
+def test_seeds_of_a_method_were_trained_alike() -> None:
+    """Otherwise an interval over them would be over two methods."""
+    first: dict[str, TrainCfg] = {}
+    for name in shipped_policies():
+        cfg = load_trained(f"shipped:{name}").cfg
+        one = first.setdefault(name.partition("-seed")[0], cfg)
+        free = {k: getattr(one, k) for k in ("seed", *RESUMABLE)}
+        assert replace(cfg, **free) == one, name
 
 
 @pytest.mark.parametrize("change", ["value", "name"])

@@ -170,6 +170,16 @@ def test_a_run_whose_class_is_gone_says_what_to_do(
     assert main(argv) == 0
 
 
+def test_a_folder_of_a_modules_name_does_not_hide_that_it_is_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A run's folder, say, which Python imports as an empty package."""
+    Path("hollow").mkdir()
+    monkeypatch.syspath_prepend(str(Path.cwd()))
+    with pytest.raises(ValueError, match="no attribute 'Mine'; go to the folder that"):
+        imported("hollow:Mine")
+
+
 def test_a_class_of_a_notebook_is_not_sought_by_commands() -> None:
     with pytest.raises(ValueError, match="made in a script or a notebook, and is foun"):
         check_named("family", "__main__:Mine", ())
