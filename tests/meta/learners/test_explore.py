@@ -97,7 +97,7 @@ def curtained(
     if kind is Explore:
         settings = ExploreCfg(adapter=settings, **({"explore_after": 0.3} | changes))
     cfg = replace(
-        make_config("reach-rotated", "explore"),
+        make_config("reach-rotated", "explore" if kind is Explore else "rma"),
         learner=settings,
         tasks=20,
         episodes=4,

@@ -412,8 +412,9 @@ def run(
     iterations: int,
     hidden: int = 16,
 ) -> Trainer:
+    method = "varibad" if kind is Varibad else "varibad-explore"
     cfg = replace(
-        make_config("reach-rotated", "varibad"),
+        make_config("reach-rotated", method),
         learner=settings,
         tasks=tasks,
         episodes=env.worlds // tasks,
