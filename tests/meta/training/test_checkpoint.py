@@ -121,12 +121,16 @@ def test_an_exported_policy_has_no_value_network(tmp_path: Path) -> None:
     assert not any("critic" in name for name in after)
 
 
-@pytest.mark.parametrize("roles", ["shared", "own"])
-def test_an_exported_policy_has_no_critic(tmp_path: Path, roles: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "roles"),
+    [("oracle", "shared"), ("oracle", "own"), ("explore", "shared"), ("rma", "own")],
+)
+def test_an_exported_policy_has_no_critic(
+    tmp_path: Path, method: str, roles: str
+) -> None:
     asked = {"tasks": 2, "episodes": 1, "hidden": (3,), "threads": 1, "roles": roles}
-    cfg = replaced(
-        make_config("shove", "oracle"), asked | {"outer_baseline": "network"}
-    )
+    asked |= {"adapt_episodes": (1,), "outer_baseline": "network"}
+    cfg = replaced(make_config("shove", method), asked)
     run, path = tmp_path / CHECKPOINT, tmp_path / "policy.safetensors"
     save_checkpoint(run, make_training(cfg))
     export_policy(str(run), path)
