@@ -125,7 +125,7 @@ class Suite:
         from meta.machine.devices import pick_device
         from meta.registry import CORE
         from pliant.bench.suite import SuiteCfg, run_suite
-        from pliant.views.tables import check_places, write_tables
+        from pliant.views.tables import NAMES, check_places, write_tables
         from tasks.registry import FAMILIES
 
         names = self.families.split(",") if self.families else list(FAMILIES)
@@ -150,5 +150,5 @@ class Suite:
         check_places(self.into)
         results = run_suite(cfg, self.out)
         write_tables(results, self.out, self.into)
-        print(f"wrote {self.out}/table.md, price.md, admission.md and details.md")
+        print(f"wrote {self.out}/{'.md, '.join(NAMES)}.md")
         return 0

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from meta.evaluation.results import MIN_ADMISSION, MIN_GAP, levels
+from meta.evaluation.results import MIN_ADMISSION, levels
 from meta.machine.files import (
     check_replaceable,
     read_bytes,
@@ -17,10 +17,12 @@ from pliant.views.markdown import interval, markdown, one_seed
 from pliant.views.names import in_order, name_of
 from pliant.views.price_table import price_tables
 from pliant.views.recovery import COLUMNS, cells
+from pliant.views.share_table import share, share_tables
 from tasks.parameters import current_split
 from tasks.strict_json import BROKEN
 
-TABLE, PRICE, ADMISSION, DETAILS = "table", "price", "admission", "details"
+NAMES = ("table", "shares", "price", "admission", "details")
+"""Names of the tables, of their files and of their places."""
 _END = "<!-- suite:end -->"
 
 
@@ -29,7 +31,7 @@ def write_tables(
 ) -> None:
     """Write `table.md` and the others, and fill their places in documents.
 
-    The others are `price.md`, `admission.md` and `details.md`.
+    The others are `shares.md`, `price.md`, `admission.md` and `details.md`.
 
     Args:
         results: the suite's files, by family and split.
@@ -46,26 +48,24 @@ def write_tables(
     read = [_result(path) for path in results.values()]
     adapted = [r for r in read if "curve" in r]
     try:
-        texts = {
-            TABLE: _table(adapted),
-            PRICE: price_tables(adapted),
-            ADMISSION: _admission(adapted),
-            DETAILS: "\n\n".join(
-                [*map(_details, adapted), *map(_changed, _other(read))]
-            ),
-        }
+        made = (
+            _table(adapted),
+            share_tables(adapted),
+            price_tables(adapted),
+            _admission(adapted),
+            "\n\n".join([*map(_details, adapted), *map(_changed, _other(read))]),
+        )
     except BROKEN as error:
         files = ", ".join(map(str, results.values()))
         raise ValueError(f"not all of {files} are results: {error!r}") from error
+    texts = dict[str, str](zip(NAMES, made, strict=True))
     for name, text in texts.items():
         write_atomically(folder / f"{name}.md", f"{text}\n".encode())
     for path in into:
         write_atomically(path, filled(path, texts).encode())
 
 
-def check_places(
-    into: Sequence[Path], names: Sequence[str] = (TABLE, PRICE, ADMISSION, DETAILS)
-) -> None:
+def check_places(into: Sequence[Path], names: Sequence[str] = NAMES) -> None:
     """Refuse documents that have no place for any of some tables, and touch none.
 
     Raises:
@@ -128,17 +128,9 @@ def _admission(results: Sequence[dict[str, Any]]) -> str:
     return markdown(header, rows)
 
 
-def _share(r: Mapping[str, Any], points: Sequence[dict[str, Any]], *, one: bool) -> str:
-    """Return the share of the gap that a method closes, if there is a gap."""
-    admission = r["admission"]["value"]
-    if admission is None or admission < MIN_GAP:
-        return "no gap"
-    return interval(at(points, SHOWN), "normalised", one_seed=one)
-
-
 def _details(r: Mapping[str, Any]) -> str:
     """Return one evaluation in full: each method after 0, 1 ... episodes."""
-    found, ends = curves(r), levels(r["baselines"])
+    found = curves(r)
     ks = [p["episodes"] for p in r["curve"]]
     header = (
         "return",
@@ -150,8 +142,7 @@ def _details(r: Mapping[str, Any]) -> str:
         points, one = found[name], single(r, name)
         cells = [interval(p, "return", one_seed=one) for p in points]
         if adapts(points):
-            share = _share(r, points, one=single(r, name, *ends))
-            rows.append((name_of(name), *cells, share))
+            rows.append((name_of(name), *cells, share(r, name, SHOWN)))
         else:
             rows.append((name_of(name), cells[0], *[""] * len(ks)))
     title = f"### {r['family']}, {r['split']}: {r['tasks']} tasks"

@@ -34,15 +34,18 @@ def level(value: float, **more: float | None) -> dict[str, float | None]:
     return row
 
 
-def point(episodes: int, value: float, during: float | None) -> dict[str, float | None]:
+def point(
+    episodes: int, value: float, during: float | None, share: float = 0.5
+) -> dict[str, float | None]:
     total = value if during is None else episodes * during + value
     more = {"return_during": during, "return_cumulative": total, "harm_rate": 0.3}
     alone = {"episodes": episodes, "worst_decile": -2.0}
-    return level(value, normalised=0.5, **more) | alone
+    return level(value, normalised=share, **more) | alone
 
 
 def test_what_adapting_costs_is_a_table_of_each_split(tmp_path: Path) -> None:
-    curve = [point(0, 1.0, None), point(5, 3.0, 1.5), point(10, 4.0, 1.5)]
+    curve = [point(0, 1.0, None), point(1, 2.0, 1.5, share=0.2)]
+    curve += [point(5, 3.0, 1.5), point(10, 4.0, 1.5, share=0.8)]
     methods = {"policy": "maml", "dr": "dr", "oracle": "oracle", "rma": "rma"}
     result = {
         "family": "strike",
@@ -75,6 +78,14 @@ def test_what_adapting_costs_is_a_table_of_each_split(tmp_path: Path) -> None:
         "| DR | 2.00 [1.90, 2.10] | 2.00 [1.90, 2.10] | 12 [11, 13] |  |  |",
         f"| RMA | {adapted} | -2.00 |",
         f"| MAML-PPO | {adapted} | -2.00 |",
+    ]
+    shares = (tmp_path / "shares.md").read_text().split("\n\n")[0]
+    assert shares.splitlines() == [
+        "| share of the gap, held-out | 1 episode | 5 episodes |",
+        "| --- | ---: | ---: |",
+        "| **strike**, 2.00 to 5.00 |  |  |",
+        "| RMA | 0.20 [0.10, 0.30] | 0.50 [0.40, 0.60] |",
+        "| MAML-PPO | 0.20 [0.10, 0.30] | 0.50 [0.40, 0.60] |",
     ]
     admission = (tmp_path / "admission.md").read_text()
     assert (
