@@ -1,11 +1,12 @@
 """The baseline of training that is a network."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
-from meta.experience.batch import fresh_scales, make_batch
+from meta.experience.batch import critic_reads, fresh_scales, make_batch
 from meta.experience.rollout import Experience
 from meta.learner import Sizes
 from meta.learners.critic import Critic
@@ -14,6 +15,7 @@ from meta.learners.maml_cfg import MamlCfg
 from meta.recipes.registry import make_config
 from meta.theta import Theta
 from meta.training.build import make_learner, make_trainer
+from meta.training.checkpoint import resume_trainer, save_checkpoint
 from meta.training.config import TrainCfg, replaced
 from meta.training.trainer import Trainer
 from policies.gaussian import Gaussian
@@ -76,6 +78,29 @@ def test_it_learns_what_states_are_worth_and_actions_keep_what_they_earned() -> 
     few = lived(0)
     assert gradient(few, critic) > 0.9
     assert gradient(few, None) < 0.5
+
+
+def test_what_is_still_to_come_in_an_episode_is_part_of_what_a_state_is_worth() -> None:
+    """Of three steps each adds 3 on average, and half of that per step of delay."""
+
+    def episodes(seed: int) -> Experience:
+        each = [lived(seed + 10_000 * time) for time in range(3)]
+        fields = ("obs", "next_obs", "action", "reward", "valid")
+        joined = {f: torch.cat([getattr(e, f) for e in each], 2) for f in fields}
+        return each[0]._replace(**joined)
+
+    critic, theta = made(replace(CFG, discount=0.5))
+    optimizer = torch.optim.Adam(critic.trainable(theta), lr=4e-3)
+    for seed in range(100):
+        e = episodes(seed + 1)
+        critic.fit(theta, optimizer, [(e.obs, e)])
+    e = episodes(0)
+    later = 3.0 * torch.tensor([0.5 + 0.25, 0.5, 0.0])
+    with torch.no_grad():
+        found = critic.values(theta)(critic_reads(e.obs, e, central=False))
+    error = found - (worth(e.obs) + later)
+    assert error.mean(dim=(0, 1)).abs().max() < 0.25
+    assert error.square().mean() < 0.25 * worth(e.obs).var()
 
 
 def test_returns_of_any_size_and_offset_are_learned_alike() -> None:
@@ -175,6 +200,19 @@ def test_the_policy_learns_by_what_it_says(method: str) -> None:
         found.append(trainer.theta)
     decide = [k for k in found[0] if k.startswith("policy/") and "mean" in k]
     assert any(not torch.equal(found[0][k], found[1][k]) for k in decide)
+
+
+@pytest.mark.parametrize("method", ["dr-memory", "varibad"])
+def test_a_resumed_run_is_the_run_that_was_never_interrupted(
+    method: str, tmp_path: Path
+) -> None:
+    whole, path = make_trainer(short(method)), tmp_path / "checkpoint.safetensors"
+    whole.step()
+    save_checkpoint(path, whole)
+    resumed = resume_trainer(path)
+    assert whole.step() == resumed.step()
+    for name, value in whole.theta.items():
+        assert resumed.theta[name].equal(value), name
 
 
 def test_without_one_nothing_of_it_is_learned() -> None:
