@@ -31,6 +31,17 @@ def test_help_of_train_shows_the_defaults_of_family_and_method(call: Call) -> No
     assert "--family" not in shown
 
 
+def test_help_of_train_shows_the_defaults_of_flags_that_are_on_or_off(
+    call: Call,
+) -> None:
+    shown = call("train", CHEETAH, "--help").out
+    by_name = {o.split()[0]: " ".join(o.split()) for o in shown.split("\n  --")}
+    assert "(default: True)" in by_name["learn-rates,"]
+    assert "(default: False)" in by_name["first-order,"]
+    assert "default" not in by_name["resume"]
+    assert "default" not in by_name["overwrite"]
+
+
 def test_every_setting_can_be_overridden(call: Call) -> None:
     from dataclasses import fields
 
