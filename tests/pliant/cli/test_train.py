@@ -176,6 +176,11 @@ def test_interrupted_says_how_to_go_on(
         ([*TRAIN, "--resume", "--overwrite"], "resume and overwrite exclude each oth"),
         ([*TRAIN, "--out", "/dev/null"], "/dev/null: "),
         ([*TRAIN, "--out", "/dev/null/run"], "/dev/null/run: Not a directory"),
+        (
+            [*TRAIN, "--resume", "--out", __file__],
+            f"{__file__} is a file, and a run is kept in a folder: name that of the "
+            "run (--out); a file alone cannot be trained on",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_and_code_2(
