@@ -99,6 +99,15 @@ class Narrow(ReachRotated):
     def control(self, now, action):
         return super().control(now, action)[:, :1]
 
+class Silent(ReachRotated):
+    def start(self, values, rng): ...
+
+class Blind(ReachRotated):
+    def observe(self, now): ...
+
+class Fieldless(ReachRotated):
+    def model_fields(self, values): ...
+
 class Still(ReachRotated):
     def start(self, values, rng):
         qpos, qvel = super().start(values, rng)
@@ -255,6 +264,9 @@ def test_it_has_the_name_that_it_is_found_by() -> None:
         ("More", "each with a row for all 2 tasks, got actuator_"),
         ("Letters", "scenery is a tuple, of names; got 'rotation'"),
         ("Narrow", "what control returns is a tensor of shape (10, "),
+        ("Silent", "start returns qpos and qvel, got NoneType"),
+        ("Blind", "observe returns a tensor, got NoneType"),
+        ("Fieldless", "model_fields returns a tensor by name for each of actuator_"),
         ("Still", "qvel that start returns is a tensor of shape (10, "),
     ],
 )
@@ -294,6 +306,7 @@ def test_where_its_own_code_fails_is_shown_and_said_in_one_line(
     # from the user's code on, but for a file that is not there
     assert bool(shown) == (name != "Homeless")
     assert all("worlds_of_mine.py" in own for own in shown[:1])
+    assert not Path("run").exists()
     monkeypatch.setenv("PLIANT_TRACEBACK", "1")
     with pytest.raises((KeyError, ValueError, OSError)):
         main(argv)
