@@ -203,7 +203,8 @@ def evaluate(
     """Measure how a policy adapts, beside its baselines on the same tasks.
 
     Args:
-        policy: a policy, or one per training seed of one method.
+        policy: a policy, or one per training seed of one method; one of a family of
+            your own is loaded first: `load(..., family=...)`.
         split: where the tasks come from.
         tasks: number of tasks.
         episodes: numbers of episodes to adapt on.
@@ -261,7 +262,7 @@ def record(
     drew.
 
     Args:
-        policy: the policy.
+        policy: the policy, or where it is; see `evaluate`.
         split: where the task comes from.
         seed: decides the task and the episodes.
         adapt_episodes: episodes to adapt on.

@@ -144,9 +144,10 @@ def tell(
 def unheard(family: str) -> str:
     """Return the sentence for words that say nothing of what is hidden."""
     said = f"nothing in these words tells of what is hidden on {family}"
-    if any(map(choices, find_family(family).hidden)):
-        return said
-    return f"{said}: its parameters have no words, such as Scalar(..., words=...)"
+    known = [word for p in find_family(family).hidden for word in choices(p)]
+    if known:
+        return f'{said}, as "{known[0]}" does'
+    return f"{said}, whose parameters have no words, such as Scalar(..., words=...)"
 
 
 def inferred(adapted: Adapted) -> list[Belief]:

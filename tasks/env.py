@@ -116,7 +116,10 @@ class Env:
         begun = None if worlds is None else self._rows.chosen(worlds)
         chosen = slice(None) if begun is None else begun
         values = {name: v[chosen] for name, v in self._values.items()}
-        qpos, qvel = self.family.start(values, rng)
+        start: Any = self.family.start(values, rng)
+        if not isinstance(start, tuple | list) or len(start) != 2:
+            raise self._other("start returns qpos and qvel", start)
+        qpos, qvel = start
         count, model = len(self._steps[chosen]), self.family.model
         self._check_shape("qpos that start", qpos, (count, model.nq))
         self._check_shape("qvel that start", qvel, (count, model.nv))
@@ -170,6 +173,11 @@ class Env:
             terms={k: torch.where(fault, 0.0, v) for k, v in terms.items()},
         )
 
+    def _other(self, wanted: str, got: object) -> ValueError:
+        """Return the error for something else than a method of the family returns."""
+        kind = type(got).__name__
+        return ValueError(f"family {self.family.name}: {wanted}, got {kind}")
+
     def _check_shape(self, what: str, value: object, wanted: tuple[int, int]) -> None:
         shape = tuple(value.shape) if isinstance(value, Tensor) else None
         if shape != wanted:
@@ -215,9 +223,12 @@ class Env:
         return outcome
 
     def _fields(self, values: Mapping[str, Tensor], tasks: int) -> Mapping[str, Tensor]:
-        fields = self.family.model_fields(values)
-        shapes = {name: tuple(value.shape) for name, value in fields.items()}
+        fields: Any = self.family.model_fields(values)
         wanted = set(self.family.fields)
+        if not isinstance(fields, Mapping):
+            each = f"for each of {', '.join(sorted(wanted))}"
+            raise self._other(f"model_fields returns a tensor by name {each}", fields)
+        shapes = {name: tuple(value.shape) for name, value in fields.items()}
         if set(shapes) != wanted or any(s[:1] != (tasks,) for s in shapes.values()):
             raise ValueError(
                 f"family {self.family.name}: model_fields returns "
@@ -228,7 +239,10 @@ class Env:
         return fields
 
     def _observe(self, now: Instant) -> Float[Tensor, "world obs"]:
-        obs = self._rows.of_each(self.family.observe(now))
+        seen: Any = self.family.observe(now)
+        if not isinstance(seen, Tensor):
+            raise self._other("observe returns a tensor", seen)
+        obs = self._rows.of_each(seen)
         if obs.shape[-1:] != (self.family.obs_dim,):
             raise ValueError(
                 f"family {self.family.name}: observe returns obs_dim = "

@@ -53,10 +53,9 @@ def imported(name: str) -> Any:  # noqa: ANN401  (whatever stands there)
         gone = isinstance(error, ModuleNotFoundError) and error.name == packages[0]
         # a folder of that name, such as a run's, is imported as an empty package
         if gone or getattr(sys.modules.get(module), "__file__", "") is None:
-            kind = attribute.rpartition(".")[2]
             said += (
-                "; go to the folder that it is in, or if it was renamed let a module "
-                f"{module} have a `class {kind}(renamed.{kind})`"
+                "; go to the folder that it is in, or if it was renamed "
+                f"{stand_in(name)}"
             )
         raise ValueError(f"{name!r} cannot be imported: {said}") from error
 
@@ -74,26 +73,55 @@ def place_of(kind: type) -> str:
     return name if found else ""
 
 
-def check_named(kind: str, name: object, given: Collection[str]) -> None:
+def stand_in(name: str, now: str = "") -> str:
+    """Return the advice by which a name still finds a class that was renamed.
+
+    Args:
+        name: the old name.
+        now: the new one, if it is known.
+    """
+    module, _, attribute = name.partition(":")
+    kind = attribute.rpartition(".")[2]
+    there = now.removeprefix(f"{module}:").replace(":", ".") or f"renamed.{kind}"
+    return f"let a module {module} have a `class {kind}({there})`"
+
+
+def check_named(
+    kind: str, name: object, given: Collection[str], known: Collection[str] = ()
+) -> None:
     """Refuse a name out of a file that would be imported, unless the user gave it.
 
     Args:
         kind: the kind of thing that is named: family or method.
         name: the name in the file.
         given: the names of that kind that the user gave.
+        known: names that need no module; others without one are refused, if any is.
 
     Raises:
         ValueError: saying what to add, and what was given.
     """
-    if isinstance(name, str) and name.startswith(_HERE) and name not in given:
+    if not isinstance(name, str):
+        return
+    there = (
+        f"found there alone, by pliant.load(..., {kind}=...); put it into a module, "
+        "import it from there and train anew"
+    )
+    if ":" not in name and known and name not in known:
         raise ValueError(
-            f"its {kind} {name} was made in a script or a notebook, and is found there "
-            f"alone, by pliant.load(..., {kind}=...); put it into a module, import it "
-            "from there and train anew"
+            f"its {kind} {name} is none of Pliant's; a class that states this name in "
+            f"a script or a notebook is {there}"
         )
-    if isinstance(name, str) and ":" in name and name not in given:
-        others = f", not {' or '.join(sorted(given))}" if given else ""
+    if ":" not in name or name in given:
+        return
+    if name.startswith(_HERE):
         raise ValueError(
-            f"its {kind} is {name}{others}, and no code is run because a file says so: "
-            f"add --{kind} {name} (in Python load with {kind}={name!r}) if you trust it"
+            f"its {kind} {name} was made in a script or a notebook, and is {there}"
         )
+    others = f", not {' or '.join(sorted(given))}" if given else ""
+    own = [other for other in sorted(given) if ":" in other]
+    advice = f"; if it is {own[0]} now, {stand_in(name, own[0])}" if own else ""
+    raise ValueError(
+        f"its {kind} is {name}{others}, and no code is run because a file says so: "
+        f"add --{kind} {name} (in Python load with {kind}={name!r}) if you trust it"
+        f"{advice}"
+    )

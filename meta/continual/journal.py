@@ -10,7 +10,7 @@ was killed goes on by telling a fresh agent all of them, in order, and is then t
 that it would have been. Of a team an episode's experience is that of all agents.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from meta.continual.life import Lived, live_episode, take_in, tell
 from meta.continual.senses import Senses, fit_senses
 from meta.continual.stream import Moment, Stream, parse_stream
 from meta.experience.rollout import by_task
-from meta.library.embedding import Embedding
+from meta.library.embedding import Embedding, check_embeddable
 from meta.library.library import one_task
 from meta.library.shelf import flat_experience, parse_experience
 from meta.machine.devices import simulator_threads
@@ -104,29 +104,23 @@ def begin_life(
     *,
     seed: int = 0,
     threads: int = 0,
+    fitting: Callable[[], None] = lambda: None,
 ) -> Life:
     """Make the folder of a life, of which no episode has been lived.
+
+    Before the senses are fitted, which takes a while, `fitting` is called.
 
     Raises:
         ValueError: for a stream of another family than the policy's, a policy that no
             agent can live by, or a folder that holds a life already.
     """
-    if stream.family != policy.cfg.family:
-        raise ValueError(
-            f"{policy.source} is a policy for {policy.cfg.family}, and the stream is "
-            f"of {stream.family}"
-        )
-    family = find_family(stream.family, "cpu")
-    if stream.step >= family.horizon:
-        raise ValueError(
-            f"tasks change at step {stream.step}, and an episode of {stream.family} "
-            f"has {family.horizon}"
-        )
-    stream.by_agent(family)  # refuses what no team can live
+    _check_stream(stream, policy)
     if (folder / ABOUT).exists():
         raise ValueError(
             f"{folder} holds a life already: --resume it, or name another folder"
         )
+    check_embeddable(policy)
+    fitting()
     with simulator_threads():
         senses = fit_senses(policy, seed=seed, threads=threads)
     (folder / EPISODES).mkdir(parents=True, exist_ok=True)
@@ -140,6 +134,22 @@ def begin_life(
     )
     life.save(folder)
     return life
+
+
+def _check_stream(stream: Stream, policy: Trained) -> None:
+    """Refuse a stream that an agent cannot live by a policy."""
+    if stream.family != policy.cfg.family:
+        raise ValueError(
+            f"{policy.source} is a policy for {policy.cfg.family}, and the stream is "
+            f"of {stream.family}"
+        )
+    family = find_family(stream.family, "cpu")
+    if stream.step >= family.horizon:
+        raise ValueError(
+            f"tasks change at step {stream.step}, and an episode of {stream.family} "
+            f"has {family.horizon}"
+        )
+    stream.by_agent(family)  # refuses what no team can live
 
 
 def live_on(folder: Path, policy: Trained, *, threads: int = 0) -> Iterator[Lived]:

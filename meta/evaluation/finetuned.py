@@ -35,7 +35,7 @@ def tunable(
     for trained in policies:
         own = within(trained.learner)
         if isinstance(own, Maml) and not trained.cfg.told:
-            cfg = replace(own.cfg, inner_steps=0, learned_advantage=False)
+            cfg = own.cfg.without_adaptation()
             learner = Maml(cfg, own.policy, window=own.window)
             plain.append(replace(trained, learner=instead(trained.learner, learner)))
     return "finetune", plain

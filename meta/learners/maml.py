@@ -15,7 +15,6 @@ no inner step it is PPO over all tasks: domain randomisation, or the oracle if t
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import ClassVar
 
 import torch
@@ -110,7 +109,7 @@ class Maml:
         """Itself; before that, if it warms up, the same policy without adaptation."""
         share = self.cfg.warm_up if self.cfg.inner_steps else 0.0
         if progress < share:
-            cfg = replace(self.cfg, inner_steps=0, learned_advantage=False)
+            cfg = self.cfg.without_adaptation()
             own = Maml(cfg, self.policy, critic=self.critic, window=self.window)
             return own, 1 - progress / share
         return self, 1 - (progress - share) / (1 - share)

@@ -1,6 +1,6 @@
 """Settings of MAML-PPO."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from meta.bounds import check_bounds
@@ -31,7 +31,7 @@ class MamlCfg:
     """Adapt by learned weights of the steps instead of estimated advantages alone."""
     weighed_summary: bool = False
     """Let each step say how much it counts in the mean over all steps that the learned
-    advantage reads; otherwise all count alike. Of no effect without one."""
+    advantage reads; otherwise all count alike. Refused without one."""
     inner_baseline: InnerBaseline = "task"
     """`task`: fitted to the adapting episodes themselves. `pooled`: fitted to all tasks
     of the iteration before, part of what is learned; for few episodes."""
@@ -104,3 +104,15 @@ class MamlCfg:
                 "a learned advantage is learned through the second derivatives that "
                 "first_order drops"
             )
+        if self.weighed_summary and not self.learned_advantage:
+            raise ValueError(
+                "weighed_summary is about what a learned advantage reads, and there is "
+                "none: leave it off (--no-weighed-summary), or add learned_advantage "
+                "(--learned-advantage)"
+            )
+
+    def without_adaptation(self) -> "MamlCfg":
+        """Return the settings of the same policy as it acts before it adapts."""
+        return replace(
+            self, inner_steps=0, learned_advantage=False, weighed_summary=False
+        )

@@ -7,6 +7,7 @@ from meta.recording.taping import record as record_states
 from meta.recording.trajectory import Recording
 from meta.recording.trajectory import load_recording as load_states
 from meta.training.trained import Trained
+from tasks.named import stand_in
 from tasks.objects.object_set import Objects
 from tasks.registry import elsewhere
 
@@ -57,5 +58,9 @@ def load_recording(path: str | Path, *, family: str | None = None) -> Recorded:
     path = Path(path)
     found = load_footage(path) if is_footage(path) else load_states(path, family)
     if family not in (None, found.family):
-        raise ValueError(f"{path} is of family {found.family}, not {family}")
+        advice = ""
+        # footage is shown without its family
+        if isinstance(found, Recording) and ":" in found.family and ":" in family:
+            advice = f"; if it is {family} now, {stand_in(found.family, family)}"
+        raise ValueError(f"{path} is of family {found.family}, not {family}{advice}")
     return found

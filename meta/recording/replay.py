@@ -21,7 +21,7 @@ def world_of(recording: Recording) -> tuple[Family, CpuSimulator]:
     """
     name = recording.task.family
     if name not in FAMILIES:
-        check_named("family", name, ())
+        check_named("family", name, (), FAMILIES)
     family = make_family(name, objects=recording.objects)
     longest = max(len(e.rewards) for e in recording.episodes)
     if longest > family.horizon:

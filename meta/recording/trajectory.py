@@ -21,7 +21,7 @@ from meta.machine.archives import read_arrays
 from meta.machine.files import write_atomically
 from robots.sim.cpu import CpuSimulator
 from tasks.objects.object_set import ObjectSet, parse_set
-from tasks.registry import make_family
+from tasks.registry import FAMILIES, make_family
 from tasks.strict_json import BROKEN, parse_json
 from tasks.task import Task, read_task
 
@@ -154,7 +154,8 @@ def load_recording(path: Path, family: str | None = None) -> Recording:
         objects = parse_set(stored) if stored else None
         task = read_task(about["task"])
         changes = dict[int, Task]()
-        if task.family == family or ":" not in task.family:
+        own = ":" in task.family
+        if task.family == family if own else task.family in FAMILIES:
             known = make_family(task.family, objects=objects)
             task = known.parse(about["task"])
             # recordings from before there were changes have none

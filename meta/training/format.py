@@ -20,6 +20,7 @@ from meta.machine.files import read_bytes, write_atomically
 from meta.registry import find_method
 from meta.training.config import TrainCfg, setting_names, settings_of
 from tasks.named import NOTHING, Trusted, check_named, imported
+from tasks.registry import FAMILIES
 from tasks.strict_json import BROKEN, parse_json
 
 T = TypeVar("T")
@@ -106,8 +107,8 @@ def parse_config(text: str, named: Trusted = NOTHING) -> TrainCfg:
     """
     try:
         raw = _translated(dict(parse_json(text)))
-        for kind in Trusted._fields:
-            check_named(kind, raw.get(kind), getattr(named, kind))
+        check_named("family", raw.get("family"), named.family, FAMILIES)
+        check_named("method", raw.get("method"), named.method)
         settings = imported(find_method(raw["method"]).settings)
         learner = _from_json(settings, raw["learner"])
         return _from_json(TrainCfg, raw | {"learner": learner})

@@ -28,18 +28,26 @@ from meta.machine.versions import difference, versions
 from meta.training.build import make_training
 from meta.training.checkpoint import resume_trainer, save_checkpoint
 from meta.training.config import TrainCfg, differing
+from meta.training.folder import (
+    CONFIG,
+    METRICS,
+    OWN,
+    TIMING,
+    VERSIONS,
+    check_folder,
+    clear,
+    cut,
+    discard,
+)
 from meta.training.format import parse_config
 from meta.training.progress import Progress, Stop
 from meta.training.tensorboard import EventFile
 from meta.training.trained import CHECKPOINT, checkpoint_config
 from tasks.named import NOTHING, Trusted
 
-CONFIG, VERSIONS = "config.json", "versions.json"
-METRICS, TIMING = "metrics.jsonl", "timing.jsonl"
 RESUMABLE = ("iterations", "threads", "device", "checkpoint_every")
 """Settings that a run may be continued with other values of. The step size falls to 0
 at the last iteration, so more iterations go on with larger steps than before."""
-_OWN = (CONFIG, VERSIONS, METRICS, TIMING, CHECKPOINT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +64,6 @@ def default_folder(cfg: TrainCfg) -> Path:
     """Return the folder of a run for which none is given."""
     # TensorBoard, ffmpeg and rsync take what is before a colon for something else
     return Path("runs") / f"{cfg.family}-{cfg.method}-seed{cfg.seed}".replace(":", ".")
-
-
-def begun(folder: Path) -> bool:
-    """Return whether a folder holds a run, however far it came."""
-    return any((folder / name).exists() for name in _OWN)
 
 
 def train(
@@ -92,7 +95,7 @@ def train(
     """
     if share().rank:
         return _follow(cfg, folder, resume=resume)
-    _check_folder(folder, resume=resume, overwrite=overwrite)
+    check_folder(folder, resume=resume, overwrite=overwrite)
     with _located(folder), Run(folder, cfg, resume=resume) as run:
         trainer = run.trainer
         progress = Progress(cfg, trainer.iteration, console)
@@ -139,6 +142,7 @@ class Run:
 
     def __init__(self, folder: Path, cfg: TrainCfg, *, resume: bool = False) -> None:
         self.folder = folder
+        self._fresh, self._made = not resume, not folder.exists()
         path = folder / CHECKPOINT
         going_on = resume and path.exists()
         if going_on or (resume and (folder / CONFIG).exists()):
@@ -146,17 +150,17 @@ class Run:
         # before anything is touched, for it refuses what cannot be trained
         fresh = None if going_on else make_training(cfg)
         folder.mkdir(parents=True, exist_ok=True)
-        for name in _OWN:  # a pipe would be waited for, a link's file written to
+        for name in OWN:  # a pipe would be waited for, a link's file written to
             check_replaceable(folder / name)
         with ExitStack() as opened:
             self._metrics = opened.enter_context((folder / METRICS).open("ab"))
             self._lock()
             self.trainer = fresh or resume_trainer(path, cfg)
             if not going_on:
-                _clear(folder)
+                clear(folder)
             self._saved = self.trainer.iteration
-            _cut(folder / METRICS, self._saved)
-            _cut(folder / TIMING, self._saved, strict=False)
+            cut(folder / METRICS, self._saved)
+            cut(folder / TIMING, self._saved, strict=False)
             self._record_start(cfg)
             self._timing = opened.enter_context((folder / TIMING).open("ab"))
             self._events = EventFile(folder, first_step=self._saved + 1)
@@ -168,7 +172,11 @@ class Run:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Close its files."""
+        """Close its files; they go if an error ended a fresh run in its first step."""
+        failed = kind is not None and issubclass(kind, Exception)
+        if failed and self._fresh and not self.trainer.iteration:
+            # or the next try would be refused
+            discard(self.folder, made=self._made)
         try:
             self._opened.close()
         except OSError:
@@ -236,48 +244,12 @@ def read_config(folder: Path, named: Trusted = NOTHING) -> TrainCfg:
         raise ValueError(f"{path}: {error}") from error
 
 
-def _check_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
-    if resume and overwrite:
-        raise ValueError("resume and overwrite exclude each other")
-    there = begun(folder)
-    if resume and not there:
-        raise ValueError(f"no run to resume in {folder}: leave out --resume")
-    if not there and folder.exists() and any(folder.iterdir()):
-        raise ValueError(f"{folder} is not empty and no run: give another folder")
-    if there and not resume and not overwrite:
-        raise ValueError(
-            f"{folder} holds a run already: --resume continues it, --overwrite "
-            "replaces it, --out gives another folder"
-        )
-
-
 def _check_same(stored: TrainCfg, cfg: TrainCfg, folder: Path) -> None:
     if other := sorted({*differing(stored, cfg)} - {*RESUMABLE}):
         raise ValueError(
             f"the run in {folder} was started with other values of "
             f"{', '.join(other)}; only {', '.join(RESUMABLE)} may change"
         )
-
-
-def _clear(folder: Path) -> None:
-    """Remove an earlier run's files, and nothing else that a user put there."""
-    for name in {*_OWN} - {METRICS}:
-        (folder / name).unlink(missing_ok=True)
-    for path in folder.glob("events.out.tfevents.*"):
-        path.unlink()
-
-
-def _cut(path: Path, lines: int, *, strict: bool = True) -> None:
-    """Cut a file back to its first lines: a killed run wrote past its checkpoint."""
-    content = read_bytes(path) if path.exists() else b""
-    whole = content.split(b"\n")[:-1][:lines]
-    if len(whole) < lines and strict:
-        raise ValueError(
-            f"{path} has {len(whole)} lines, fewer than the {lines} iterations of the "
-            "checkpoint: it was changed"
-        )
-    if path.exists():
-        os.truncate(path, sum(len(line) + 1 for line in whole))
 
 
 def _append(file: BinaryIO, row: Mapping[str, object]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from meta.machine.processes import cpu_count, with_parent
-from meta.training.run import begun
+from meta.training.folder import begun
 
 _TRIES = 3
 _POLL = 0.2  # [s]

@@ -17,7 +17,8 @@ from meta.machine.files import read_bytes, read_json
 from meta.recipes.registry import make_config
 from meta.registry import CEILING, CORE, DEFAULT, FLOORS, METHODS, find_method
 from meta.training.config import TrainCfg
-from meta.training.run import METRICS, RESUMABLE, begun
+from meta.training.folder import METRICS, begun
+from meta.training.run import RESUMABLE
 from meta.training.trained import (
     CHECKPOINT,
     SHIPPED,

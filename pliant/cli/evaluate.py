@@ -2,7 +2,6 @@
 
 import errno
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -171,6 +170,7 @@ class Evaluate(Named):
         """Measure what words are worth, beside the floor, the oracle and --beside."""
         from meta.evaluation.baselines import taken_out
         from meta.evaluation.worth import worth
+        from meta.learners.told import adapter_of
         from meta.machine.files import write_atomically
         from pliant.telling import believe, unheard
         from pliant.views.told import paragraph, print_told
@@ -179,11 +179,14 @@ class Evaluate(Named):
         rivals = [g for g in groups.values() if g and g[0].cfg.method in kept]
         beside = {t[0].cfg.method: t for t in (floor, oracle, *rivals) if t}
         family = policies[0].cfg.family
+        # before a model is asked: refuses a policy that cannot be told
+        adapter_of(policies[0].learner)
         model = language_model(self.model, self.cassette)
         with warned() as caught:
             belief = believe(words, family, model=model)
         if not belief.about:
-            print(f"pliant: {unheard(family)}", file=sys.stderr)
+            # told nothing, the policy acts as untold, bit for bit
+            raise ValueError(f"{unheard(family)}: there is nothing to measure")
         with progress_bar("evaluating") as progress:
             result = worth(
                 policies, belief, cfg, beside=beside, text=words, progress=progress

@@ -1,5 +1,6 @@
 """The command `pliant live`."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -131,7 +132,13 @@ class Live(Named):
         stream = self._stream(policy)
         with progress_bar("fitting the senses"):
             return begin_life(
-                folder, policy, stream, habits, seed=self.seed, threads=self.threads
+                folder,
+                policy,
+                stream,
+                habits,
+                seed=self.seed,
+                threads=self.threads,
+                fitting=_say_fitting,
             )
 
     def _refuse(self, why: str, known: Mapping[str, object]) -> None:
@@ -177,3 +184,9 @@ class Live(Named):
             inside=self.inside,
             changes=self.changes,
         )
+
+
+def _say_fitting() -> None:
+    """Say why nothing happens for a while, where no bar is drawn."""
+    if not sys.stderr.isatty():
+        print("pliant: fitting the senses takes about a minute", file=sys.stderr)

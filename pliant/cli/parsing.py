@@ -38,6 +38,10 @@ Numbers = Annotated[str, conf.arg(metavar="N,N...")]
 Hidden = conf.Suppress[conf.Fixed[str]]
 """A field that is no option."""
 Flag = conf.FlagCreatePairsOff[bool]
+_ALONE = re.compile(
+    r"(^  --[\w-]+(?!\S)(?:(?!^  -).)*?)\s*\(default:\s+False\)", re.M | re.S
+)
+"""The help of a flag without its opposite, and that it is off by default."""
 
 
 def parse(
@@ -96,7 +100,9 @@ def _for_people(text: str) -> str:
     Captured, tyro draws no boxes.
     """
     width = shutil.get_terminal_size().columns
-    text = re.sub(r"\s*\(default:\s+(None|False|''|)\)", "", text)
+    text = re.sub(r"\s*\(default:\s+(None|''|)\)", "", text)
+    # a flag that can only be given is off without it
+    text = re.sub(_ALONE, r"\1", text)
     lines = [
         line if len(line) <= width else textwrap.fill(line, width)
         for line in map(str.rstrip, text.splitlines())

@@ -80,8 +80,10 @@ class Replay:
     def _check_named(self, family: str) -> None:
         """Refuse a family of the user's own that was not named, by the file."""
         from tasks.named import check_named
+        from tasks.registry import FAMILIES
 
+        given = [self.family] if self.family else []
         try:
-            check_named("family", family, [self.family] if self.family else [])
+            check_named("family", family, given, FAMILIES)
         except ValueError as error:
             raise ValueError(f"{self.recording}: {error}") from error

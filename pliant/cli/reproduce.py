@@ -55,7 +55,8 @@ class Reproduce:
         from meta.machine.devices import pick_device
         from meta.machine.files import read_bytes
         from meta.recipes.promp import promp_config
-        from meta.training.run import METRICS, begun, train
+        from meta.training.folder import METRICS, begun
+        from meta.training.run import train
         from tasks.strict_json import parse_json
 
         cfg = promp_config(self.seed, pick_device(self.device), self.threads)

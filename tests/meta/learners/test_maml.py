@@ -792,11 +792,22 @@ def test_a_pooled_baseline_leaves_a_tasks_worth_in_the_advantage() -> None:
             lambda: MamlCfg(first_order=True, learned_advantage=True),
             "first_order drops",
         ),
+        (
+            lambda: MamlCfg(weighed_summary=True),
+            r"weighed_summary is about .*: leave it off \(--no-weighed-summary\), or",
+        ),
     ],
 )
 def test_wrong_settings_are_refused(make: Callable[[], MamlCfg], text: str) -> None:
     with pytest.raises(ValueError, match=text):
         make()
+
+
+def test_a_policy_that_warms_up_has_no_summary_to_weigh() -> None:
+    learner, _ = make_learner(replace(WEIGHED, warm_up=0.5))
+    early, _ = learner.stage(0.25)
+    assert not early.inner_steps
+    assert not early.cfg.weighed_summary
 
 
 def test_unknown_names_are_refused_with_the_known_ones() -> None:

@@ -468,6 +468,47 @@ def test_full_disk_leaves_the_last_checkpoint(
     assert rows(tmp_path / "full") == rows(tmp_path / "whole")
 
 
+@pytest.mark.usefixtures("short")
+def test_what_fails_in_its_first_step_leaves_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").touch()
+    once = replace(TINY, iterations=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "step", lambda _: 1 / 0)
+        for folder, options in (("own", {}), ("mine", {"overwrite": True})):
+            if options:
+                (tmp_path / folder / CONFIG).touch()
+            with pytest.raises(ZeroDivisionError):
+                run(once, tmp_path / folder, **options)
+    assert [p.name for p in tmp_path.rglob("*")] == ["mine", "notes.txt"]
+    run(once, tmp_path / "own")
+
+
+@pytest.mark.usefixtures("short")
+def test_what_fails_later_or_when_resumed_leaves_its_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = Trainer.step
+
+    def failing(trainer: Trainer) -> Metrics:
+        return step(trainer) if not trainer.iteration else {"none": 1 / 0}
+
+    def interrupted(trainer: Trainer) -> Metrics:
+        raise KeyboardInterrupt
+
+    for how, kind in ((failing, ZeroDivisionError), (interrupted, KeyboardInterrupt)):
+        folder = tmp_path / how.__name__
+        monkeypatch.setattr(Trainer, "step", how)
+        with pytest.raises(kind):
+            run(TINY, folder)
+        monkeypatch.setattr(Trainer, "step", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run(TINY, folder, resume=True)
+        assert (folder / CONFIG).exists()
+
+
 # -- progress ------------------------------------------------------------------------
 
 

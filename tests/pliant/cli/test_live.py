@@ -20,6 +20,7 @@ from meta.continual.senses import fit_senses
 
 POLICY = "shipped:open-explore"
 SHORT = ["--visits", "3", "--episodes", "2,3", "--threads", "1"]
+FITTING = "pliant: fitting the senses takes about a minute\n"
 Call = Callable[..., Any]
 Complaint = Callable[[Any], str]
 
@@ -34,7 +35,7 @@ def few_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 def test_a_life_is_told_and_kept(call: Call, tmp_path: Path) -> None:
     said = call("live", POLICY, *SHORT, "--out", "life")
-    assert (said.code, said.err) == (0, "")
+    assert (said.code, said.err) == (0, FITTING)
     lines = said.out.splitlines()
     told = [line for line in lines if line.startswith("episode ")]
     assert "task A, first visit, explored" in told[0]
@@ -50,7 +51,7 @@ def test_a_life_is_told_and_kept(call: Call, tmp_path: Path) -> None:
 def test_a_team_s_life_is_told_by_agent(call: Call, tmp_path: Path) -> None:
     argv = ("live", "shipped:shove-explore", *SHORT, "--changes", "agent")
     said = call(*argv, "--out", "life")
-    assert (said.code, said.err) == (0, "")
+    assert (said.code, said.err) == (0, FITTING)
     told = [line for line in said.out.splitlines() if line.startswith("episode ")]
     episodes = len(list((tmp_path / "life/episodes").glob("*.npz")))
     assert [line.split()[4] for line in told] == ["left:", "right:"] * episodes
@@ -59,6 +60,18 @@ def test_a_team_s_life_is_told_by_agent(call: Call, tmp_path: Path) -> None:
     assert "all explored together in " in said.out
     again = call("live", "shipped:shove-explore", "--out", "life", "--resume")
     assert again.out == said.out
+
+
+def test_output_that_is_piped_says_why_a_life_does_not_begin_at_once(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut_short(*_: object, **__: object) -> None:
+        raise ValueError("cut short")
+
+    monkeypatch.setattr(meta.continual.journal, "fit_senses", cut_short)
+    said = call("live", POLICY, *SHORT, "--out", "life")
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith(FITTING)
 
 
 def test_a_terminal_sees_why_a_life_does_not_begin_at_once(

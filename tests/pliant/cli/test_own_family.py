@@ -99,6 +99,15 @@ class Narrow(ReachRotated):
     def control(self, now, action):
         return super().control(now, action)[:, :1]
 
+class Silent(ReachRotated):
+    def start(self, values, rng): ...
+
+class Blind(ReachRotated):
+    def observe(self, now): ...
+
+class Fieldless(ReachRotated):
+    def model_fields(self, values): ...
+
 class Still(ReachRotated):
     def start(self, values, rng):
         qpos, qvel = super().start(values, rng)
@@ -143,10 +152,12 @@ def test_it_is_trained_recorded_and_replayed_by_its_name(
     assert said.startswith(f"pliant: one.npz: its family is {NAME}, and no code is run")
     assert f"add --family {NAME}" in said
     assert "worlds_of_mine" not in sys.modules
-    for other in ("push", "worlds_of_mine:Bare"):
+    bare = "; if it is worlds_of_mine:Bare now, let a module worlds_of_mine have a"
+    for other, more in (("push", ""), ("worlds_of_mine:Bare", bare)):
         assert main(["replay", "one.npz", "--png", "one.png", "--family", other]) == 2
-        said = f"pliant: one.npz is of family {NAME}, not {other}\n"
-        assert capsys.readouterr().err == said
+        said = f"pliant: one.npz is of family {NAME}, not {other}{more}"
+        more = " `class Mine(Bare)`" if more else ""
+        assert capsys.readouterr().err == f"{said}{more}\n"
     assert main(["replay", "one.npz", "--png", "one.png", *own]) == 0
     assert Path("one.png").stat().st_size > 10_000
 
@@ -166,6 +177,13 @@ def test_a_run_whose_class_is_gone_says_what_to_do(
     assert "No module named 'worlds_of_mine'; go to the folder that it is in" in said
     advice = "class Mine(renamed.Mine)"
     assert f"let a module worlds_of_mine have a `{advice}`" in said
+    assert main([*argv[:-1], "renamed:Mine"]) == 2
+    said = capsys.readouterr().err
+    assert f"its family is {NAME}, not renamed:Mine" in said
+    assert (
+        f"if it is renamed:Mine now, let a module worlds_of_mine have a `{advice}`"
+        in said
+    )
     Path("worlds_of_mine.py").write_text(f"import renamed\n{advice}: ...\n")
     assert main(argv) == 0
 
@@ -184,6 +202,31 @@ def test_a_class_of_a_notebook_is_not_sought_by_commands() -> None:
     with pytest.raises(ValueError, match="made in a script or a notebook, and is foun"):
         check_named("family", "__main__:Mine", ())
     check_named("family", "__main__:Mine", ["__main__:Mine"])
+
+
+def test_the_name_that_a_class_of_a_script_states_is_explained(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Here(ReachRotated):
+        name = "here"
+
+    monkeypatch.setitem(FAMILIES, "here", Here)
+    small = {"iterations": 1, "tasks": 2, "threads": 1}
+    with pytest.warns(UserWarning, match="commands will not find family 'here'"):
+        trained = pliant.train(Here, out="run", **small)
+    pliant.record(trained, adapt_episodes=1, out="one.npz")
+    monkeypatch.delitem(FAMILIES, "here")
+    capsys.readouterr()
+    for command in (
+        ["evaluate", "run"],
+        ["export", "run", "p.safetensors", "--family", NAME],
+        ["replay", "one.npz", "--png", "one.png"],
+        ["replay", "one.npz", "--png", "one.png", "--family", "here"],
+    ):
+        assert main(command) == 2
+        [line] = capsys.readouterr().err.splitlines()
+        assert "its family here is none of Pliant's; a class that states" in line
+        assert "put it into a module" in line
 
 
 def test_it_is_listed_with_what_stands_in_for_what_it_does_not_state(
@@ -221,6 +264,9 @@ def test_it_has_the_name_that_it_is_found_by() -> None:
         ("More", "each with a row for all 2 tasks, got actuator_"),
         ("Letters", "scenery is a tuple, of names; got 'rotation'"),
         ("Narrow", "what control returns is a tensor of shape (10, "),
+        ("Silent", "start returns qpos and qvel, got NoneType"),
+        ("Blind", "observe returns a tensor, got NoneType"),
+        ("Fieldless", "model_fields returns a tensor by name for each of actuator_"),
         ("Still", "qvel that start returns is a tensor of shape (10, "),
     ],
 )
@@ -260,6 +306,7 @@ def test_where_its_own_code_fails_is_shown_and_said_in_one_line(
     # from the user's code on, but for a file that is not there
     assert bool(shown) == (name != "Homeless")
     assert all("worlds_of_mine.py" in own for own in shown[:1])
+    assert not Path("run").exists()
     monkeypatch.setenv("PLIANT_TRACEBACK", "1")
     with pytest.raises((KeyError, ValueError, OSError)):
         main(argv)

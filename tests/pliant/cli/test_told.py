@@ -44,12 +44,23 @@ def test_words_are_measured_and_reported(call: Call, tmp_path: Path) -> None:
     assert {"told", "untold", "random", "oracle"} <= set(raw["returns"])
 
 
-@pytest.mark.usefixtures("quick")
-def test_words_that_say_nothing_are_said_to_once(call: Call) -> None:
-    said = call("evaluate", POLICY, "--told", "blargh", *TINY, "--episodes", "0")
-    [line] = said.err.splitlines()
-    assert line.startswith("pliant: nothing in these words tells of what is hidden")
-    assert "Told: nothing" not in said.out
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        (
+            POLICY,
+            "nothing in these words tells of what is hidden on open, "
+            'as "a drawer" does: there is nothing to measure',
+        ),
+        ("shipped:open", "a belief is given to, and taken from, a policy that infers"),
+    ],
+)
+def test_words_that_say_nothing_are_refused_in_one_line(
+    call: Call, complaint: Callable[[Any], str], policy: str, expected: str
+) -> None:
+    said = call("evaluate", policy, "--told", "blargh", *TINY)
+    assert complaint(said).startswith(expected)
+    assert not said.out
 
 
 @pytest.mark.usefixtures("quick")

@@ -31,6 +31,17 @@ def test_help_of_train_shows_the_defaults_of_family_and_method(call: Call) -> No
     assert "--family" not in shown
 
 
+def test_help_of_train_shows_the_defaults_of_flags_that_are_on_or_off(
+    call: Call,
+) -> None:
+    shown = call("train", CHEETAH, "--help").out
+    by_name = {o.split()[0]: " ".join(o.split()) for o in shown.split("\n  --")}
+    assert "(default: True)" in by_name["learn-rates,"]
+    assert "(default: False)" in by_name["first-order,"]
+    assert "default" not in by_name["resume"]
+    assert "default" not in by_name["overwrite"]
+
+
 def test_every_setting_can_be_overridden(call: Call) -> None:
     from dataclasses import fields
 
@@ -165,6 +176,11 @@ def test_interrupted_says_how_to_go_on(
         ([*TRAIN, "--resume", "--overwrite"], "resume and overwrite exclude each oth"),
         ([*TRAIN, "--out", "/dev/null"], "/dev/null: "),
         ([*TRAIN, "--out", "/dev/null/run"], "/dev/null/run: Not a directory"),
+        (
+            [*TRAIN, "--resume", "--out", __file__],
+            f"{__file__} is a file, and a run is kept in a folder: name that of the "
+            "run (--out); a file alone cannot be trained on",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_and_code_2(
