@@ -17,7 +17,7 @@ from pliant.views.markdown import interval, markdown, one_seed
 from pliant.views.names import in_order, name_of
 from pliant.views.price_table import price_tables
 from pliant.views.recovery import COLUMNS, cells
-from pliant.views.share_table import share, share_tables
+from pliant.views.share_table import share, share_table
 from tasks.parameters import current_split
 from tasks.strict_json import BROKEN
 
@@ -50,7 +50,7 @@ def write_tables(
     try:
         made = (
             _table(adapted),
-            share_tables(adapted),
+            share_table(adapted),
             price_tables(adapted),
             _admission(adapted),
             "\n\n".join([*map(_details, adapted), *map(_changed, _other(read))]),
