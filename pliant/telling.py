@@ -144,9 +144,11 @@ def tell(
 def unheard(family: str) -> str:
     """Return the sentence for words that say nothing of what is hidden."""
     said = f"nothing in these words tells of what is hidden on {family}"
-    known = [word for p in find_family(family).hidden for word in choices(p)]
-    if known:
-        return f'{said}, as "{known[0]}" does'
+    made = find_family(family)
+    telling = [p for p in made.hidden if p.name not in made.scenery]
+    words = [next(iter(choices(p)), "") for p in (telling or made.hidden)]
+    if known := [f'"{word}"' for word in words if word]:
+        return f"{said}, as {', '.join(known)} would"
     return f"{said}, whose parameters have no words, such as Scalar(..., words=...)"
 
 

@@ -106,9 +106,8 @@ class MamlCfg:
             )
         if self.weighed_summary and not self.learned_advantage:
             raise ValueError(
-                "weighed_summary is about what a learned advantage reads, and there is "
-                "none: leave it off (--no-weighed-summary), or add learned_advantage "
-                "(--learned-advantage)"
+                "weighed_summary weighs what a learned advantage reads, and there is "
+                "none: give --no-weighed-summary, too, or --learned-advantage"
             )
 
     def without_adaptation(self) -> "MamlCfg":

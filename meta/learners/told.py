@@ -176,9 +176,13 @@ def adapter_of(learner: Learner) -> Rma:
     adapter = learner.adapter if isinstance(learner, Explore) else learner
     if not isinstance(adapter, Rma) or adapter.cfg.forgets:
         apart = isinstance(learner, ByRole)
-        got = "parameters of each role's own" if apart else type(learner).__name__
+        got = (
+            "parameters of each role's own"
+            if apart
+            else getattr(learner, "title", type(learner).__name__)
+        )
         raise ValueError(
             "a belief is given to, and taken from, a policy that infers a latent and "
-            f"keeps it: rma, sysid or explore; got {got}"
+            f"keeps it; got {got}, and not one of rma, sysid or explore"
         )
     return adapter

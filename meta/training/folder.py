@@ -5,6 +5,7 @@ from pathlib import Path
 
 from meta.machine.files import read_bytes
 from meta.training.trained import CHECKPOINT
+from tasks.strict_json import BROKEN, parse_json
 
 CONFIG, VERSIONS = "config.json", "versions.json"
 METRICS, TIMING = "metrics.jsonl", "timing.jsonl"
@@ -13,8 +14,37 @@ OWN = (CONFIG, VERSIONS, METRICS, TIMING, CHECKPOINT)
 
 
 def begun(folder: Path) -> bool:
-    """Return whether a folder holds a run, however far it came."""
+    """Return whether a folder holds a run, however far it came.
+
+    A `config.json` without a checkpoint may be somebody else's.
+    """
+    if (folder / CONFIG).exists() and not (folder / CHECKPOINT).exists():
+        return _family_of(folder) is not None
     return any((folder / name).exists() for name in OWN)
+
+
+def check_family(folder: Path, family: str) -> None:
+    """Refuse to continue a run of another family, whose name may be of no help here.
+
+    Raises:
+        ValueError: saying how the run is continued.
+    """
+    its = _family_of(folder) if (folder / CONFIG).exists() else None
+    if its not in (None, family):
+        raise ValueError(
+            f"the run in {folder} is of {its}, not {family}: it is continued by pliant "
+            f"train {its} --out {folder} --resume"
+        )
+
+
+def _family_of(folder: Path) -> str | None:
+    """Return the family of a run's configuration; None if it is no run's."""
+    try:
+        raw = parse_json(read_bytes(folder / CONFIG).decode())
+    except BROKEN:
+        return None
+    run = isinstance(raw, dict) and {"family", "method", "learner"} <= set(raw)
+    return str(raw["family"]) if run else None
 
 
 def check_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
@@ -24,7 +54,7 @@ def check_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
         ValueError: saying which option helps.
     """
     if resume and overwrite:
-        raise ValueError("resume and overwrite exclude each other")
+        raise ValueError("--resume and --overwrite exclude each other")
     if folder.is_file():
         raise ValueError(
             f"{folder} is a file, and a run is kept in a folder: name that of the run "

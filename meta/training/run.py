@@ -34,6 +34,7 @@ from meta.training.folder import (
     OWN,
     TIMING,
     VERSIONS,
+    check_family,
     check_folder,
     clear,
     cut,
@@ -96,6 +97,8 @@ def train(
     if share().rank:
         return _follow(cfg, folder, resume=resume)
     check_folder(folder, resume=resume, overwrite=overwrite)
+    if resume:
+        check_family(folder, cfg.family)
     with _located(folder), Run(folder, cfg, resume=resume) as run:
         trainer = run.trainer
         progress = Progress(cfg, trainer.iteration, console)

@@ -170,7 +170,6 @@ class Evaluate(Named):
         """Measure what words are worth, beside the floor, the oracle and --beside."""
         from meta.evaluation.baselines import taken_out
         from meta.evaluation.worth import worth
-        from meta.learners.told import adapter_of
         from meta.machine.files import write_atomically
         from pliant.telling import believe, unheard
         from pliant.views.told import paragraph, print_told
@@ -179,8 +178,7 @@ class Evaluate(Named):
         rivals = [g for g in groups.values() if g and g[0].cfg.method in kept]
         beside = {t[0].cfg.method: t for t in (floor, oracle, *rivals) if t}
         family = policies[0].cfg.family
-        # before a model is asked: refuses a policy that cannot be told
-        adapter_of(policies[0].learner)
+        _check_can_be_told(policies[0])  # before a model is asked
         model = language_model(self.model, self.cassette)
         with warned() as caught:
             belief = believe(words, family, model=model)
@@ -233,3 +231,20 @@ class Evaluate(Named):
             check_can_be_written(self.report / "report.md")
             check_can_be_written(self.report / "curve.png")
             check_can_be_written(self.report / "recovery.png")
+
+
+def _check_can_be_told(policy: "Trained") -> None:
+    """Refuse a policy that infers nothing, and name one of its family that does.
+
+    Raises:
+        ValueError: for such a policy.
+    """
+    from meta.learners.told import adapter_of
+    from meta.training.trained import shipped_policies
+
+    try:
+        adapter_of(policy.learner)
+    except ValueError as error:
+        name = f"{policy.cfg.family}-explore"
+        able = f", such as shipped:{name}" if name in shipped_policies() else ""
+        raise ValueError(f"{error}{able}") from None

@@ -794,7 +794,7 @@ def test_a_pooled_baseline_leaves_a_tasks_worth_in_the_advantage() -> None:
         ),
         (
             lambda: MamlCfg(weighed_summary=True),
-            r"weighed_summary is about .*: leave it off \(--no-weighed-summary\), or",
+            "weighed_summary weighs what .*: give --no-weighed-summary, too, or",
         ),
     ],
 )

@@ -349,6 +349,24 @@ def test_a_folder_with_other_things_is_refused(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
 
 
+@pytest.mark.parametrize("text", ['{"a": 1}', "[1]", "not JSON"])
+def test_a_config_that_is_no_runs_is_not_replaced(tmp_path: Path, text: str) -> None:
+    (tmp_path / CONFIG).write_text(text)
+    for way in ({}, {"overwrite": True}):
+        with pytest.raises(ValueError, match="not empty and no run"):
+            run(TINY, tmp_path, **way)
+    assert (tmp_path / CONFIG).read_text() == text
+
+
+@pytest.mark.usefixtures("short")
+def test_a_run_of_another_family_says_how_it_is_continued(tmp_path: Path) -> None:
+    run(TINY, tmp_path)
+    other = replace(TINY, family="reach-rotated")
+    said = f"is of {TINY.family}, not reach-rotated: it is continued by pliant train"
+    with pytest.raises(ValueError, match=said):
+        run(other, tmp_path, resume=True)
+
+
 def test_nothing_is_left_of_a_run_that_cannot_start(tmp_path: Path) -> None:
     learner = replace(TINY.learner, rate=float("inf"))
     with pytest.raises(ValueError, match="rate"):

@@ -50,7 +50,7 @@ def test_words_are_measured_and_reported(call: Call, tmp_path: Path) -> None:
         (
             POLICY,
             "nothing in these words tells of what is hidden on open, "
-            'as "a drawer" does: there is nothing to measure',
+            'as "a drawer" would: there is nothing to measure',
         ),
         ("shipped:open", "a belief is given to, and taken from, a policy that infers"),
     ],
@@ -129,7 +129,11 @@ def test_a_policy_that_infers_no_latent_is_refused(
     call: Call, complaint: Callable[[Any], str]
 ) -> None:
     said = complaint(call("evaluate", "shipped:open", "--told", "a drawer", *TINY))
-    assert said.startswith("a belief is given to, and taken from, a policy that infers")
+    assert said == (
+        "a belief is given to, and taken from, a policy that infers a latent and keeps "
+        "it; got MAML-PPO, and not one of rma, sysid or explore, such as "
+        "shipped:open-explore"
+    )
 
 
 def test_the_same_from_python() -> None:

@@ -173,7 +173,7 @@ def test_interrupted_says_how_to_go_on(
         ),
         ([*TRAIN, "--device", "cuda"], "device cuda: torch finds no CUDA device here"),
         ([*TRAIN, "--resume"], "no run to resume in runs/cheetah"),
-        ([*TRAIN, "--resume", "--overwrite"], "resume and overwrite exclude each oth"),
+        ([*TRAIN, "--resume", "--overwrite"], "--resume and --overwrite exclude each"),
         ([*TRAIN, "--out", "/dev/null"], "/dev/null: "),
         ([*TRAIN, "--out", "/dev/null/run"], "/dev/null/run: Not a directory"),
         (
