@@ -26,7 +26,7 @@ def text(e: Estimate, *, one_seed: bool = False) -> str:
         one_seed: whether it rests on one training seed of a method: its interval then
             covers the tasks alone, and is marked so that it is not read as the others.
     """
-    return _text(e, _number, one_seed=one_seed)
+    return _text(e, number, one_seed=one_seed)
 
 
 def exact(e: Estimate, *, one_seed: bool = False) -> str:
@@ -43,7 +43,8 @@ def _text(e: Estimate, number: Callable[[float], str], *, one_seed: bool) -> str
     return f"{number(e.value)} " + (f"(tasks {ends})" if one_seed else f"[{ends}]")
 
 
-def _number(x: float) -> str:
+def number(x: float) -> str:
+    """Return a number as tables have it."""
     return f"{x:.0f}" if abs(x) >= 10 else f"{x:.2f}"
 
 

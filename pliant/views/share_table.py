@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from meta.evaluation.results import MIN_GAP, levels
-from pliant.views.curves import SHOWN, adapts, at, curves, single
-from pliant.views.markdown import count, interval, markdown
+from pliant.views.curves import SHOWN, adapts, curves, single
+from pliant.views.markdown import count, interval, markdown, number
 from pliant.views.names import in_order, name_of
 
 
@@ -23,7 +23,7 @@ def share_table(results: Sequence[Mapping[str, Any]]) -> str:
     rows: list[tuple[str, ...]] = []
     for r in mine:
         ends = levels(r["baselines"])[1:]
-        gap = " to ".join(f"{r['baselines'][n]['return']:.2f}" for n in ends)
+        gap = " to ".join(number(r["baselines"][n]["return"]) for n in ends)
         rows.append((f"**{r['family']}**, {gap}", *[""] * len(ks)))
         found = curves(r)
         rows += [
@@ -36,9 +36,13 @@ def share_table(results: Sequence[Mapping[str, Any]]) -> str:
 
 
 def share(r: Mapping[str, Any], name: str, episodes: int) -> str:
-    """Return the share of the gap that a method closes, if there is a gap."""
+    """Return the share of the gap that a method closes after so many episodes.
+
+    Nothing if it was not measured after as many, and "no gap" where there is none.
+    """
     admission = r["admission"]["value"]
     if admission is None or admission < MIN_GAP:
         return "no gap"
     one = single(r, name, *levels(r["baselines"]))
-    return interval(at(curves(r)[name], episodes), "normalised", one_seed=one)
+    points = [p for p in curves(r)[name] if p["episodes"] == episodes]
+    return interval(points[0], "normalised", one_seed=one) if points else ""

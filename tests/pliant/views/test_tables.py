@@ -87,6 +87,20 @@ def test_what_adapting_costs_is_a_table_of_each_split(tmp_path: Path) -> None:
         "| RMA | 0.20 [0.10, 0.30] | 0.50 [0.40, 0.60] |",
         "| MAML-PPO | 0.20 [0.10, 0.30] | 0.50 [0.40, 0.60] |",
     ]
+    one = dict(result, split="held-out", curve=curve[:1] + curve[2:])
+    one["policies"] = {
+        n: [{"method": m}] * (3 - 2 * (n == "rma")) for n, m in methods.items()
+    }
+    none = one | {"admission": {"value": 0.05, "low": 0.0, "high": 0.1}}
+    for row, fewer in (
+        ("| RMA | 0.20 (tasks 0.10, 0.30) | 0.50 (tasks 0.40, 0.60) |", one),
+        ("| MAML-PPO |  | 0.50 [0.40, 0.60] |", one),
+        ("| RMA | no gap | no gap |", none),
+    ):
+        (tmp_path / "one.json").write_text(json.dumps(fewer | {"family": "push"}))
+        write_tables({**results, "one": tmp_path / "one.json"}, tmp_path)
+        assert row in (tmp_path / "shares.md").read_text()
+    write_tables(results, tmp_path)
     admission = (tmp_path / "admission.md").read_text()
     assert (
         "| strike | DR | 0.00 [-0.10, 0.10] | 2.00 [1.90, 2.10] | 5.00 [" in admission
