@@ -27,7 +27,7 @@ from meta.theta import Params, Theta
 from meta.training.build import make_trainer
 from meta.training.trained import Trained
 from pliant.views.cautions import cautions
-from pliant.views.markdown import _number
+from pliant.views.markdown import number
 from pliant.views.report import plot, print_table, write_report
 from policies.acting import Act
 from policies.gaussian import Gaussian
@@ -522,16 +522,16 @@ def test_table_plot_and_report_show_the_baselines(tmp_path: Path) -> None:
         for name in ("random", "DR", "oracle", "not adapted", "after 2 episodes"):
             assert name in text
         # one seed of DR, whose interval is not written as if it covered seeds
-        assert f"{_number(result.baselines['dr'].returns.value)} (tasks " in text
+        assert f"{number(result.baselines['dr'].returns.value)} (tasks " in text
         assert "(tasks ...) marks one training seed" in text
-        assert f"{_number(result.curve[1].returns.value)} [" in text
+        assert f"{number(result.curve[1].returns.value)} [" in text
         assert f"success: {make_family(FAMILY).success}" in text
         assert "2 training seeds" in text
         assert "1,200 adapting" in text
     rows = [line for line in report.splitlines() if line[:1] == "|"]
     rows = rows[: [row.count("|") == 6 for row in rows].index(False)]
     for place, name, mark in ((2, "random", "["), (3, "DR", "("), (-1, "oracle", "(")):
-        value = _number(result.baselines[name.lower()].returns.value)
+        value = number(result.baselines[name.lower()].returns.value)
         assert rows[place].startswith(f"| {name} | {value} {mark}")
     assert "(curve.png)" in report
     assert (tmp_path / "new/curve.png").stat().st_size > 10_000

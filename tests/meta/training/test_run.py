@@ -497,7 +497,7 @@ def test_what_fails_in_its_first_step_leaves_no_run(
         patch.setattr(Trainer, "step", lambda _: 1 / 0)
         for folder, options in (("own", {}), ("mine", {"overwrite": True})):
             if options:
-                (tmp_path / folder / CONFIG).touch()
+                (tmp_path / folder / METRICS).touch()
             with pytest.raises(ZeroDivisionError):
                 run(once, tmp_path / folder, **options)
     assert [p.name for p in tmp_path.rglob("*")] == ["mine", "notes.txt"]

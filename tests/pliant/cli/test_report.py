@@ -74,7 +74,7 @@ def test_what_infers_nothing_is_refused_before_anything_is_recorded(
     said = call("record", "shipped:strike", "--report")
     assert said.code == 2
     [line] = said.err.splitlines()
-    assert "rma, sysid or explore; got Maml" in line
+    assert "got MAML-PPO, and not one of rma, sysid or explore" in line
     assert list(tmp_path.iterdir()) == []
 
 
