@@ -28,7 +28,6 @@ from meta.training.trained import (
     shipped_policies,
 )
 from pliant.bench.jobs import Job, run_jobs
-from pliant.views.markdown import count
 from tasks.parameters import SPLITS, current_split, split_parts
 from tasks.registry import make_family
 from tasks.strict_json import BROKEN
@@ -129,7 +128,7 @@ def run_suite(
             if not _evaluated(path, mine, cfg.tasks):
                 jobs.append(_evaluation(mine, family, split, cfg, path))
             results[path.stem] = path
-    say.print(f"{count(len(results), 'evaluation')}, {len(jobs)} of them to be made")
+    say.print(f"{len(results)} evaluations, {len(jobs)} of them to be made")
     run_jobs(jobs, cfg.workers, say)
     return results
 
