@@ -81,7 +81,7 @@ def test_it_learns_what_states_are_worth_and_actions_keep_what_they_earned() -> 
 
 
 def test_what_is_still_to_come_in_an_episode_is_part_of_what_a_state_is_worth() -> None:
-    """Of three steps each adds 3 on average, and half of that per step of delay."""
+    """Each of three steps adds 3 on average, and half of that per step of delay."""
 
     def episodes(seed: int) -> Experience:
         each = [lived(seed + 10_000 * time) for time in range(3)]
