@@ -28,6 +28,7 @@ from tasks.driving.scenery import add_line
 from tasks.family import Family, Instant, Outcome, per_world
 from tasks.parameters import Scalar
 from tasks.rows import AGENT, agent_parameter
+from tasks.teams.plans import add_plans
 
 HEADINGS = ("east", "north")
 SPEED = (2.3, 2.7)  # [m/s], at which the cars come along; none drives faster
@@ -103,7 +104,7 @@ class Crossing(Family):
         spec.add_exclude(
             bodyname1=f"{HEADINGS[0]}/chassis", bodyname2=f"{HEADINGS[1]}/chassis"
         )
-        _add_plans(spec)
+        add_plans(spec, [f"asked_{heading}" for heading in HEADINGS])
         add_camera(spec, "overview", pos=(-2.7, -2.7, 2.5), towards=(0.05, 0.05, 0.0))
         return spec.compile()
 
@@ -226,17 +227,3 @@ def _paint(chassis: mujoco.MjsBody) -> None:
     for geom in chassis.geoms:
         if np.allclose(geom.rgba, PAINT):
             geom.rgba = np.array(BLUE)
-
-
-def _add_plans(spec: mujoco.MjSpec) -> None:
-    """Add two joints that keep what was asked for, as part of the physics state."""
-    body = spec.worldbody.add_body(name="plans", pos=[0, 0, -1], gravcomp=1)
-    body.explicitinertial, body.mass = True, 1.0
-    body.ipos, body.inertia = np.zeros(3), np.ones(3)
-    for heading, axis in zip(HEADINGS, ([1, 0, 0], [0, 1, 0]), strict=True):
-        name = f"asked_{heading}"
-        body.add_joint(name=name, type=mujoco.mjtJoint.mjJNT_SLIDE, axis=axis)
-        servo = spec.add_actuator(
-            name=name, target=name, trntype=mujoco.mjtTrn.mjTRN_JOINT
-        )
-        servo.set_to_velocity(kv=1e4)
