@@ -28,6 +28,8 @@ from tasks.named import imported, place_of
 from tasks.objects.mesh_file import Fits
 from tasks.objects.object_set import Objects, as_set
 from tasks.people.handover import Handover
+from tasks.teams.carry import Carry
+from tasks.teams.crossing import Crossing
 from tasks.teams.shove import Shove
 
 FAMILIES: dict[str, type[Family]] = {
@@ -45,6 +47,8 @@ FAMILIES: dict[str, type[Family]] = {
     DrivePark.name: DrivePark,
     DriveFork.name: DriveFork,
     Shove.name: Shove,
+    Carry.name: Carry,
+    Crossing.name: Crossing,
     Handover.name: Handover,
 }
 PLIANTS_OWN = frozenset(FAMILIES)

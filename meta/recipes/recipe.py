@@ -30,6 +30,7 @@ class Recipe:
     tasks: int
     episodes: int
     measure_rounds: int = 1
+    initial_std: float = 0.5
     min_std: float = 0.1
     outer_baseline: OuterBaseline = "task"
     """Baseline of PPO over all tasks, of a teacher and of a policy that acts on what is

@@ -49,6 +49,7 @@ def make_config(family: str, method: str = DEFAULT) -> TrainCfg:
         tasks=max(1, tasks),
         episodes=episodes,
         measure_rounds=rounds,
+        initial_std=recipe.initial_std,
         min_std=recipe.min_std,
     )
     check_storable(cfg)
