@@ -10,6 +10,6 @@ RECIPES = {
     "carry": replace(ARM, iterations=200, tasks=40, outer_baseline="network"),
     # with less noise a robust pair learns that both slow down, and earns half
     "crossing": replace(
-        ARM, iterations=200, tasks=40, outer_baseline="network", initial_std=1.0
+        ARM, iterations=140, tasks=40, outer_baseline="network", initial_std=1.0
     ),
 }
