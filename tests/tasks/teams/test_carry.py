@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmarks.plans import moves
 from robots.sim.tape import cpu_simulator
 from tasks.env import Env
 from tasks.task import Task
@@ -15,8 +16,6 @@ from tasks.teams.carry import (
     HOLD,
     INSERT,
     LENGTH,
-    LIFT,
-    SPEED,
     STRENGTH,
     WIDTH,
     Carry,
@@ -62,9 +61,7 @@ def carried(*teams: list[Task], press: Tensor) -> Lived:
     seen = [obs]
     lived: list[tuple[Tensor, Tensor, Tensor]] = []
     for _ in range(FAMILY.horizon):
-        to_go = torch.stack([obs[:, 8] / 10, LIFT - HEIGHT - obs[:, 3] / 10], -1)
-        moves = (6 * to_go / torch.tensor(SPEED)).clamp(-1, 1)
-        step = env.step(torch.cat([press[:, None], moves], -1))
+        step = env.step(torch.cat([press[:, None], moves(obs)], -1))
         obs = step.obs
         seen.append(obs)
         lived.append((pressed(env), step.terms["crushed"] > 0, step.success))
@@ -127,10 +124,10 @@ def test_both_ends_bear_the_same_force_whoever_presses_harder() -> None:
 
 def test_how_hard_to_press_is_decided_once() -> None:
     env, _ = made(team(), team())
-    moves = torch.zeros(4, 3)
+    actions = torch.zeros(4, 3)
     for t in range(6):
-        moves[:, 0] = torch.tensor([0.1, 0.1, 0.1, 0.1 if t == 0 else 1.0])
-        env.step(moves)
+        actions[:, 0] = torch.tensor([0.1, 0.1, 0.1, 0.1 if t == 0 else 1.0])
+        env.step(actions)
     asked = FAMILY._asked.positions(env._now.readings)
     torch.testing.assert_close(asked, torch.full((2, 2), 0.55), atol=1e-3, rtol=0)
     one, other = pressed(env)

@@ -1,13 +1,13 @@
-"""The study of `crossing` by plans: what it chooses, where the best is planted."""
+"""The study of teams by plans: what it chooses, where the best is planted."""
 
 import numpy as np
 import pytest
 
-from benchmarks.junction import (
+from benchmarks.plans import (
     KINDS,
     Options,
     Teams,
-    by_own_grip,
+    by_own_end,
     drive,
     follow,
     robust,
@@ -34,7 +34,7 @@ def test_what_each_can_know_alone_is_found() -> None:
     best[..., 0] = np.arange(KINDS)[:, None]
     best[..., 1] = np.arange(KINDS)[::-1]
     planted = teams(best)
-    assert follow(by_own_grip(planted), planted).mean() == 1.0
+    assert follow(by_own_end(planted), planted).mean() == 1.0
     assert follow(robust(planted), planted).mean() < 0.3
 
 
@@ -47,7 +47,7 @@ def test_what_needs_the_other_s_grip_is_out_of_reach() -> None:
     )
     planted = teams(best)
     assert follow(best, planted).mean() == 1.0
-    assert 0.55 < follow(by_own_grip(planted), planted).mean() < 0.9
+    assert 0.55 < follow(by_own_end(planted), planted).mean() < 0.9
 
 
 def test_who_is_due_first_is_a_convention_that_robust_plans_may_follow() -> None:
@@ -59,8 +59,15 @@ def test_who_is_due_first_is_a_convention_that_robust_plans_may_follow() -> None
 
 def test_all_pairs_are_driven_from_the_same_start() -> None:
     """Both that go on hit each other, and what is driven again earns the same."""
-    o = Options(teams=4, plans=2)
+    o = Options(family="crossing", teams=4, plans=2)
     once, again = (drive(o, "held-out") for _ in range(2))
     assert np.array_equal(once.returns, again.returns)
     assert once.returns[:, 1, 1] == pytest.approx(0.0, abs=1e-6)
     assert once.returns.max() > 0.2
+
+
+def test_a_carton_is_carried_by_plans_between_slipping_and_crushing() -> None:
+    returns = drive(Options(family="carry", teams=4, plans=5), "train").returns
+    assert (returns.max((1, 2)) > 0.9).all()
+    assert (returns[:, 0, 0] < 0.7).all()
+    assert (returns[:, 4, 4] < 0).all()
