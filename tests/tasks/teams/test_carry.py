@@ -96,8 +96,8 @@ def test_friction_at_the_worse_end_holds_the_carton(own: dict[str, float]) -> No
     assert carries == list(range(carries[0], carries[-1] + 1))
     assert len(carries) >= 3
     forces = lived.forces[-1].mean(-1) / need
-    assert 0.95 < float(forces[carries[0]]) < 1.3
-    assert float(forces[carries[-1]]) < 1.01 * STRENGTH
+    assert 0.9 < float(forces[carries[0]]) < 1.4
+    assert float(forces[carries[-1]]) < 1.1 * STRENGTH
     assert lived.crushed[:, carries[-1] + 1 :].any(0).all()
 
 
@@ -151,7 +151,7 @@ def test_the_agents_are_mirror_images(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = team(friction_left=0.5, friction_right=1.0, load_x=0.1)
     mirrored = team(friction_left=1.0, friction_right=0.5, load_x=-0.1)
     env, _ = made(scene, mirrored, oracle=True)
-    # an arm's own y runs the other way for the one that faces it
+
     places = torch.tensor(
         [[0.2, 0.9, 0.6, 0.3, 0.8, 0.5], [0.6, 0.7, 0.2, 0.1, 0.8, 0.5]]
     )
@@ -163,6 +163,7 @@ def test_the_agents_are_mirror_images(monkeypatch: pytest.MonkeyPatch) -> None:
     for obs, tolerance in ((seen[0], 1e-3), (seen[2], 0.1), (seen[-1], 0.1)):
         torch.testing.assert_close(obs[0], obs[3], atol=tolerance, rtol=0)
         torch.testing.assert_close(obs[1], obs[2], atol=tolerance, rtol=0)
+        torch.testing.assert_close(obs[0, [6, 9, 11]], obs[1, [5, 8, 10]])
     assert (seen[-1][0] - seen[-1][1]).abs().max() > 0.3
 
 
