@@ -18,6 +18,7 @@ from robots.sim.simulator import (
     Readings,
     check_declared,
     check_shape,
+    force_columns,
     sensor_columns,
 )
 
@@ -74,7 +75,8 @@ class CpuSimulator:
         only_derived = set(mujoco.MjModel._setconst_outputs)
         only_derived -= set(mujoco.MjModel._setconst_inputs)
         self._kept = [v for n, v in self._fields.items() if n in only_derived]
-        self._columns = sensor_columns(model)
+        self._columns, self._forces = sensor_columns(model), force_columns(model)
+        self._felt = np.zeros((worlds, len(self._forces)))
         self._before = np.empty_like(self._batch.state)
         self._fault = np.zeros(worlds, dtype=bool)
 
@@ -119,6 +121,7 @@ class CpuSimulator:
         self._state["qvel"][rows] = qvel.numpy()
         self._batch.warning[rows] = 0
         self._fault[rows] = False
+        self._felt[rows] = 0.0
         self._batch.forward(ids, stage=_SENSED)
         return self._read()
 
@@ -136,6 +139,8 @@ class CpuSimulator:
         except SimulationError as error:
             raised = error.ids
         self._freeze(raised)
+        sound = ~self._fault
+        self._felt[sound] = self._sensordata[sound][:, self._forces]
         return self._read()
 
     def state(self) -> Float[np.ndarray, "world size"]:
@@ -156,6 +161,7 @@ class CpuSimulator:
         self._batch.state[:] = state
         self._batch.warning[:] = 0
         self._fault[:] = False
+        self._felt[:] = 0.0
         self._batch.forward(stage=_SENSED)
         return self._read()
 
@@ -181,7 +187,9 @@ class CpuSimulator:
 
     def _read(self) -> Readings:
         # casting copies: a reading does not change under its holder
-        sensordata = torch.from_numpy(self._sensordata.astype(np.float32))
+        sensed = self._sensordata.astype(np.float32)
+        sensed[:, self._forces] = self._felt
+        sensordata = torch.from_numpy(sensed)
         state = {
             name: torch.from_numpy(self._state[name].astype(np.float32))
             for name in ("time", "qpos", "qvel")

@@ -17,27 +17,20 @@ from jaxtyping import Float, Int, Num
 from mujoco.batch import Batch, SimulationError
 from torch import Tensor
 
+from robots.sim.derived import derived
 from robots.sim.simulator import (
     Pools,
     Readings,
     check_declared,
     check_shape,
+    force_columns,
     sensor_columns,
 )
-from robots.sim.warp import captured, find_device, freeze
+from robots.sim.warp import captured, find_device, freeze, move_columns
 
 _CHUNK = 1024  # worlds whose derived constants are computed at once
 _STATE = ("time", "qpos", "qvel", "act", "qacc_warmstart")
 _POSES = ("body_pos", "body_quat", "geom_pos", "geom_quat")
-_GEOMETRIC = ("geom_rbound", "geom_aabb")
-_INERTIAL = (
-    "body_subtreemass",
-    "body_invweight0",
-    "dof_invweight0",
-    "tendon_length0",
-    "tendon_invweight0",
-    "actuator_acc0",
-)
 # contacts dropped when a pool is too small change the physics; solvers that stop at
 # their iteration limit do not count, here as on the CPU
 _DROPPED = int(mjw.OverflowType.ALL) & ~int(
@@ -87,7 +80,7 @@ class WarpSimulator:
         self.control_dt = substeps * float(model.opt.timestep)
         self.device = torch.device(device)
         self._fields = tuple(fields)
-        self._derived = _derived(model, fields)
+        self._derived = derived(model, fields)
         self._warp = find_device(self.device)
         try:
             with wp.ScopedDevice(self._warp):
@@ -193,6 +186,9 @@ class WarpSimulator:
         self._faulty = wp.zeros(self.worlds, dtype=bool)
         self._chosen = wp.zeros(self.worlds, dtype=bool)
         self._fault, self._mask = wp.to_torch(self._faulty), wp.to_torch(self._chosen)
+        self._felt = wp.clone(self._d.sensordata)
+        self._none = wp.zeros(self.worlds, dtype=bool)
+        self._forces = wp.array(force_columns(model), dtype=int)
         named = ("time", "qpos", "qvel", "ctrl", "sensordata")
         self._views = {n: wp.to_torch(getattr(self._d, n)) for n in named}
         self._targets = {n: wp.to_torch(getattr(self._m, n)) for n in sizes}
@@ -209,7 +205,7 @@ class WarpSimulator:
             # equality constraints read velocities of bodies before they are computed
             mjw.fwd_position(self._m, self._d)
             mjw.fwd_velocity(self._m, self._d)
-        mjw.step1(self._m, self._d)
+        self._sense_all()
 
     def _period(self) -> None:
         """Take sensed worlds to sensed worlds, one control period later."""
@@ -226,7 +222,18 @@ class WarpSimulator:
             inputs=[_DROPPED, d.overflow, d.ctrl, *self._kept],
             outputs=[*state, self._faulty],
         )
-        mjw.step1(m, d)
+        self._sense_all()
+
+    def _sense_all(self) -> None:
+        """Sense what positions and velocities decide, and keep the forces as they are.
+
+        `mjw.step1` clears them. Worlds with a fault have those of before it.
+        """
+        felt, sensed = self._felt, self._d.sensordata
+        move = partial(wp.launch, move_columns, dim=(self.worlds, len(self._forces)))
+        move(inputs=[self._forces, self._faulty], outputs=[sensed, felt])
+        mjw.step1(self._m, self._d)
+        move(inputs=[self._forces, self._none], outputs=[felt, sensed])
 
     def _whole(
         self, fields: Mapping[str, Tensor], ids: Tensor | slice
@@ -278,12 +285,3 @@ class WarpSimulator:
             sensors={n: sensors[:, columns] for n, columns in self._columns.items()},
             fault=self._fault.clone(),
         )
-
-
-def _derived(model: mujoco.MjModel, fields: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of the constants that MuJoCo derives from these fields."""
-    inputs = set(fields) & set(mujoco.MjModel._setconst_inputs)
-    geometric = inputs & {"geom_size", "geom_dataid"}
-    inertial = {name for name in inputs if not name.startswith("geom_")}
-    names = (_GEOMETRIC if geometric else ()) + (_INERTIAL if inertial else ())
-    return tuple(n for n in names if n not in fields and getattr(model, n).size)

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import mujoco
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, Num
+from numpy.typing import NDArray
 from torch import Tensor
 
 MAX_THREADS = 1024
@@ -18,7 +20,9 @@ class Readings:
     """State and sensors of all worlds, on the simulator's device.
 
     State and sensors describe the same instant: the backend recomputes kinematics and
-    velocity-dependent sensors at the new state.
+    velocity-dependent sensors at the new state. Sensors of forces and accelerations are
+    those of the physics step that led there, and 0 after a reset or a state
+    that was set.
     """
 
     time: Float[Tensor, "world"]
@@ -106,6 +110,14 @@ def sensor_columns(model: mujoco.MjModel) -> dict[str, slice]:
             zip(model.sensor_adr, model.sensor_dim, strict=True)
         )
     }
+
+
+def force_columns(model: mujoco.MjModel) -> NDArray[np.int32]:
+    """Return where the values of sensors of forces and accelerations lie."""
+    late = model.sensor_needstage == mujoco.mjtStage.mjSTAGE_ACC
+    spans = zip(model.sensor_adr[late], model.sensor_dim[late], strict=True)
+    columns = [np.arange(start, start + dim) for start, dim in spans]
+    return np.concatenate([np.empty(0), *columns]).astype(np.int32)
 
 
 def check_declared(name: str, declared: Collection[str]) -> None:

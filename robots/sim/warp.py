@@ -103,3 +103,17 @@ def freeze(
             warmstart[world, i] = warmstart0[world, i]
         for i in range(act.shape[1]):
             act[world, i] = act0[world, i]
+
+
+@wp.kernel(enable_backward=False)
+@no_type_check
+def move_columns(
+    columns: wp.array[int],
+    left_out: wp.array[bool],
+    source: wp.array2d[float],
+    target: wp.array2d[float],
+) -> None:
+    """Copy some columns of every world's row, but of worlds that are left out."""
+    world, i = wp.tid()
+    if not left_out[world]:
+        target[world, columns[i]] = source[world, columns[i]]

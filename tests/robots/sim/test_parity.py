@@ -141,7 +141,8 @@ STEP = {  # median and greatest deviation, [m], [rad], [m/s] or [rad/s]
     "drive-fork": (1e-4, 2e-3),
     "shove": (1e-5, 1e-3),
     "crossing": (1e-4, 2e-3),
-    "carry": (1e-4, 1e-2),
+    # forces at its ends [N], of up to 100
+    "carry": (2e-3, 5e-2),
     "handover": (1e-5, 1e-3),
 }
 PERIOD = {  # median and 95th percentile
@@ -162,7 +163,7 @@ PERIOD = {  # median and 95th percentile
     "drive-fork": (3e-4, 2e-3),
     "shove": (1e-4, 1e-2),
     "crossing": (3e-4, 2e-3),
-    "carry": (1e-3, 2e-2),
+    "carry": (2e-2, 0.5),
     "handover": (1e-5, 1e-3),
 }
 

@@ -5,6 +5,7 @@ precision in `test_robots_parity.py`; kernels compile once, for about half a min
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import mujoco
@@ -20,6 +21,7 @@ from robots.sim.simulator import Pools, Readings, Simulator
 
 SUBSTEPS = 5
 PERIODS = 40
+FORCES = ("box_touch", "box_acc")
 WORLDS = 4
 BODY_FIELDS = ("body_mass", "body_inertia", "body_ipos", "body_iquat")
 POOLS = Pools(contacts=32, constraints=64)
@@ -60,6 +62,7 @@ def make_model(**changed: str) -> mujoco.MjModel:
           <inertial {v["inertial"]}/>
           <geom name="box" type="box" size="{v["size"]}" friction="{v["friction"]}"
             priority="1"/>
+          <site name="box" type="sphere" size=".3"/>
         </body>
         <body name="arm" pos="-.35 0 .08">
           <joint name="hinge" axis="0 0 1" damping=".1"/>
@@ -74,7 +77,9 @@ def make_model(**changed: str) -> mujoco.MjModel:
         <framepos name="box_pos" objtype="body" objname="box"/>
         <framelinvel name="box_vel" objtype="body" objname="box"/>
         <framepos name="rod_pos" objtype="geom" objname="rod"/>
+        <touch name="box_touch" site="box"/>
         <jointvel name="hinge_vel" joint="hinge"/>
+        <accelerometer name="box_acc" site="box"/>
       </sensor>
     </mujoco>
     """)
@@ -233,11 +238,30 @@ def test_readings_are_current_with_the_state(make: Make) -> None:
             data = mujoco.MjData(model)
             data.qpos[:], data.qvel[:] = r.qpos[w].numpy(), r.qvel[w].numpy()
             mujoco.mj_forward(model, data)
-            for name, values in r.sensors.items():
+            for name in set(r.sensors) - set(FORCES):
+                values = r.sensors[name]
                 # the readings' state is rounded to float32, hence not bit for bit
                 np.testing.assert_allclose(
                     values[w], data.sensor(name).data, atol=1e-5, err_msg=name
                 )
+
+
+@both
+def test_forces_are_of_the_step_that_led_there(make: Make) -> None:
+    """As `mj_step` leaves them, and none after a reset."""
+    sim = make()
+    qpos, qvel = start_states()
+    controls = draw_controls(periods=25)
+    sim.reset(qpos, qvel)
+    felt = run(sim, controls)[-1].sensors
+    for w in range(WORLDS):
+        _, data = run_plainly(make_model(), qpos[w], qvel[w], controls[:, w])
+        for name in FORCES:
+            expected = data.sensor(name).data
+            np.testing.assert_allclose(felt[name][w], expected, rtol=1e-3, atol=1e-3)
+    assert (felt["box_touch"] > 1).sum() >= 2
+    after = sim.reset(qpos, qvel).sensors
+    assert not any(after[name].any() for name in FORCES)
 
 
 @both
@@ -405,6 +429,9 @@ def test_a_run_continues_bit_for_bit_from_a_kept_state() -> None:
     here = run(sim, controls[:10])[-1]
     kept = sim.state()
     expected = run(sim, controls[10:])
+    # forces are no part of a state: they are known from the first step on
+    none = {name: torch.zeros_like(here.sensors[name]) for name in FORCES}
+    here = replace(here, sensors={**here.sensors, **none})
     assert_bit_equal(other.set_state(kept), here, range(WORLDS))
     assert_bit_equal(run(other, controls[10:])[-1], expected[-1], range(WORLDS))
     sim.set_state(kept)  # stepping on did not change what was kept
