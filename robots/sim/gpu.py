@@ -213,6 +213,7 @@ class WarpSimulator:
         state = [getattr(d, name) for name in _STATE]
         for kept, now in zip(self._kept, state, strict=True):
             wp.copy(kept, now)
+        d.sensordata.zero_()  # step2 adds to the forces of touch
         mjw.step2(m, d)
         for _ in range(self.substeps - 1):
             mjw.step(m, d)
