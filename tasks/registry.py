@@ -29,7 +29,6 @@ from tasks.objects.mesh_file import Fits
 from tasks.objects.object_set import Objects, as_set
 from tasks.people.handover import Handover
 from tasks.teams.carry import Carry
-from tasks.teams.crossing import Crossing
 from tasks.teams.shove import Shove
 
 FAMILIES: dict[str, type[Family]] = {
@@ -48,7 +47,6 @@ FAMILIES: dict[str, type[Family]] = {
     DriveFork.name: DriveFork,
     Shove.name: Shove,
     Carry.name: Carry,
-    Crossing.name: Crossing,
     Handover.name: Handover,
 }
 PLIANTS_OWN = frozenset(FAMILIES)

@@ -9,7 +9,7 @@ RECIPES = {
     "shove": replace(ARM, iterations=200, tasks=40),
     "carry": replace(ARM, iterations=200, tasks=40, outer_baseline="network"),
     # with less noise a robust pair learns that both slow down, and earns half
-    "crossing": replace(
+    "tasks.teams.crossing:Crossing": replace(
         ARM, iterations=140, tasks=40, outer_baseline="network", initial_std=1.0
     ),
 }

@@ -53,7 +53,7 @@ class Crossing(Family):
     agents = HEADINGS
     horizon = 18
     substeps = 25
-    obs_dim = 8
+    obs_dim = 7
     action_dim = 1
     parameters = (
         agent_parameter(HEADINGS),
@@ -167,10 +167,9 @@ class Crossing(Family):
         return torch.cat([*ctrl, first * share / self._period], dim=-1)
 
     def observe(self, now: Instant) -> Float[Tensor, "world agent obs"]:
-        """Each car's own way and speed, the other's, who has the right of way, time."""
+        """Each car's own way and speed, the other's, who is due first, and time."""
         places, speeds = self._motion(now)
         due = places / speeds.clamp(min=0.5)
-        right = torch.tensor([-1.0, 1.0], device=self.device).expand_as(places)
         parts = [
             places,
             places.flip(-1),
@@ -178,7 +177,6 @@ class Crossing(Family):
             2 * (speeds.flip(-1) - 2),
             (20 * (due - due.flip(-1))).tanh(),
             (3 * places).tanh(),
-            right,
             (2 * now.progress - 1)[:, None].expand_as(places),
         ]
         return torch.stack(parts, dim=-1)

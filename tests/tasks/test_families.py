@@ -22,6 +22,7 @@ from tasks.parameters import SPLITS, Choice, Parameter, Scalar, Value
 from tasks.registry import FAMILIES, make_family
 from tasks.rows import AGENT
 from tasks.task import Task
+from tasks.teams.crossing import Crossing
 
 PROTOCOL_REWARDS = {
     "cheetah-direction",
@@ -32,7 +33,7 @@ PROTOCOL_REWARDS = {
 }
 """Families whose reward is a published protocol's, not terms in [0, 1]."""
 
-NOT_SHIPPED = (AntDirection, AntCrippled, WalkerParameters)
+NOT_SHIPPED = (AntDirection, AntCrippled, WalkerParameters, Crossing)
 KINDS = {**FAMILIES, **{kind.name: kind for kind in NOT_SHIPPED}}
 """Those that are registered, and those that ship no policy yet."""
 
