@@ -46,6 +46,7 @@ def run_jobs(jobs: Sequence[Job], workers: int, say: Console) -> None:
             while waiting and len(running) < (workers or cpu_count()):
                 job = waiting.pop(0)
                 running[job] = _start(job, environment)
+                say.print(f"{job.name} has begun; log: {job.log}", soft_wrap=True)
             time.sleep(_POLL)
             for job, process in list(running.items()):
                 code = process.poll()

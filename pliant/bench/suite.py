@@ -114,7 +114,7 @@ def run_suite(
         cfg = replace(cfg, families=_complete(cfg, found, say))
         found = {r: s for r, s in found.items() if s and r.family in cfg.families}
     missing = [run for run, spec in found.items() if spec is None]
-    say.print(f"{len(found)} policies, {len(missing)} of them to be trained")
+    say.print(f"policies: {len(found)}, to be trained: {len(missing)}")
     run_jobs([_training(run, folder, cfg.device) for run in missing], cfg.workers, say)
     specs = {run: spec or str(_folder(run, folder)) for run, spec in found.items()}
     results: dict[str, Path] = {}
@@ -128,7 +128,7 @@ def run_suite(
             if not _evaluated(path, mine, cfg.tasks):
                 jobs.append(_evaluation(mine, family, split, cfg, path))
             results[path.stem] = path
-    say.print(f"{len(results)} evaluations, {len(jobs)} of them to be made")
+    say.print(f"evaluations: {len(results)}, to be made: {len(jobs)}")
     run_jobs(jobs, cfg.workers, say)
     return results
 
