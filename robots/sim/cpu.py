@@ -139,8 +139,9 @@ class CpuSimulator:
         except SimulationError as error:
             raised = error.ids
         self._freeze(raised)
-        sound = ~self._fault
-        self._felt[sound] = self._sensordata[sound][:, self._forces]
+        if self._forces.size:
+            sound = ~self._fault
+            self._felt[sound] = self._sensordata[sound][:, self._forces]
         return self._read()
 
     def state(self) -> Float[np.ndarray, "world size"]:

@@ -3,8 +3,8 @@
 Nothing holds the carton but friction at its ends, and nothing but its own strength
 keeps it from being crushed. How hard both press is decided as they take hold: the end
 that would slip first says how hard they must, by what lies under that paddle and by how
-much of the weight that end bears. Neither arm feels any of it before the carton leaves
-the table, and one that has slipped or is crushed cannot be taken again.
+much of the weight that end bears. Neither arm feels any of it before it has decided,
+and a carton that has slipped or is crushed cannot be taken again.
 """
 
 from collections.abc import Mapping
@@ -245,7 +245,7 @@ class Carry(Family):
     def _crushed(self, now: Instant) -> Tensor:
         """Tell whether it is pressed harder than it bears, once they have hold of it.
 
-        From both ends: what slips is knocked at one of them, and that does no harm.
+        From both ends, for what slips is knocked at one of them.
         """
         sensors, values = now.readings.sensors, now.values
         pressed = torch.cat([sensors[f"pressed_{side}"] for side in SIDES], -1)
@@ -263,9 +263,10 @@ class Carry(Family):
 
 
 def needed(values: Values) -> Float[Tensor, "world"]:
-    """Return the force along x that holds the carton at rest [N].
+    """Return the force along x by which two points would hold the carton at rest [N].
 
     Each end's friction bears its share of the weight: the greater of their quotients.
+    The ends are faces, and hold one that is heavier on one side by up to a tenth less.
     """
     right = 0.5 + INSERT * values["load_x"] / (2 * LENGTH)
     shares = torch.stack([1 - right, right], -1)

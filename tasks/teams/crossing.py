@@ -2,8 +2,8 @@
 
 Each car is asked once, when it sees the other, at which speed it is to go on; what its
 tyres make of that shows only afterwards. A car that slips cannot slow down in time, so
-that the other has to, whoever has the right of way; and how far it has to slow down
-depends on its own grip. Rolling at speed neither car feels its tyres, let alone the
+that the other has to, though it be due first; and how far it has to slow down depends
+on its own grip. Rolling at speed neither car feels its tyres, let alone the
 other's.
 """
 

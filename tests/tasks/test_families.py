@@ -668,7 +668,7 @@ def test_a_faulty_world_is_worth_nothing_and_touches_no_other(
     rows = torch.arange(4 * family.team).view(4, -1)
     bad, good = rows[[0, 2]].flatten(), rows[[1, 3]].flatten()
     env = make_env(name, family.sample("train", 0, rows.numel()))
-    actions = draw_actions(family, rows.numel(), time=4)
+    actions = draw_actions(family, rows.numel(), time=3)
     actions[1, rows[3]] = 1.0
     plain, rewards, _ = play(env, actions)
     actions[1, rows[0]], actions[1, rows[2], 0] = torch.nan, -torch.inf
@@ -681,6 +681,7 @@ def test_a_faulty_world_is_worth_nothing_and_touches_no_other(
         assert step.fault[bad].all()
         assert step.terminated[bad].all()
         assert not step.fault[good].any()
+        assert not step.terminated[good].any()
         assert not step.success[bad].any()
         assert all(not term[bad].any() for term in step.terms.values())
         assert torch.equal(step.obs[bad], plain[1, bad])

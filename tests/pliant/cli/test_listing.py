@@ -98,7 +98,7 @@ def test_a_family_in_full(call: Call, name: str) -> None:
         assert f"\n  {parameter.name}" in out
     assert f"splits: {', '.join(family.splits)} " in words
     _, _, policies = words.partition("shipped policies: ")
-    few = ("cheetah-velocity", "shove", "handover")
+    few = ("cheetah-velocity", "shove", "carry", "handover")
     once = name in few or name.startswith("drive-")
     assert policies.count(" shipped:") == policies.count("shipped:")
     seeds = "" if once else ", ...-seed1, ...-seed2"

@@ -166,7 +166,7 @@ PERIOD = {  # median and 95th percentile
     "drive-fork": (3e-4, 2e-3),
     "shove": (1e-4, 1e-2),
     "crossing": (3e-4, 2e-3),
-    "carry": (2e-2, 5.0),
+    "carry": (2e-2, 2.5),
     "handover": (1e-5, 1e-3),
 }
 

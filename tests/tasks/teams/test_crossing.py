@@ -127,7 +127,7 @@ def test_a_corner_that_is_clipped_between_two_looks_is_a_hit() -> None:
     assert not FAMILY._hit(*passed).any()
 
 
-def test_the_better_grip_has_to_give_way_whoever_has_the_right_of_way() -> None:
+def test_the_better_grip_has_to_give_way_on_either_road() -> None:
     """No convention does for both of two scenes, and knowing the grips does."""
     slips, grips = 0.06, 0.4
     scenes = (team(slips, grips), team(grips, slips))
