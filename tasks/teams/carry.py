@@ -346,7 +346,7 @@ def _add_place(spec: mujoco.MjSpec) -> None:
     body.add_geom(
         name="target",
         type=mujoco.mjtGeom.mjGEOM_BOX,
-        size=[LENGTH, WIDTH, HEIGHT],
+        size=[LENGTH + 0.004, WIDTH + 0.004, HEIGHT + 0.004],
         mass=1.0,
         contype=0,
         conaffinity=0,
