@@ -29,7 +29,8 @@ from meta.experience.rollout import collect
 from meta.machine.seeds import derived_generator
 from policies.gaussian import Gaussian
 from tasks.env import Env
-from tasks.teams.carry import HEIGHT, LIFT, SPEED, Carry
+from tasks.teams.carry import SPEED, Carry
+from tasks.teams.carton import HEIGHT, LIFT
 from tasks.teams.crossing import Crossing
 
 KINDS = 4

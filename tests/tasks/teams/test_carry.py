@@ -11,16 +11,8 @@ from benchmarks.plans import moves
 from robots.sim.tape import cpu_simulator
 from tasks.env import Env
 from tasks.task import Task
-from tasks.teams.carry import (
-    HEIGHT,
-    HOLD,
-    INSERT,
-    LENGTH,
-    STRENGTH,
-    WIDTH,
-    Carry,
-    needed,
-)
+from tasks.teams.carry import HOLD, STRENGTH, Carry
+from tasks.teams.carton import HEIGHT, INSERT, LENGTH, WIDTH, needed
 
 FAMILY = Carry()
 LADDER = torch.linspace(-1, 1, 21)
