@@ -75,8 +75,8 @@ class CpuSimulator:
         only_derived = set(mujoco.MjModel._setconst_outputs)
         only_derived -= set(mujoco.MjModel._setconst_inputs)
         self._kept = [v for n, v in self._fields.items() if n in only_derived]
-        self._columns, self._forces = sensor_columns(model), force_columns(model)
-        self._felt = np.zeros((worlds, len(self._forces)))
+        self._columns, self._force_columns = sensor_columns(model), force_columns(model)
+        self._felt = np.zeros((worlds, len(self._force_columns)))
         self._before = np.empty_like(self._batch.state)
         self._fault = np.zeros(worlds, dtype=bool)
 
@@ -139,9 +139,9 @@ class CpuSimulator:
         except SimulationError as error:
             raised = error.ids
         self._freeze(raised)
-        if self._forces.size:
+        if self._force_columns.size:
             sound = ~self._fault
-            self._felt[sound] = self._sensordata[sound][:, self._forces]
+            self._felt[sound] = self._sensordata[sound][:, self._force_columns]
         return self._read()
 
     def state(self) -> Float[np.ndarray, "world size"]:
@@ -189,7 +189,7 @@ class CpuSimulator:
     def _read(self) -> Readings:
         # casting copies: a reading does not change under its holder
         sensed = self._sensordata.astype(np.float32)
-        sensed[:, self._forces] = self._felt
+        sensed[:, self._force_columns] = self._felt
         sensordata = torch.from_numpy(sensed)
         state = {
             name: torch.from_numpy(self._state[name].astype(np.float32))

@@ -559,9 +559,9 @@ def test_the_command_evaluates_and_refuses_what_needs_a_model(
     for command, words in (
         (
             ["evaluate", maml, "--beside", dr, oracle, "--change", "step", *mine],
-            "Pliant's own: cheet",
+            "Pliant's own: carry, cheet",
         ),
-        (["evaluate", maml, "--change", "step", *mine], "Pliant's own: cheet"),
+        (["evaluate", maml, "--change", "step", *mine], "Pliant's own: carry, cheet"),
         (["record", maml, *mine], "is not drawn: its vector environment needs"),
     ):
         capsys.readouterr()
