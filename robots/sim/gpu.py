@@ -188,7 +188,7 @@ class WarpSimulator:
         self._fault, self._mask = wp.to_torch(self._faulty), wp.to_torch(self._chosen)
         self._felt = wp.clone(self._d.sensordata)
         self._none = wp.zeros(self.worlds, dtype=bool)
-        self._forces = wp.array(force_columns(model), dtype=int)
+        self._force_columns = wp.array(force_columns(model), dtype=int)
         named = ("time", "qpos", "qvel", "ctrl", "sensordata")
         self._views = {n: wp.to_torch(getattr(self._d, n)) for n in named}
         self._targets = {n: wp.to_torch(getattr(self._m, n)) for n in sizes}
@@ -231,10 +231,12 @@ class WarpSimulator:
         `mjw.step1` clears them. Worlds with a fault have those of before it.
         """
         felt, sensed = self._felt, self._d.sensordata
-        move = partial(wp.launch, move_columns, dim=(self.worlds, len(self._forces)))
-        move(inputs=[self._forces, self._faulty], outputs=[sensed, felt])
+        move = partial(
+            wp.launch, move_columns, dim=(self.worlds, len(self._force_columns))
+        )
+        move(inputs=[self._force_columns, self._faulty], outputs=[sensed, felt])
         mjw.step1(self._m, self._d)
-        move(inputs=[self._forces, self._none], outputs=[felt, sensed])
+        move(inputs=[self._force_columns, self._none], outputs=[felt, sensed])
 
     def _whole(
         self, fields: Mapping[str, Tensor], ids: Tensor | slice
