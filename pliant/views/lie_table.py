@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator
 
 from rich.console import Console
-from rich.table import Table
 
 from meta.evaluation.lie import MATTERS, Lie, Lies
 from pliant.views.markdown import count, exact, markdown, text
 from pliant.views.names import clusters
+from pliant.views.terminal import show
 
 COLUMNS = ("parameter", "oracle, lied to", "share lost", "verdict")
 
@@ -19,13 +19,8 @@ def print_lies(lies: Lies, console: Console | None = None) -> None:
         f"{lies.family}, split {lies.split}: {count(lies.tasks, 'task')}, seed "
         f"{lies.seed}, {seeds}, 95 % intervals"
     )
-    table = Table(title=title, caption="\n".join(_facts(lies)))
-    table.caption_justify = "left"
-    for index, column in enumerate(COLUMNS):
-        table.add_column(column, justify="right" if index in (1, 2) else "left")
-    for row in _rows(lies):
-        table.add_row(*row)
-    (console or Console()).print(table)
+    rows, facts = _rows(lies), _facts(lies)
+    show(title, COLUMNS, [rows], facts, left=(0, 3), console=console)
 
 
 def lies_table(found: Iterable[Lies]) -> str:

@@ -9,13 +9,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from rich.console import Console
-from rich.table import Table
 
 from meta.evaluation.recovery import NEAR, WINDOW, Changed
 from meta.evaluation.statistics import Estimate
 from meta.machine.files import write_atomically
 from pliant.views.markdown import interval, markdown, one_seed
 from pliant.views.names import colour_of, in_order, name_of
+from pliant.views.terminal import show
 
 REPORT, PICTURE = "report.md", "recovery.png"
 
@@ -43,12 +43,7 @@ def cells(r: Mapping[str, Any], *, alone: bool = False) -> tuple[str, ...]:
 
 def print_changed(c: Changed, console: Console | None = None) -> None:
     """Print how each method recovered from the change, a row each."""
-    table = Table(title=_title(c))
-    for index, column in enumerate(COLUMNS):
-        table.add_column(column, justify="right" if index else "left")
-    for row in _rows(c):
-        table.add_row(*row)
-    (console or Console()).print(table)
+    show(_title(c), COLUMNS, [_rows(c)], console=console)
 
 
 def write_changed(c: Changed, folder: Path) -> None:

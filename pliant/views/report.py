@@ -7,7 +7,6 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from rich.console import Console
-from rich.table import Table
 
 from meta.evaluation.leak import Leak
 from meta.evaluation.results import (
@@ -25,10 +24,13 @@ from pliant.views.cautions import cautions, env_steps, method_of, short
 from pliant.views.grid_table import grid_table
 from pliant.views.markdown import count, markdown, one_seed, text
 from pliant.views.names import colour_of, name_of
+from pliant.views.terminal import show
 
 REPORT, PICTURE = "report.md", "curve.png"
 _COLUMNS = ("policy", "return", "success", "share of gap", "env steps")
 """The last: env steps that each training seed was trained on."""
+_WIDE = 110
+"""Columns of a terminal from which on all of the table fits."""
 
 _LEDGER = (
     "method",
@@ -42,16 +44,21 @@ _LEDGER = (
 
 
 def print_table(evaluation: Evaluation, console: Console | None = None) -> None:
-    """Print the adaptation curve between its floor and its ceiling."""
-    table = Table(title=_title(evaluation), caption="\n".join(_facts(evaluation)))
-    table.caption_justify = "left"
-    for column in _COLUMNS:
-        table.add_column(column, justify="left" if column == "policy" else "right")
-    for section in _sections(evaluation):
-        for row in section:
-            table.add_row(*row)
-        table.add_section()
-    (console or Console()).print(table)
+    """Print the adaptation curve between its floor and its ceiling.
+
+    A narrow terminal has no interval of the success, and no env steps, which stand
+    below the table where they differ.
+    """
+    console = console or Console()
+    columns, sections = _COLUMNS, _sections(evaluation)
+    if console.width < _WIDE:
+        columns = columns[:-1]
+        sections = [
+            [(row[0], row[1], row[2].split()[0], row[3]) for row in rows]
+            for rows in sections
+        ]
+    facts = _facts(evaluation)
+    show(_title(evaluation), columns, sections, facts, console=console)
 
 
 def write_report(evaluation: Evaluation, folder: Path) -> None:

@@ -1,26 +1,21 @@
 """The worth of words, for people: a table, and a paragraph."""
 
 from rich.console import Console
-from rich.table import Table
 
 from meta.evaluation.results import levels
 from meta.evaluation.worth import TOLD, UNTOLD, Worth
 from meta.language.report import report, spoken
 from pliant.views.markdown import count, text
 from pliant.views.names import name_of
+from pliant.views.terminal import show
 
 COLUMNS = ("tasks", "episodes", "untold", "told", "gain")
 
 
 def print_told(worth: Worth, console: Console | None = None) -> None:
     """Print returns told and untold, by whether the words hold."""
-    console = console or Console()
-    table = Table(title=_title(worth), caption=_caption(worth), caption_justify="left")
-    for column in COLUMNS:
-        table.add_column(column, justify="left" if column == "tasks" else "right")
-    for row in rows(worth):
-        table.add_row(*row)
-    console.print(table)
+    facts = [_caption(worth)]
+    show(_title(worth), COLUMNS, [rows(worth)], facts, console=console)
 
 
 def rows(worth: Worth) -> list[tuple[str, ...]]:

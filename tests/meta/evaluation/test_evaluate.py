@@ -518,12 +518,12 @@ def test_table_plot_and_report_show_the_baselines(tmp_path: Path) -> None:
     print_table(result, console)
     write_report(result, tmp_path / "new")
     report = (tmp_path / "new/report.md").read_text()
-    for text in (console.export_text(), report):
+    for text, mark in ((console.export_text(), "("), (report, "(tasks ")):
         for name in ("random", "DR", "oracle", "not adapted", "after 2 episodes"):
             assert name in text
         # one seed of DR, whose interval is not written as if it covered seeds
-        assert f"{number(result.baselines['dr'].returns.value)} (tasks " in text
-        assert "(tasks ...) marks one training seed" in text
+        assert f"{number(result.baselines['dr'].returns.value)} {mark}" in text
+        assert f"{mark}...) marks one training seed" in text
         assert f"{number(result.curve[1].returns.value)} [" in text
         assert f"success: {make_family(FAMILY).success}" in text
         assert "2 training seeds" in text
