@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -38,6 +38,20 @@ from meta.evaluation.statistics import (
 from tasks.contract import TaskFamily
 from tasks.task import Task
 
+
+class Drawn(NamedTuple):
+    """The tasks of an evaluation, as intervals draw them."""
+
+    labels: Clusters | None
+    """What each is about; those of one label are drawn together."""
+    agents: int
+    """Tasks that share a world, and so count once for a rate."""
+
+    def rate(self, e: Estimate, scores: Scores) -> Estimate:
+        """Return the estimate of a rate, no narrower than its number of worlds lets."""
+        return bounded(e, scores.shape[1] // self.agents)
+
+
 _UNDEFINED = Estimate(value=math.nan, low=math.nan, high=math.nan)
 
 
@@ -59,16 +73,17 @@ def estimates(
     """
     rng = np.random.default_rng(seed)
     labels = [family.object_of(task) for task in tasks]
-    curves = _curves(found, sorted(episodes), rng, labels)
+    drawn = Drawn(labels, max(1, len(family.agents)))
+    curves = _curves(found, sorted(episodes), rng, drawn)
     last = {name: m[max(m)].returns for name, m in found.items()}
     shown = last | {UNADAPTED: found[POLICY][0].returns}
     return {
         "curve": curves.pop(POLICY),
         "rivals": curves,
         "baselines": {
-            n: _level(found[n][0], rng, labels) for n in levels(found) if n in found
+            n: _level(found[n][0], rng, drawn) for n in levels(found) if n in found
         },
-        "improvement": _improvement(last, rng, labels),
+        "improvement": _improvement(last, rng, drawn),
         "profiles": _profiles(last),
         "admission": _admission(last, rng, labels),
         "grid": by_object(
@@ -85,12 +100,12 @@ def _curves(
     found: Mapping[str, Mapping[int, Measured]],
     episodes: Sequence[int],
     rng: np.random.Generator,
-    labels: Clusters,
+    drawn: Drawn,
 ) -> dict[str, Curve]:
     ends = {name: found[name][0] for name in levels(found) if name in found}
     gap = _has_gap({name: level.returns for name, level in ends.items()})
     return {
-        name: tuple(_point(k, at, ends if gap else {}, rng, labels) for k in episodes)
+        name: tuple(_point(k, at, ends if gap else {}, rng, drawn) for k in episodes)
         for name, at in found.items()
         if name not in ends
     }
@@ -107,12 +122,12 @@ def _admission(
 
 
 def _improvement(
-    last: Mapping[str, Scores], rng: np.random.Generator, labels: Clusters
+    last: Mapping[str, Scores], rng: np.random.Generator, drawn: Drawn
 ) -> dict[str, Estimate]:
     chance = probability_of_improvement
-    beats = partial(estimate, statistic=chance, rng=rng, clusters=labels)
+    beats = partial(estimate, statistic=chance, rng=rng, clusters=drawn.labels)
     return {
-        name: bounded(beats([last[POLICY], other]), other.shape[1])
+        name: drawn.rate(beats([last[POLICY], other]), other)
         for name, other in last.items()
         if name != POLICY
     }
@@ -136,13 +151,11 @@ def _profiles(last: Mapping[str, Scores]) -> dict[str, list[float]]:
     return {n: performance_profile(x, at).tolist() for n, x in last.items()}
 
 
-def _level(
-    m: Measured, rng: np.random.Generator, labels: Clusters | None = None
-) -> Level:
-    reckon = partial(estimate, clusters=labels)
+def _level(m: Measured, rng: np.random.Generator, drawn: Drawn) -> Level:
+    reckon = partial(estimate, clusters=drawn.labels)
     return Level(
         returns=reckon([m.returns], mean, rng),
-        success=bounded(reckon([m.success], mean, rng), m.success.shape[1]),
+        success=drawn.rate(reckon([m.success], mean, rng), m.success),
         iqm=reckon([m.returns], iqm, rng.spawn(1)[0]),
     )
 
@@ -152,7 +165,7 @@ def _point(
     curves: Mapping[int, Measured],
     gap: Mapping[str, Measured],
     rng: np.random.Generator,
-    labels: Clusters,
+    drawn: Drawn,
 ) -> Point:
     """Estimate a method's level after k episodes.
 
@@ -161,11 +174,11 @@ def _point(
         curves: the method's scores, by number of episodes.
         gap: the scores of the references; empty if there is no gap to share.
         rng: draws the resamples.
-        labels: what each task is about.
+        drawn: the tasks.
     """
     at, start = curves[k], curves[0]
     flat = np.sort(at.returns.ravel())
-    level = _level(at, rng, labels)
+    level, labels = _level(at, rng, drawn), drawn.labels
     harmed = harm(at.returns, start.returns)
     return Point(
         episodes=k,
@@ -174,9 +187,8 @@ def _point(
         success=level.success,
         normalised=_share(at, gap, rng, labels),
         worst_decile=float(flat[: max(1, len(flat) // 10)].mean()),
-        harm_rate=bounded(
-            estimate([harmed], mean, rng.spawn(1)[0], clusters=labels),
-            at.returns.shape[1],
+        harm_rate=drawn.rate(
+            estimate([harmed], mean, rng.spawn(1)[0], clusters=labels), at.returns
         ),
         **price(k, at, labels),
     )
@@ -186,7 +198,7 @@ def _share(
     at: Measured,
     gap: Mapping[str, Measured],
     rng: np.random.Generator,
-    labels: Clusters,
+    labels: Clusters | None,
 ) -> Estimate:
     if not gap:
         return _UNDEFINED

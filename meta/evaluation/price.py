@@ -9,7 +9,7 @@ from meta.evaluation.measure import Measured
 from meta.evaluation.statistics import Clusters, Estimate, estimate, mean
 
 
-def price(k: int, at: Measured, labels: Clusters) -> Mapping[str, Estimate]:
+def price(k: int, at: Measured, labels: Clusters | None) -> Mapping[str, Estimate]:
     """Estimate the two fields of a `Point` that say what adapting cost.
 
     Args:

@@ -67,3 +67,20 @@ def test_a_cell_of_the_grid_draws_its_objects() -> None:
         reckon(np.random.default_rng(0)),
     ]
     assert width(found[0]) > 1.5 * width(found[1])
+
+
+def test_the_rates_of_a_team_count_worlds() -> None:
+    """What all agents share is seen once: ten teams' tasks are no twenty."""
+    family = make_family("shove")
+    tasks = family.sample("held-out", 0, 20)
+    scores = {"policy": {0: 1.0, 5: 2.0}, "random": {0: 0.5}, "dr": {0: 0.6}}
+    found = {
+        name: {k: measured(np.full((1, 20), x)) for k, x in by.items()}
+        for name, by in scores.items()
+    }
+    made = estimates(found, (0, 5), family, tasks, 0)
+    after = made["curve"][1]
+    wilson = pytest.approx(0.278, abs=1e-3)  # of none in ten
+    assert after.harm_rate.high == wilson
+    assert 1 - after.success.low == wilson
+    assert 1 - made["improvement"]["dr"].low == wilson

@@ -15,7 +15,7 @@ from rich.console import Console
 from torch import Tensor
 
 from meta.evaluation import evaluate as evaluation
-from meta.evaluation.estimates import _level
+from meta.evaluation.estimates import Drawn, _level
 from meta.evaluation.evaluate import Evaluation, evaluate
 from meta.evaluation.evaluation_cfg import EvaluationCfg
 from meta.evaluation.measure import Bench, Measured
@@ -590,7 +590,8 @@ def test_methods_whose_episodes_end_in_faults_are_named() -> None:
 def test_return_success_and_their_middle_half_are_told_apart() -> None:
     returns = np.array([[1.0, 2.0, 3.0, 10.0]])
     success = np.array([[0.0, 1.0, 1.0, 1.0]])
-    level = _level(Measured(returns=returns, success=success), np.random.default_rng(0))
+    scores, drawn = Measured(returns=returns, success=success), Drawn(None, 1)
+    level = _level(scores, np.random.default_rng(0), drawn)
     found = level.returns.value, level.iqm.value, level.success.value
     assert found == pytest.approx((4.0, 2.5, 0.75))
 
