@@ -132,7 +132,7 @@ def options_over(defaults: "TrainCfg") -> tuple[type[Any], Any]:
 def _parse(defaults: "TrainCfg", argv: list[str]) -> Asked:
     """Parse the options over a complete configuration."""
     from meta.machine.devices import pick_device
-    from meta.registry import DEFAULT
+    from meta.registry import DEFAULT, METHODS
     from meta.training.config import TrainCfg
 
     kind, default = options_over(defaults)
@@ -146,7 +146,13 @@ def _parse(defaults: "TrainCfg", argv: list[str]) -> Asked:
             f"with --inner-steps 0 {cfg.method} never adapts: that is --method dr, or "
             "dr-memory"
         )
+    if _learned(cfg) and not _learned(defaults) and cfg.method in METHODS:
+        raise ValueError(f"--learned-advantage is of --method {DEFAULT}, not of others")
     return Asked(cfg, got.out, got.resume, got.overwrite)
+
+
+def _learned(cfg: "TrainCfg") -> bool:
+    return getattr(cfg.learner, "learned_advantage", False)
 
 
 def _settings(cfg: "TrainCfg") -> dict[str, Any]:

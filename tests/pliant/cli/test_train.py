@@ -158,6 +158,14 @@ def test_interrupted_says_how_to_go_on(
         ([*TRAIN, "--family", "strike"], "Unrecognized options: --family"),
         ([*TRAIN, "--method", "ppo"], "unknown method 'ppo'; methods: maml, "),
         ([*TRAIN, "--method=oracel"], "unknown method 'oracel'; did you mean oracle? "),
+        (
+            [*TRAIN, "--method", "maml-plain", "--learned-advantage"],
+            "--learned-advantage is of --method maml, not of others",
+        ),
+        (
+            [*TRAIN, "--method", "dr-memory", "--learned-advantage"],
+            "--learned-advantage is of --method maml, not of others",
+        ),
         ([*TRAIN, "--inner-steps", "0"], "with --inner-steps 0 maml never adapts: tha"),
         (
             [*TRAIN, "--critic", "all"],
