@@ -146,7 +146,7 @@ def _parse(defaults: "TrainCfg", argv: list[str]) -> Asked:
             f"with --inner-steps 0 {cfg.method} never adapts: that is --method dr, or "
             "dr-memory"
         )
-    if _learned(cfg) and not _learned(defaults) and cfg.method in METHODS:
+    if _learned(cfg) and not _learned(defaults) and cfg.method in {*METHODS} - {DEFAULT}:
         raise ValueError(f"--learned-advantage is of --method {DEFAULT}, not of others")
     return Asked(cfg, got.out, got.resume, got.overwrite)
 
