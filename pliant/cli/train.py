@@ -146,7 +146,8 @@ def _parse(defaults: "TrainCfg", argv: list[str]) -> Asked:
             f"with --inner-steps 0 {cfg.method} never adapts: that is --method dr, or "
             "dr-memory"
         )
-    if _learned(cfg) and not _learned(defaults) and cfg.method in {*METHODS} - {DEFAULT}:
+    others = {*METHODS} - {DEFAULT}
+    if _learned(cfg) and not _learned(defaults) and cfg.method in others:
         raise ValueError(f"--learned-advantage is of --method {DEFAULT}, not of others")
     return Asked(cfg, got.out, got.resume, got.overwrite)
 
