@@ -26,6 +26,7 @@ from meta.evaluation.statistics import (
     Estimate,
     Scores,
     bounded,
+    difference,
     estimate,
     harm,
     iqm,
@@ -93,6 +94,7 @@ def estimates(
             rng,
             labels,
         ),
+        "ahead": _ahead(last, rng.spawn(1)[0], labels),
     }
 
 
@@ -128,6 +130,16 @@ def _improvement(
     beats = partial(estimate, statistic=chance, rng=rng, clusters=drawn.labels)
     return {
         name: drawn.rate(beats([last[POLICY], other]), other)
+        for name, other in last.items()
+        if name != POLICY
+    }
+
+
+def _ahead(
+    last: Mapping[str, Scores], rng: np.random.Generator, labels: Clusters
+) -> dict[str, Estimate]:
+    return {
+        name: estimate([last[POLICY], other], difference, rng, clusters=labels)
         for name, other in last.items()
         if name != POLICY
     }

@@ -95,6 +95,8 @@ class Evaluation:
     improvement: Mapping[str, Estimate]
     """Probability that the policy, after the most episodes, does better on a task than
     another method does then."""
+    ahead: Mapping[str, Estimate]
+    """Return that it then earns more than another method on the same tasks."""
     profiles: Mapping[str, Sequence[float]]
     """Share of all (seed, task) above each of `THRESHOLDS`, after the most episodes."""
     admission: Estimate
@@ -166,6 +168,7 @@ class Evaluation:
                 },
                 "baselines": {n: _level_json(b) for n, b in self.baselines.items()},
                 "improvement": {n: _interval(e) for n, e in self.improvement.items()},
+                "ahead": {n: _interval(e) for n, e in self.ahead.items()},
                 "profiles": {
                     "thresholds": list(THRESHOLDS),
                     **{name: list(shares) for name, shares in self.profiles.items()},

@@ -187,6 +187,13 @@ def probability_of_improvement(
     return np.asarray(wins.mean(axis=(-3, -2, -1)))
 
 
+def difference(
+    x: Float[np.ndarray, "*batch task seed"], y: Float[np.ndarray, "*batch task other"]
+) -> Float[np.ndarray, "*batch"]:
+    """Return how much more x earns than y on the same tasks."""
+    return np.asarray(mean(x) - mean(y))
+
+
 def performance_profile(scores: Scores, thresholds: Scores) -> Scores:
     """Share of all (seed, task) with a score above each threshold."""
     flat = scores.reshape(-1)

@@ -1,7 +1,7 @@
 """An evaluation for people: a table and a plot, never without the baselines."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -208,17 +208,22 @@ def _facts(e: Evaluation) -> list[str]:
         f"episodes to close 90 % of the gap: {_reached(e)}",
         f"(oracle - {name_of(ends[1])}) / (oracle - random) = "
         + text(e.admission, one_seed=one_seed(e.policies, *ends)),
-        "probability of beating another method on the same task after "
-        f"{count(last.episodes, 'episode')}: "
-        + ", ".join(
-            f"{name_of(n)} {text(p, one_seed=one_seed(e.policies, 'policy', n))}"
-            for n, p in e.improvement.items()
-        ),
+        "return above another method's on the same tasks after "
+        f"{count(last.episodes, 'episode')}: {_each(e, e.ahead)}",
+        f"probability of then beating it on one: {_each(e, e.improvement)}",
         f"env steps: {own.adapt:,} adapting, {own.measure:,} measuring; with all "
         f"baselines {sum(x.adapt + x.measure for x in e.ledgers.values()):,}",
         f"faults: {e.faults}",
         _leak_text(e.leaks),
     ]
+
+
+def _each(e: Evaluation, found: Mapping[str, Estimate]) -> str:
+    """Return an estimate beside each other method."""
+    return ", ".join(
+        f"{name_of(n)} {text(x, one_seed=one_seed(e.policies, 'policy', n))}"
+        for n, x in found.items()
+    )
 
 
 def _reached(e: Evaluation) -> str:

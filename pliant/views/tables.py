@@ -168,16 +168,20 @@ def _facts(
         for n in in_order(found)
         if adapts(points := found[n])
     )
-    better = ", ".join(
-        f"{name_of(n)} {interval(e, '', one_seed=single(r, own, n))}"
-        for n, e in r["improvement"].items()
+    ahead, better = (
+        ", ".join(
+            f"{name_of(n)} {interval(e, '', one_seed=single(r, own, n))}"
+            for n, e in r[name].items()
+        )
+        for name in ("ahead", "improvement")
     )
     admitted = interval(r["admission"], "", one_seed=single(r, *ends))
     told = [leak["parameter"] for leak in r["leaks"] if leak["told"]]
     return [
         f"Success after {SHOWN} episodes ({r['success']}): {done}.",
         f"Worse off after {most} episodes than without (share of tasks): {harm}.",
-        f"{name_of(own)} is then better on the same task with probability: {better}.",
+        f"{name_of(own)} then earns more on the same tasks by: {ahead}.",
+        f"It is better on one with probability: {better}.",
         f"(oracle - {name_of(ends[1])}) / (oracle - random) = {admitted}; the first "
         f"observation gives away {', '.join(told) or 'nothing'}; faults {r['faults']}.",
     ]

@@ -84,3 +84,23 @@ def test_the_rates_of_a_team_count_worlds() -> None:
     assert after.harm_rate.high == wilson
     assert 1 - after.success.low == wilson
     assert 1 - made["improvement"]["dr"].low == wilson
+
+
+def test_a_difference_is_paired_by_the_task() -> None:
+    """What tasks are worth to both methods alike does not widen it."""
+    family, rng = make_family("reach-rotated"), np.random.default_rng(0)
+    tasks = family.sample("held-out", 0, TASKS)
+    worth = rng.normal(size=(1, TASKS))
+    ours, theirs = (
+        np.repeat(worth, 3, axis=0) + shift + 0.01 * rng.normal(size=(3, TASKS))
+        for shift in (0.2, 0.0)
+    )
+    found = {
+        "policy": {0: measured(theirs), 5: measured(ours)},
+        "random": {0: measured(worth - 9)},
+        "rma": {0: measured(theirs), 5: measured(theirs)},
+    }
+    made = estimates(found, (0, 5), family, tasks, 0)
+    ahead, returns = made["ahead"]["rma"], made["curve"][1].returns
+    assert ahead.low < 0.2 < ahead.high
+    assert width(ahead) < 0.1 * width(returns)

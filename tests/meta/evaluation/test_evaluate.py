@@ -474,6 +474,8 @@ def test_others_can_compute_every_statistic_from_the_raw_scores() -> None:
     pairs = scores["policy"][3][:, None] - scores["dr-finetune"][3][None]
     wins = ((pairs > 0) + 0.5 * (pairs == 0)).mean()
     assert content["improvement"]["dr-finetune"]["value"] == pytest.approx(wins)
+    more = scores["policy"][3].mean() - scores["dr-finetune"][3].mean()
+    assert content["ahead"]["dr-finetune"]["value"] == pytest.approx(more)
     trained = content["policies"]["policy"][1]
     assert (trained["seed"], trained["config"]["seed"]) == (1, 1)
 

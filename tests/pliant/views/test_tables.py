@@ -56,6 +56,7 @@ def test_what_adapting_costs_is_a_table_of_each_split(tmp_path: Path) -> None:
         "rivals": {"rma": curve, "dr-sb3": [point(k, 2.0, 2.0) for k in (0, 5)]},
         "curve": curve,
         "improvement": {},
+        "ahead": {},
         "admission": {"value": 0.5, "low": 0.4, "high": 0.6},
         "leaks": [],
         "faults": 0,
