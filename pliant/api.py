@@ -128,10 +128,11 @@ def make_env(
         ValueError: for an unknown family or split, a number of worlds that is no
             multiple of the number of tasks, or an object that cannot be used.
     """
-    if tasks < 1 or worlds < 1 or worlds % tasks or seed < 0:
+    whole = all(isinstance(x, int) for x in (worlds, tasks, seed))
+    if not whole or tasks < 1 or worlds < 1 or worlds % tasks or seed < 0:
         raise ValueError(
             "worlds must be a positive multiple of tasks, and seed >= 0; got "
-            f"worlds={worlds}, tasks={tasks} and seed={seed}"
+            f"worlds={worlds!r}, tasks={tasks!r} and seed={seed!r}"
         )
     name = entered(family)
     made = find_family(name, pick_device(device), given_objects(object, name))

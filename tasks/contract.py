@@ -64,7 +64,7 @@ class TaskFamily(ABC):
     actions to the oracle, on held-out tasks."""
     summary: ClassVar[str]
     """The task in one line; the docstring's first, if not stated."""
-    success: ClassVar[str] = "what the environment calls success"
+    success: ClassVar[str] = "what the family judges to be one"
     """The state in which a task counts as done, in one sentence."""
     bound: ClassVar[float] = 1e6
     """Observations and rewards beyond, of either sign, are faults, as NaN is."""

@@ -127,6 +127,12 @@ class ExternalEnv:
         self._rows = Rows(family.agents)
         self._rows.worlds(worlds)  # refuses a number that is no whole number of teams
         self.envs = family.make(worlds)
+        if not hasattr(self.envs, "num_envs"):
+            raise ValueError(
+                f"family {family.name} made a {type(self.envs).__name__}, which is one "
+                "world: make returns a vector environment, such as "
+                "gymnasium.vector.SyncVectorEnv([make_one] * worlds)"
+            )
         if self.envs.num_envs != worlds:
             raise ValueError(
                 f"family {family.name} made {self.envs.num_envs} worlds, not {worlds}"

@@ -133,7 +133,8 @@ class Evaluation:
     @property
     def has_gap(self) -> bool:
         """True if knowing the task is worth enough to give shares of it."""
-        return bool(self.admission.value >= MIN_GAP)
+        known = math.isfinite(self.admission.low + self.admission.high)
+        return bool(known and self.admission.value >= MIN_GAP)
 
     @property
     def faults(self) -> int:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from difflib import get_close_matches
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_type_hints
 
 from meta.bounds import check_bounds
 from meta.learners.maml_cfg import MamlCfg
@@ -112,6 +112,7 @@ class TrainCfg:
                 f"{', '.join(map(str, self.hidden)) or 'none'}"
             )
         _check_learner(self)
+        _check_whole(self)
         _check_finite(self)
         _check_memory(self)
         _check_team(self)
@@ -171,7 +172,15 @@ def replaced(cfg: TrainCfg, settings: Mapping[str, object]) -> TrainCfg:
             close = get_close_matches(name, known, 1)
             hint = f"did you mean {close[0]!r}?" if close else ", ".join(sorted(known))
             raise ValueError(f"{cfg.method} has no setting {name!r}: {hint}")
+    collected = settings.get("episodes")
+    if isinstance(collected, int) and cfg.learner.adapt_episodes:
+        settings = {"adapt_episodes": adapting_on(cfg, collected), **settings}
     return _replaced(cfg, settings)
+
+
+def adapting_on(cfg: TrainCfg, episodes: int) -> tuple[int, ...]:
+    """Return the numbers of episodes to adapt on that are left of so many collected."""
+    return tuple(k for k in cfg.learner.adapt_episodes if k <= episodes) or (episodes,)
 
 
 def setting_names(cfg: Any) -> list[str]:  # noqa: ANN401  (any dataclass)
@@ -234,6 +243,18 @@ def _check_team(cfg: TrainCfg) -> None:
             f"{cfg.method} is trained by another library, which shares parameters and "
             "has a critic of its own: leave out roles, critic and outer_baseline"
         )
+
+
+def _check_whole(cfg: Any) -> None:  # noqa: ANN401  (any dataclass)
+    """Refuse other numbers where a file has whole ones: they could not be read back."""
+    hints = get_type_hints(type(cfg))
+    for own in fields(cfg):
+        value, kind = getattr(cfg, own.name), hints[own.name]
+        each = value if kind == tuple[int, ...] else (value,)
+        if kind in (int, tuple[int, ...]) and not all(type(v) is int for v in each):
+            raise ValueError(f"{own.name} must be whole numbers (int), got {value!r}")
+        if is_dataclass(value):
+            _check_whole(value)
 
 
 def _check_finite(cfg: Any) -> None:  # noqa: ANN401  (any dataclass)

@@ -24,6 +24,9 @@ def one_line(error: Exception) -> str:
         return f"not enough memory: {said.split('. GPU')[0]}"
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
+        at, unknown = error.filename, isinstance(error, FileNotFoundError)
+        if unknown and isinstance(at, str) and not (home := Path(at).parent).exists():
+            return f"{where}{error.strerror}: there is no folder {home}"
         return f"{where}{error.strerror}"
     if not isinstance(error, OSError | FloatingPointError) and (own := _own(error)):
         kind = type(error).__name__

@@ -1,5 +1,6 @@
 """The command `pliant list`: families with what they hide, and shipped policies."""
 
+import itertools
 import json
 import re
 import shutil
@@ -24,6 +25,8 @@ _GROUPS = {
 """Titles of groups of parameters, and whether their members are hidden, and scenery."""
 _SUMMARY = 48
 """Column in which a family's summary begins."""
+_MANY = 4
+"""Numbered names from which on the first and the last stand for all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,8 +246,14 @@ def _wrap(text: str, width: int, hang: int = 0, indent: int = 0) -> list[str]:
 
 
 def _range(values: list[Any]) -> str:
+    """Return options or intervals in words; of numbered names, the first and last."""
     texts = [v if isinstance(v, str) else f"{v[0]:g} to {v[1]:g}" for v in values]
-    return ", ".join(texts)
+    stems = [re.sub(r"-\d+$", "", text) for text in texts]
+    shown: list[str] = []
+    for _, run in itertools.groupby(zip(stems, texts, strict=True), lambda x: x[0]):
+        names = [text for _, text in run]
+        shown += names if len(names) < _MANY else [f"{names[0]} to {names[-1]}"]
+    return ", ".join(shown)
 
 
 def _policies(family: str, width: int) -> Iterator[str]:

@@ -91,6 +91,7 @@ def unboxed(text: str) -> str:
         if line.strip("-─") and not line.startswith(("╭", "╰")):
             kept.append(line)
     said = " ".join(" ".join(kept).split())
+    said = re.sub(r" Perhaps you meant: (--[\w-]+).*", r"; did you mean \1?", said)
     return re.sub(r"^Error parsing (?!-)\S+: ", "", said).rstrip(".")
 
 

@@ -62,14 +62,15 @@ def run_train(argv: list[str]) -> int:
 
     family, rest = _family_first(argv)
     method = _method(rest)
-    asked = _parse(make_config(family, method), rest)
+    named = "FAMILY" if argv[0].startswith("-") else family
+    asked = _parse(_with_few(make_config(family, method), rest), rest, named)
     folder = asked.out or default_folder(asked.cfg)
     if asked.resume and any((folder / n).exists() for n in (CHECKPOINT, CONFIG)):
         stored = read_config(folder, Trusted((family,), (method,)))
         if stored.family != family:
             raise ValueError(f"the run in {folder} is of {stored.family}, not {family}")
         # options that are not given again stay as they were
-        asked = _parse(stored, rest)
+        asked = _parse(stored, rest, named)
     with joined(asked.cfg.device):
         done = train(asked.cfg, folder, resume=asked.resume, overwrite=asked.overwrite)
         rank, size = share()
@@ -129,14 +130,14 @@ def options_over(defaults: "TrainCfg") -> tuple[type[Any], Any]:
     return Options, Options(**_settings(replace(defaults, device="auto")))
 
 
-def _parse(defaults: "TrainCfg", argv: list[str]) -> Asked:
-    """Parse the options over a complete configuration."""
+def _parse(defaults: "TrainCfg", argv: list[str], named: str) -> Asked:
+    """Parse the options over a complete configuration, whose family is named so."""
     from meta.machine.devices import pick_device
     from meta.registry import DEFAULT, METHODS
     from meta.training.config import TrainCfg
 
     kind, default = options_over(defaults)
-    prog = f"pliant train {defaults.family}"
+    prog = f"pliant train {named}"
     if defaults.method != DEFAULT:  # whose help is without it
         prog += f" --method {defaults.method}"
     got = parse(kind, argv, prog, config=SETTINGS, default=default)
@@ -154,6 +155,17 @@ def _parse(defaults: "TrainCfg", argv: list[str]) -> Asked:
 
 def _learned(cfg: "TrainCfg") -> bool:
     return getattr(cfg.learner, "learned_advantage", False)
+
+
+def _with_few(defaults: "TrainCfg", argv: list[str]) -> "TrainCfg":
+    """Return defaults that adapt on no more episodes than are asked for."""
+    from meta.training.config import adapting_on, replaced
+
+    found = re.findall(r"(?:^| )--episodes[= ](\d+)", " ".join(argv))
+    if not found or not int(found[-1]) or not defaults.learner.adapt_episodes:
+        return defaults
+    fewer = adapting_on(defaults, int(found[-1]))
+    return replaced(defaults, {"adapt_episodes": fewer})
 
 
 def _settings(cfg: "TrainCfg") -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Cautions: facts to know before comparing the rows of an evaluation."""
 
+import math
 from collections.abc import Sequence
 
 from meta.evaluation.results import MIN_GAP, Evaluation, levels
@@ -62,7 +63,12 @@ def _gap(e: Evaluation) -> list[str]:
         found.append(
             f"the oracle ({oracle:.2f}) is below {known}: it is no ceiling here"
         )
-    if not e.has_gap:
+    if not math.isfinite(e.admission.low + e.admission.high):
+        found.append(
+            "no share of the gap is given: on so few tasks the oracle may be no better "
+            "than random actions"
+        )
+    elif not e.has_gap:
         found.append(
             f"no gap to close: from {known} to the oracle ({oracle:.2f}) is less "
             f"than {MIN_GAP:.0%} of the way from random ({random:.2f}) to the oracle"

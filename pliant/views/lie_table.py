@@ -43,6 +43,8 @@ def _one_seed(lies: Lies) -> bool:
 def _verdict(lie: Lie) -> str:
     if not lie.varies:
         return "does not vary"
+    if lie.loss.low < MATTERS <= lie.loss.high:
+        return "undecided"
     return "matters" if lie.matters else "scenery"
 
 
@@ -54,7 +56,8 @@ def _facts(lies: Lies) -> Iterator[str]:
     )
     yield (
         "share lost: by a lie about this parameter alone, of the range from random to "
-        f"the oracle; what loses less than {MATTERS} is scenery"
+        f"the oracle; what loses less than {MATTERS} is scenery, and undecided is what "
+        "may lose more or less"
     )
     if lies.objects:
         yield clusters(lies.family, lies.objects)

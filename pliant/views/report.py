@@ -230,7 +230,7 @@ def _reached(e: Evaluation) -> str:
     if len(e.baselines) < len(levels(e.baselines)):
         return "unknown"
     if not e.has_gap:
-        return "no gap to close"
+        return "no gap to close, or none that is certain"
     reached = e.episodes_to_90
     return "not reached" if reached is None else f"{reached}"
 
@@ -256,7 +256,7 @@ def _leak_text(leaks: Sequence[Leak]) -> str:
     """Say whether a first observation gave away what it must not."""
     told = [leak for leak in leaks if leak.significant]
     if not told:
-        return "the first observation gives no hidden parameter away"
+        return "the first observation gives no hidden parameter away, as far as is seen"
     names = ", ".join(f"{leak.parameter} (R2 {leak.r2:.2f})" for leak in told)
     return f"LEAK: the first observation gives away {names}; nothing here counts"
 

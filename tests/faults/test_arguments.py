@@ -32,10 +32,13 @@ TRAIN = "train cheetah-direction --adapt-episodes 1 "
         ),
         (TRAIN + "--min-std 0", "need 1e-6 <= min_std <= 1e6, got 0.0"),
         (
-            "train strike --episodes 3",
+            "train strike --episodes 3 --adapt-episodes 5",
             "cannot adapt on 5 episodes when 3 are collected",
         ),
-        ("train strike --episodes 3", "--adapt-episodes 1 3"),
+        (
+            "train strike --episodes 3 --adapt-episodes 5",
+            "--adapt-episodes 1 3",
+        ),
         (
             f"objects --count {2**64}",
             "--count must be at least 1, got 1844674407370955",

@@ -408,6 +408,12 @@ def test_what_no_policy_can_act_in_is_refused(
         make_env(Odd(), worlds=2)
 
 
+def test_a_single_environment_is_no_vector(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Odd, "made", gymnasium.make("Pendulum-v1"), raising=False)
+    with pytest.raises(ValueError, match=r"made a TimeLimit, .*SyncVectorEnv\("):
+        make_env(Odd(), worlds=2)
+
+
 def test_an_episodes_last_observation_is_not_lost_silently() -> None:
     class Forgetful(Walks):
         """Says SAME_STEP, and keeps the last observation for itself."""

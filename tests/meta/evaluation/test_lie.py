@@ -22,6 +22,7 @@ from meta.learners.maml_cfg import MamlCfg
 from meta.recipes.registry import make_config
 from meta.theta import Params, Theta
 from meta.training.trained import Trained, load_trained
+from pliant.views.lie_table import _verdict
 from policies.acting import Act, RecurrentPolicy, Transition
 from policies.gaussian import Gaussian
 from tasks.external import ExternalFamily
@@ -207,20 +208,21 @@ def test_marks_that_the_measure_contradicts_are_named(
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "scenery", "contradicts"),
+    ("low", "high", "scenery", "contradicts", "verdict"),
     [
-        (0.031, 0.2, True, True),
-        (0.01, 0.2, True, False),
-        (0.01, 0.2, False, False),
-        (-0.02, 0.02, False, True),
+        (0.031, 0.2, True, True, "matters"),
+        (0.01, 0.2, True, False, "undecided"),
+        (0.01, 0.2, False, False, "undecided"),
+        (-0.02, 0.02, False, True, "scenery"),
     ],
 )
 def test_a_mark_is_wrong_only_beyond_the_interval(
-    low: float, high: float, scenery: bool, contradicts: bool
+    low: float, high: float, scenery: bool, contradicts: bool, verdict: str
 ) -> None:
     middle = Estimate(value=(low + high) / 2, low=low, high=high)
     lie = Lie(parameter="x", loss=middle, returns=middle, varies=True, scenery=scenery)
     assert lie.contradicts is contradicts
+    assert _verdict(lie) == verdict
     assert not replace(lie, varies=False, scenery=False).contradicts
 
 

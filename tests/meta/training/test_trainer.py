@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -19,7 +19,7 @@ from meta.learners.maml_cfg import MamlCfg
 from meta.recipes.registry import make_config
 from meta.registry import METHODS
 from meta.training.build import make_trainer, make_training
-from meta.training.config import TrainCfg
+from meta.training.config import TrainCfg, _check_whole
 from meta.training.trainer import Trainer
 from policies.gaussian import Gaussian
 from tasks.contract import Values
@@ -203,6 +203,30 @@ def test_the_step_size_falls_to_zero_over_the_run() -> None:
         trainer.step()
         rates.append(trainer.optimizer.param_groups[0]["lr"])
     assert rates == pytest.approx([0.3, 0.2, 0.1, 0.0, 0.0])
+
+
+@dataclass
+class Counts:
+    number: int = 1
+    widths: tuple[int, ...] = (1, 2)
+    share: float = 1
+    inner: object = None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "name"),
+    [
+        (Counts(number=3.0), "number"),  # pyright: ignore
+        (Counts(number=True), "number"),
+        (Counts(widths=(1, 2.0)), "widths"),  # pyright: ignore
+        (Counts(inner=Counts(number=1.5)), "number"),  # pyright: ignore
+    ],
+)
+def test_other_numbers_than_whole_ones_are_refused(wrong: Counts, name: str) -> None:
+    """A run that is trained with them could not be loaded."""
+    _check_whole(Counts())
+    with pytest.raises(ValueError, match=rf"{name} must be whole numbers \(int\), got"):
+        _check_whole(wrong)
 
 
 def test_wrong_configurations_are_refused() -> None:

@@ -153,8 +153,9 @@ def test_evaluate_a_run_beside_its_own_baselines(
     for method in ("dr", "oracle"):
         assert [p["source"] for p in result["policies"][method]] == [method]
     assert (tmp_path / "report/curve.png").read_bytes().startswith(b"\x89PNG")
-    # the step sizes that are tried; policy, DR, it fine-tuned, scratch, oracle, random
-    assert told == [(i, TRIALS + 6) for i in range(1, TRIALS + 7)]
+    # the step sizes that are tried; policy, DR, DR with memory, which ships, and that
+    # fine-tuned, scratch, oracle, random
+    assert told == [(i, TRIALS + 7) for i in range(1, TRIALS + 8)]
     told.clear()
     few = ["--tasks", "2", "--threads", "1"]
     assert call("evaluate", policy, *few, *baselines, "--change", "step").code == 0

@@ -121,7 +121,7 @@ def test_a_mistake_is_one_line_whatever_the_terminal_draws(encoding: str) -> Non
         text=True,
         check=False,
     )
-    expected = "pliant: Unrecognized options: --jso Perhaps you meant: --json Print"
+    expected = "pliant: Unrecognized options: --jso; did you mean --json?"
     assert done.stderr.startswith(expected)
     assert done.stderr.count("\n") == 1
 

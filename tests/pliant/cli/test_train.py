@@ -13,9 +13,12 @@ import torch
 
 import meta.training.run
 from meta.learner import Metrics
+from meta.recipes.registry import make_config
+from meta.training.config import replaced
 from meta.training.run import CONFIG, METRICS
 from meta.training.trained import CHECKPOINT, load_trained
 from meta.training.trainer import Trainer
+from pliant.cli.train import _parse, _with_few
 
 CHEETAH = "cheetah-direction"
 TINY = ["--tasks=1", "--episodes=2", "--hidden", "3", "--threads=1", "--iterations=1"]
@@ -153,7 +156,10 @@ def test_interrupted_says_how_to_go_on(
             [*TRAIN, "--rate", "-1"],
             "need rate > 0, got -1.0",
         ),
-        ([*TRAIN, "--task", "3"], "Unrecognized options: --task, 3 Perhaps you meant"),
+        (
+            [*TRAIN, "--task", "3"],
+            "Unrecognized options: --task, 3; did you mean --tasks?",
+        ),
         ([*TRAIN, "extra"], "Unrecognized options: extra"),
         ([*TRAIN, "--family", "strike"], "Unrecognized options: --family"),
         ([*TRAIN, "--method", "ppo"], "unknown method 'ppo'; methods: maml, "),
@@ -299,3 +305,23 @@ def test_out_of_the_devices_memory(
     assert complaint(call(*TRAIN)) == (
         "not enough memory: CUDA out of memory. Tried to allocate 2.00 GiB"
     )
+
+
+@pytest.mark.parametrize(
+    ("method", "episodes", "adapting"),
+    [
+        ("maml", 2, (1, 2)),
+        ("maml", 4, (1, 2, 3)),
+        ("explore", 2, (1, 2)),
+        ("dr", 2, ()),
+    ],
+)
+def test_fewer_episodes_than_by_default_are_adapted_on(
+    method: str, episodes: int, adapting: tuple[int, ...]
+) -> None:
+    cfg = make_config("strike", method)
+    found = replaced(cfg, {"episodes": episodes})
+    assert found.learner.adapt_episodes == adapting
+    argv = ["--episodes", str(episodes), "--method", method]
+    asked = _parse(_with_few(cfg, argv), argv, "strike")
+    assert asked.cfg == found
