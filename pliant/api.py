@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any, cast
 
@@ -118,8 +119,7 @@ def make_env(
         tasks: number of tasks.
         split: where the tasks come from.
         seed: decides the tasks.
-        object: an object that all tasks are about, a list of several, or their file or
-            folder, instead of the family's own; see `load_objects`.
+        object: what all tasks are about, a list of such, or their file or folder.
         hidden: whether observations end with the hidden parameters.
         device: what simulates: cpu, cuda, or auto.
         threads: simulator threads; 0 means one per CPU.
@@ -128,7 +128,7 @@ def make_env(
         ValueError: for an unknown family or split, a number of worlds that is no
             multiple of the number of tasks, or an object that cannot be used.
     """
-    whole = all(isinstance(x, int) for x in (worlds, tasks, seed))
+    whole = all(isinstance(x, Integral) for x in (worlds, tasks, seed))
     if not whole or tasks < 1 or worlds < 1 or worlds % tasks or seed < 0:
         raise ValueError(
             "worlds must be a positive multiple of tasks, and seed >= 0; got "
