@@ -91,7 +91,8 @@ def train(seed: int, iterations: int, *, learn_start: bool) -> pliant.RuleLearne
     """
     torch.manual_seed(seed)  # of all initial parameters
     rng = torch.Generator().manual_seed(seed)
-    learner = pliant.RuleLearner(mlp(), mse_loss, pliant.LearnedRule(), steps=STEPS)
+    rule = pliant.LearnedRule(latest=STEPS)
+    learner = pliant.RuleLearner(mlp(), mse_loss, rule, steps=STEPS)
     optimizer = torch.optim.Adam(learner.parameters(), lr=LR)
     for iteration in range(iterations):
         warm = min(1.0, (iteration + 1) / 10)

@@ -49,16 +49,23 @@ class LearnedRule(nn.Module):
     Args:
         rate: step size of the Adam that it starts as.
         hidden: units in each of the two hidden layers.
+        latest: number of a step that all later ones look like, such as the last one in
+            training: of a greater number nothing was learned.
 
     Raises:
-        ValueError: if the rate is not positive, or there are no hidden units.
+        ValueError: if the rate is not positive, there are no hidden units, or the
+            latest step is none.
     """
 
-    def __init__(self, rate: float = 0.02, *, hidden: int = 16) -> None:
+    def __init__(
+        self, rate: float = 0.02, *, hidden: int = 16, latest: int = 1_000_000
+    ) -> None:
         super().__init__()
-        if not (rate > 0 and hidden > 0):
-            raise ValueError(f"need rate > 0 and hidden > 0, got {rate}, {hidden}")
-        self._rate = rate
+        if not (rate > 0 and hidden > 0 and latest > 0):
+            raise ValueError(
+                f"need rate, hidden and latest > 0, got {rate}, {hidden} and {latest}"
+            )
+        self._rate, self._latest = rate, latest
         self.direct = nn.Linear(_FEATURES, 2)
         self.deep = nn.Sequential(
             *(nn.Linear(_FEATURES, hidden), nn.ReLU()),
@@ -79,12 +86,12 @@ class LearnedRule(nn.Module):
         return self._rate
 
     def get_extra_state(self) -> Tensor:
-        """Return the step size, which a state dict keeps with what is learned."""
-        return torch.tensor(self._rate, dtype=torch.float64)
+        """Return what a state dict keeps beside what is learned."""
+        return torch.tensor([self._rate, self._latest], dtype=torch.float64)
 
     def set_extra_state(self, state: Tensor) -> None:
-        """Take the step size of a state dict."""
-        self._rate = float(state)
+        """Take the step size and the latest step of a state dict."""
+        self._rate, self._latest = float(state[0]), int(state[1])
 
     def begin(self, params: Params) -> State:
         """Return running means of nothing yet: of gradients, and of their squares."""
@@ -106,7 +113,7 @@ class LearnedRule(nn.Module):
         features = torch.stack(
             [
                 *(means[str(d)] / (1 - d**seen.step) / root for d in _DECAYS),
-                *_context(seen, g),
+                *_context(seen._replace(step=min(seen.step, self._latest)), g),
             ],
             dim=-1,
         )

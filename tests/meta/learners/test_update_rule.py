@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.func import stack_module_state
+from torch.func import grad_and_value, stack_module_state
 from torch.nn.functional import cross_entropy, mse_loss
 
 from meta.inner import Adam, Rule, Seen, Sgd, inner_loop
@@ -239,11 +239,34 @@ def test_losses_of_either_sign_are_no_trouble() -> None:
         assert value.grad.isfinite().all()
 
 
-def test_a_state_dict_keeps_the_step_size() -> None:
-    saved, other = learner(LearnedRule(0.1).double()), learner(LearnedRule().double())
+def test_a_state_dict_keeps_the_step_size_and_the_latest_step() -> None:
+    rule = LearnedRule(0.1, latest=2).double()
+    with torch.no_grad():
+        rule.direct.weight[1, -1] = 1.0
+    saved, other = learner(rule), learner(LearnedRule().double())
     other.load_state_dict(saved.state_dict())
     assert rule_of(other).rate == 0.1
     torch.testing.assert_close(other(*waves()), saved(*waves()))
+
+
+def test_beyond_the_latest_step_it_reads_no_later_one() -> None:
+    """But a running mean is still made whole by the true number of steps."""
+    start, goal = quadratic_start()
+    found: list[Params] = []
+    for latest in (3, 100):
+        rule = LearnedRule(0.05, latest=latest).double()
+        with torch.no_grad():
+            rule.direct.weight[1, -1] = -1.0  # divides steps by their number
+        found += [inner_loop(quadratic, start, [goal] * n, rule) for n in (3, 5)]
+    torch.testing.assert_close(found[0], found[2])
+    adam = [Adam(0.05 / n) for n in (1, 2, 3, 3, 3)]
+    params, state = start, adam[0].begin(start)
+    for step, one in enumerate(adam, start=1):
+        gradients, loss = grad_and_value(quadratic)(params, goal)
+        way, state = one.direction(Seen(params, gradients, loss, step), state)
+        params = {k: v - one.rate * way[k] for k, v in params.items()}
+    torch.testing.assert_close(found[1], params)
+    assert (found[3]["w"] - params["w"]).abs().min() > 1e-6
 
 
 def test_training_lowers_the_loss() -> None:
@@ -260,7 +283,7 @@ def test_training_lowers_the_loss() -> None:
 
 
 def test_settings_that_cannot_work_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"rate > 0 and hidden > 0, got 0.0, 16"):
+    with pytest.raises(ValueError, match=r"need rate, hidden and latest > 0, got 0.0, 16"):
         LearnedRule(0.0)
     with pytest.raises(ValueError, match=r"rate > 0 and hidden > 0, got 0.1, 0"):
         LearnedRule(0.1, hidden=0)
