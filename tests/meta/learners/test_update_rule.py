@@ -283,9 +283,11 @@ def test_training_lowers_the_loss() -> None:
 
 
 def test_settings_that_cannot_work_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"need rate, hidden and latest > 0, got 0.0, 16"):
+    with pytest.raises(
+        ValueError, match=r"need rate, hidden and latest > 0, got 0.0, 16"
+    ):
         LearnedRule(0.0)
-    with pytest.raises(ValueError, match=r"rate > 0 and hidden > 0, got 0.1, 0"):
+    with pytest.raises(ValueError, match=r"hidden and latest > 0, got 0.1, 0 and"):
         LearnedRule(0.1, hidden=0)
     with pytest.raises(ValueError, match="need steps >= 1, got 0"):
         RuleLearner(network(), mse_loss, any_rule(), steps=0)
