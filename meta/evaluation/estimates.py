@@ -44,7 +44,7 @@ class Drawn(NamedTuple):
     """The tasks of an evaluation, as intervals draw them."""
 
     labels: Clusters | None
-    """What each is about; those of one label are drawn together."""
+    """Names of what each is about; those of one name are drawn together."""
     agents: int
     """Tasks that share a world, and so count once for a rate."""
 

@@ -155,6 +155,7 @@ class Evaluation:
     def to_json(self) -> str:
         """Everything, as JSON; what is not defined is null."""
         last = max(self.curve, key=lambda p: p.episodes)
+        shares = {str(p.episodes): p.normalised for p in self.curve}
         return json.dumps(
             {
                 **self._subject(),
@@ -168,15 +169,13 @@ class Evaluation:
                     for name, curve in self.rivals.items()
                 },
                 "baselines": {n: _level_json(b) for n, b in self.baselines.items()},
-                "improvement": {n: _interval(e) for n, e in self.improvement.items()},
-                "ahead": {n: _interval(e) for n, e in self.ahead.items()},
+                "improvement": _intervals(self.improvement),
+                "ahead": _intervals(self.ahead),
                 "profiles": {
                     "thresholds": list(THRESHOLDS),
-                    **{name: list(shares) for name, shares in self.profiles.items()},
+                    **{name: list(above) for name, above in self.profiles.items()},
                 },
-                "normalised": {
-                    str(p.episodes): _interval(p.normalised) for p in self.curve
-                },
+                "normalised": _intervals(shares),
                 "admission": _interval(self.admission),
                 **_flat("harm_rate", last.harm_rate),
                 "worst_decile": last.worst_decile,
@@ -199,6 +198,10 @@ class Evaluation:
 def _interval(e: Estimate) -> dict[str, float | None]:
     values = {"value": e.value, "low": e.low, "high": e.high}
     return {k: v if math.isfinite(v) else None for k, v in values.items()}
+
+
+def _intervals(found: Mapping[str, Estimate]) -> dict[str, dict[str, float | None]]:
+    return {name: _interval(e) for name, e in found.items()}
 
 
 def _scores_json(by_episodes: Mapping[int, Measured]) -> list[dict[str, Any]]:
@@ -228,8 +231,7 @@ def _level_json(level: Level) -> dict[str, float | None]:
 
 def cell_json(cell: Cell) -> dict[str, Any]:
     """A cell, as JSON has it."""
-    returns = {name: _interval(e) for name, e in cell.returns.items()}
-    return asdict(cell) | {"returns": returns}
+    return asdict(cell) | {"returns": _intervals(cell.returns)}
 
 
 def _point_json(p: Point) -> dict[str, float | int | None]:

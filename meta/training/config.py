@@ -116,14 +116,7 @@ class TrainCfg:
         _check_finite(self)
         _check_memory(self)
         _check_team(self)
-        most = max(self.learner.adapt_episodes, default=1)
-        if most > self.episodes:
-            fewer = " ".join(map(str, sorted({1, self.episodes})))
-            raise ValueError(
-                f"cannot adapt on {most} episodes when {self.episodes} are collected: "
-                f"raise episodes (--episodes), or lower adapt_episodes "
-                f"(--adapt-episodes {fewer})"
-            )
+        _check_collected(self)
 
     @property
     def named(self) -> Trusted:
@@ -242,6 +235,17 @@ def _check_team(cfg: TrainCfg) -> None:
         raise ValueError(
             f"{cfg.method} is trained by another library, which shares parameters and "
             "has a critic of its own: leave out roles, critic and outer_baseline"
+        )
+
+
+def _check_collected(cfg: TrainCfg) -> None:
+    """Refuse to adapt on more episodes than there are."""
+    most = max(cfg.learner.adapt_episodes, default=1)
+    if most > cfg.episodes:
+        fewer = " ".join(map(str, sorted({1, cfg.episodes})))
+        raise ValueError(
+            f"cannot adapt on {most} episodes when {cfg.episodes} are collected: raise "
+            f"episodes (--episodes), or lower adapt_episodes (--adapt-episodes {fewer})"
         )
 
 

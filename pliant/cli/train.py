@@ -62,15 +62,14 @@ def run_train(argv: list[str]) -> int:
 
     family, rest = _family_first(argv)
     method = _method(rest)
-    named = "FAMILY" if argv[0].startswith("-") else family
-    asked = _parse(_with_few(make_config(family, method), rest), rest, named)
+    asked = _parse(_with_few(make_config(family, method), rest), rest, argv[0])
     folder = asked.out or default_folder(asked.cfg)
     if asked.resume and any((folder / n).exists() for n in (CHECKPOINT, CONFIG)):
         stored = read_config(folder, Trusted((family,), (method,)))
         if stored.family != family:
             raise ValueError(f"the run in {folder} is of {stored.family}, not {family}")
         # options that are not given again stay as they were
-        asked = _parse(stored, rest, named)
+        asked = _parse(stored, rest, argv[0])
     with joined(asked.cfg.device):
         done = train(asked.cfg, folder, resume=asked.resume, overwrite=asked.overwrite)
         rank, size = share()
@@ -130,14 +129,14 @@ def options_over(defaults: "TrainCfg") -> tuple[type[Any], Any]:
     return Options, Options(**_settings(replace(defaults, device="auto")))
 
 
-def _parse(defaults: "TrainCfg", argv: list[str], named: str) -> Asked:
-    """Parse the options over a complete configuration, whose family is named so."""
+def _parse(defaults: "TrainCfg", argv: list[str], first: str) -> Asked:
+    """Parse options over a complete configuration, whose family is named first."""
     from meta.machine.devices import pick_device
     from meta.registry import DEFAULT, METHODS
     from meta.training.config import TrainCfg
 
     kind, default = options_over(defaults)
-    prog = f"pliant train {named}"
+    prog = f"pliant train {'FAMILY' if first.startswith('-') else first}"
     if defaults.method != DEFAULT:  # whose help is without it
         prog += f" --method {defaults.method}"
     got = parse(kind, argv, prog, config=SETTINGS, default=default)

@@ -60,10 +60,7 @@ def test_shipped_policies_were_trained_as_their_methods_are_today() -> None:
         if isinstance(ours.learner, RmaCfg) and cfg.learner != ours.learner:
             first = steps if cfg.learner.weighs else steps | plain
             ours = replace(ours, learner=replace(ours.learner, **first))
-        if (
-            isinstance(ours.learner, ExploreCfg)
-            and ours.learner.adapter.ppo.outer_baseline == "task"
-        ):
+        if isinstance(ours.learner, ExploreCfg) and cfg.learner != ours.learner:
             first = steps if cfg.learner.adapter.weighs else steps | plain
             adapter = replace(ours.learner.adapter, **first)
             ours = replace(ours, learner=replace(ours.learner, adapter=adapter))
