@@ -129,8 +129,8 @@ class ExternalEnv:
         self.envs = family.make(worlds)
         if not hasattr(self.envs, "num_envs"):
             raise ValueError(
-                f"family {family.name} made a {type(self.envs).__name__}, which is one "
-                "world: make returns a vector environment, such as "
+                f"family {family.name} made a {type(self.envs).__name__}, which is no "
+                "vector environment: make returns one, such as "
                 "gymnasium.vector.SyncVectorEnv([make_one] * worlds)"
             )
         if self.envs.num_envs != worlds:

@@ -133,8 +133,12 @@ class Evaluation:
     @property
     def has_gap(self) -> bool:
         """True if knowing the task is worth enough to give shares of it."""
-        known = math.isfinite(self.admission.low + self.admission.high)
-        return bool(known and self.admission.value >= MIN_GAP)
+        return bool(self.knows_range and self.admission.value >= MIN_GAP)
+
+    @property
+    def knows_range(self) -> bool:
+        """True if the oracle is beyond doubt above random actions on these tasks."""
+        return math.isfinite(self.admission.low + self.admission.high)
 
     @property
     def faults(self) -> int:

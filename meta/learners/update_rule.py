@@ -49,19 +49,19 @@ class LearnedRule(nn.Module):
     Args:
         rate: step size of the Adam that it starts as.
         hidden: units in each of the two hidden layers.
-        latest: number of a step that all later ones look like, such as the last one in
-            training: of a greater number nothing was learned.
+        latest: number that all later steps are given, such as that of the last one in
+            training: of a greater one nothing was learned.
 
     Raises:
         ValueError: if the rate is not positive, there are no hidden units, or the
-            latest step is none.
+            latest step is no whole number from 1 on.
     """
 
     def __init__(
         self, rate: float = 0.02, *, hidden: int = 16, latest: int = 1_000_000
     ) -> None:
         super().__init__()
-        if not (rate > 0 and hidden > 0 and latest > 0):
+        if not (rate > 0 and hidden > 0 and latest >= 1 and latest == int(latest)):
             raise ValueError(
                 f"need rate, hidden and latest > 0, got {rate}, {hidden} and {latest}"
             )
@@ -91,7 +91,9 @@ class LearnedRule(nn.Module):
 
     def set_extra_state(self, state: Tensor) -> None:
         """Take the step size and the latest step of a state dict."""
-        self._rate, self._latest = float(state[0]), int(state[1])
+        rate, *latest = state.reshape(-1).tolist()
+        # files have kept both since rules read no later step
+        self._rate, self._latest = rate, int(latest[0]) if latest else self._latest
 
     def begin(self, params: Params) -> State:
         """Return running means of nothing yet: of gradients, and of their squares."""

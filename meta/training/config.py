@@ -166,13 +166,13 @@ def replaced(cfg: TrainCfg, settings: Mapping[str, object]) -> TrainCfg:
             hint = f"did you mean {close[0]!r}?" if close else ", ".join(sorted(known))
             raise ValueError(f"{cfg.method} has no setting {name!r}: {hint}")
     collected = settings.get("episodes")
-    if isinstance(collected, int) and cfg.learner.adapt_episodes:
+    if isinstance(collected, int) and collected > 0 and cfg.learner.adapt_episodes:
         settings = {"adapt_episodes": adapting_on(cfg, collected), **settings}
     return _replaced(cfg, settings)
 
 
 def adapting_on(cfg: TrainCfg, episodes: int) -> tuple[int, ...]:
-    """Return the numbers of episodes to adapt on that are left of so many collected."""
+    """Return the numbers of episodes to adapt on that so many collected ones allow."""
     return tuple(k for k in cfg.learner.adapt_episodes if k <= episodes) or (episodes,)
 
 
@@ -256,7 +256,7 @@ def _check_whole(cfg: Any) -> None:  # noqa: ANN401  (any dataclass)
         value, kind = getattr(cfg, own.name), hints[own.name]
         each = value if kind == tuple[int, ...] else (value,)
         if kind in (int, tuple[int, ...]) and not all(type(v) is int for v in each):
-            raise ValueError(f"{own.name} must be whole numbers (int), got {value!r}")
+            raise ValueError(f"{own.name} must be of whole Python ints, got {value!r}")
         if is_dataclass(value):
             _check_whole(value)
 

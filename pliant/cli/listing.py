@@ -248,12 +248,18 @@ def _wrap(text: str, width: int, hang: int = 0, indent: int = 0) -> list[str]:
 def _range(values: list[Any]) -> str:
     """Return options or intervals in words; of numbered names, the first and last."""
     texts = [v if isinstance(v, str) else f"{v[0]:g} to {v[1]:g}" for v in values]
-    stems = [re.sub(r"-\d+$", "", text) for text in texts]
+    runs = [_numbered(text, place) for place, text in enumerate(texts)]
     shown: list[str] = []
-    for _, run in itertools.groupby(zip(stems, texts, strict=True), lambda x: x[0]):
+    for _, run in itertools.groupby(zip(runs, texts, strict=True), lambda x: x[0]):
         names = [text for _, text in run]
         shown += names if len(names) < _MANY else [f"{names[0]} to {names[-1]}"]
     return ", ".join(shown)
+
+
+def _numbered(name: str, place: int) -> tuple[str, int | None]:
+    """Return what names that are numbered one after another have in common."""
+    stem, _, number = name.rpartition("-")
+    return (stem, place - int(number)) if number.isdecimal() else (name, None)
 
 
 def _policies(family: str, width: int) -> Iterator[str]:

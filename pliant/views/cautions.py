@@ -1,6 +1,5 @@
 """Cautions: facts to know before comparing the rows of an evaluation."""
 
-import math
 from collections.abc import Sequence
 
 from meta.evaluation.results import MIN_GAP, Evaluation, levels
@@ -63,9 +62,9 @@ def _gap(e: Evaluation) -> list[str]:
         found.append(
             f"the oracle ({oracle:.2f}) is below {known}: it is no ceiling here"
         )
-    if not math.isfinite(e.admission.low + e.admission.high):
+    if not e.knows_range:
         found.append(
-            "no share of the gap is given: on so few tasks the oracle may be no better "
+            "no share of the gap is shown: on so few tasks the oracle may be no better "
             "than random actions"
         )
     elif not e.has_gap:

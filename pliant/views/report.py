@@ -155,11 +155,11 @@ def _sections(e: Evaluation) -> list[list[tuple[str, ...]]]:
         return name_of(name), *level(e.baselines[name], name), "", _trained_on(e, name)
 
     ends = levels(e.baselines)
-    no_gap = "no gap" if len(e.baselines) == len(ends) else ""
+    none = _no_share(e)
 
     def point(p: Point, title: str, method: str) -> tuple[str, ...]:
         one = one_seed(e.policies, method, *ends)
-        share = text(p.normalised, one_seed=one) if e.has_gap else no_gap
+        share = text(p.normalised, one_seed=one) if e.has_gap else none
         return title, *level(p, method), share, _trained_on(e, method)
 
     curve = [
@@ -185,6 +185,13 @@ def _sections(e: Evaluation) -> list[list[tuple[str, ...]]]:
         for names in (ends[:2], ends[2:])
     )
     return [floor, curve, rivals, ceiling]
+
+
+def _no_share(e: Evaluation) -> str:
+    """Return what stands in the place of a share where there is none."""
+    if len(e.baselines) < len(levels(e.baselines)):
+        return ""
+    return "no gap" if e.knows_range else "uncertain"
 
 
 def _title(e: Evaluation) -> str:

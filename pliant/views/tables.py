@@ -171,7 +171,7 @@ def _facts(
     ahead, better = (
         ", ".join(
             f"{name_of(n)} {interval(e, '', one_seed=single(r, own, n))}"
-            for n, e in r[name].items()
+            for n, e in r.get(name, {}).items()  # results of before have no first one
         )
         for name in ("ahead", "improvement")
     )
@@ -180,7 +180,7 @@ def _facts(
     return [
         f"Success after {SHOWN} episodes ({r['success']}): {done}.",
         f"Worse off after {most} episodes than without (share of tasks): {harm}.",
-        f"{name_of(own)} then earns more on the same tasks by: {ahead}.",
+        f"{name_of(own)} then earns more on the same tasks by: {ahead or 'unknown'}.",
         f"It is better on one with probability: {better}.",
         f"(oracle - {name_of(ends[1])}) / (oracle - random) = {admitted}; the first "
         f"observation gives away {', '.join(told) or 'nothing'}; faults {r['faults']}.",

@@ -37,7 +37,9 @@ def show(
     """
     console = console or Console()
     filled = [rows for section in sections if (rows := list(section))]
-    marked = any(_MARK in cell for rows in filled for row in rows for cell in row)
+    facts = list(facts)
+    cells = [cell for rows in filled for row in rows for cell in row]
+    marked = any(_MARK in text for text in (*cells, *facts))
     filled = [[[*map(_terse, row)] for row in rows] for rows in filled]
     said = [*([_MARKED] if marked else []), *map(_terse, facts)]
     texts = [[row[i] for rows in filled for row in rows] for i in range(len(columns))]

@@ -530,6 +530,15 @@ def test_table_plot_and_report_show_the_baselines(tmp_path: Path) -> None:
         assert f"success: {make_family(FAMILY).success}" in text
         assert "2 training seeds" in text
         assert "1,200 adapting" in text
+    narrow = Console(width=80, record=True)
+    print_table(result, narrow)
+    lines = narrow.export_text().splitlines()
+    assert max(map(len, lines)) <= 80
+    [ours] = [line.split() for line in lines if line.strip().startswith("after 2 e")]
+    after = result.curve[1]
+    returns, success = number(after.returns.value), number(after.success.value)
+    assert (ours[3], ours[6]) == (returns, success)  # without the success's interval
+    assert not any("env steps" in line for line in lines if "return" in line)
     rows = [line for line in report.splitlines() if line[:1] == "|"]
     rows = rows[: [row.count("|") == 6 for row in rows].index(False)]
     for place, name, mark in ((2, "random", "["), (3, "DR", "("), (-1, "oracle", "(")):

@@ -249,6 +249,12 @@ def test_a_state_dict_keeps_the_step_size_and_the_latest_step() -> None:
     torch.testing.assert_close(other(*waves()), saved(*waves()))
 
 
+def test_a_state_dict_of_before_has_the_step_size_alone() -> None:
+    rule = LearnedRule(0.1, latest=7)
+    rule.set_extra_state(torch.tensor(0.2, dtype=torch.float64))
+    assert rule.get_extra_state().tolist() == pytest.approx([0.2, 7])
+
+
 def test_beyond_the_latest_step_it_reads_no_later_one() -> None:
     """But a running mean is still made whole by the true number of steps."""
     start, goal = quadratic_start()
@@ -289,6 +295,8 @@ def test_settings_that_cannot_work_are_refused() -> None:
         LearnedRule(0.0)
     with pytest.raises(ValueError, match=r"hidden and latest > 0, got 0.1, 0 and"):
         LearnedRule(0.1, hidden=0)
+    with pytest.raises(ValueError, match=r"latest > 0, got 0.1, 16 and 0"):
+        LearnedRule(0.1, latest=0)
     with pytest.raises(ValueError, match="need steps >= 1, got 0"):
         RuleLearner(network(), mse_loss, any_rule(), steps=0)
     made, sets = learner(), waves()

@@ -225,7 +225,7 @@ class Counts:
 def test_other_numbers_than_whole_ones_are_refused(wrong: Counts, name: str) -> None:
     """A run that is trained with them could not be loaded."""
     _check_whole(Counts())
-    with pytest.raises(ValueError, match=rf"{name} must be whole numbers \(int\), got"):
+    with pytest.raises(ValueError, match=rf"{name} must be of whole Python ints, got"):
         _check_whole(wrong)
 
 

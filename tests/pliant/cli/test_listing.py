@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from meta.training.trained import shipped_policies
+from pliant.cli.listing import _range
 from tasks.parameters import SPLITS
 from tasks.registry import FAMILIES
 
@@ -132,3 +133,9 @@ def test_scenery_stands_apart_and_splits_of_one_parameter_are_named(call: Call) 
     expected = {"insert_y": False, "friction": True, "mass": True, "shape": False}
     assert scenery == expected
     assert "scenery" not in call("list", "--family", "cheetah-direction").out
+
+
+def test_only_names_numbered_in_turn_are_summed_up() -> None:
+    names = ["tee", "tee-1", "tee-2", "tee-3", "tee-4", "tee-6", "ell-1", "ell-2"]
+    assert _range(names) == "tee, tee-1 to tee-4, tee-6, ell-1, ell-2"
+    assert _range([[0.5, 1.0], [2.0, 3.0]]) == "0.5 to 1, 2 to 3"

@@ -325,3 +325,8 @@ def test_fewer_episodes_than_by_default_are_adapted_on(
     argv = ["--episodes", str(episodes), "--method", method]
     asked = _parse(_with_few(cfg, argv), argv, "strike")
     assert asked.cfg == found
+
+
+def test_no_episodes_at_all_are_refused_by_name() -> None:
+    with pytest.raises(ValueError, match=r"need 1 <= episodes <= .*, got 0"):
+        replaced(make_config("strike"), {"episodes": 0})

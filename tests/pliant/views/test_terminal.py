@@ -41,3 +41,5 @@ def test_round_brackets_are_explained_where_there_are_any() -> None:
     show("a title", COLUMNS[:2], [[("oracle", "1.00 [0.9, 1.1]")]], console=console)
     assert isinstance(console.file, io.StringIO)
     assert "marks" not in console.file.getvalue()
+    show("a title", COLUMNS[:2], [], ["a fact (tasks 0.1, 0.2)"], console=console)
+    assert "marks" in console.file.getvalue()
