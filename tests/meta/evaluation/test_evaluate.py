@@ -537,7 +537,8 @@ def test_table_plot_and_report_show_the_baselines(tmp_path: Path) -> None:
     [ours] = [line.split() for line in lines if line.strip().startswith("after 2 e")]
     after = result.curve[1]
     returns, success = number(after.returns.value), number(after.success.value)
-    assert (ours[3], ours[6]) == (returns, success)  # without the success's interval
+    assert (ours[3], ours[6]) == (returns, success)
+    assert not ours[7].startswith("[")  # the success's interval
     assert not any("env steps" in line for line in lines if "return" in line)
     rows = [line for line in report.splitlines() if line[:1] == "|"]
     rows = rows[: [row.count("|") == 6 for row in rows].index(False)]
