@@ -159,7 +159,7 @@ def test_evaluate_a_run_beside_its_own_baselines(
     told.clear()
     few = ["--tasks", "2", "--threads", "1"]
     assert call("evaluate", policy, *few, *baselines, "--change", "step").code == 0
-    assert told == [(i, TRIALS + 4) for i in range(1, TRIALS + 5)]
+    assert told == [(i, TRIALS + 5) for i in range(1, TRIALS + 6)]
 
 
 def test_record_and_replay(
