@@ -1,14 +1,12 @@
 """The gain of adapting few-shot tasks at once over a Python loop over the tasks."""
 
 import copy
-import time
-from collections.abc import Callable
 
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, mse_loss
 
-from benchmarks.row import Row
+from benchmarks.row import Row, cpu_seconds
 from meta.inner import Sgd
 from meta.learners.few_shot import Loss, Maml
 from tasks.supervised.contract import Examples, Shots
@@ -56,7 +54,7 @@ def _row(what: str, module: nn.Module, loss: Loss, shots: Shots) -> Row:
     def loop() -> None:
         _looped(module, loss, shots)
 
-    fast, slow = _cpu_seconds(batched, loop)
+    fast, slow = cpu_seconds(batched, loop)
     return Row(
         what=f"MAML on {TASKS} tasks of {what}, batched over a loop over copies",
         ratio=slow / fast,
@@ -91,15 +89,3 @@ def _cloned(module: nn.Module) -> nn.Module:
         for name, value in old._parameters.items():
             new._parameters[name] = None if value is None else value.clone()
     return clone
-
-
-def _cpu_seconds(*calls: Callable[[], None], turns: int = 7) -> list[float]:
-    """Median seconds of this process's CPU time that each call takes, in turns."""
-    times: list[list[float]] = [[] for _ in calls]
-    for turn in range(turns + 1):
-        for call, spent in zip(calls, times, strict=True):
-            start = time.process_time()
-            call()
-            if turn:  # the first one warms up
-                spent.append(time.process_time() - start)
-    return [sorted(t)[len(t) // 2] for t in times]

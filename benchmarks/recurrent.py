@@ -8,15 +8,13 @@ units, and one memory for policy and value (RecurrentPPO's default has two, whic
 slower). Rates are of the CPU time of whole iterations, simulation included.
 """
 
-import time
 import warnings
-from collections.abc import Callable
 from dataclasses import replace
 
 import torch
 import tyro
 
-from benchmarks.row import Row
+from benchmarks.row import Row, cpu_seconds
 from meta.learners.rl2_cfg import Rl2Cfg
 from meta.recipes.registry import make_config
 from meta.training.build import make_trainer
@@ -62,25 +60,13 @@ def rl2_over_recurrent_ppo(name: str) -> Row:
         device="cpu",
     )
     calls = (ours.step, lambda: theirs.learn(steps * WORLDS, reset_num_timesteps=False))
-    mine, other = (steps * WORLDS / spent for spent in _cpu_seconds(*calls))
+    mine, other = (steps * WORLDS / spent for spent in cpu_seconds(*calls, turns=TURNS))
     return Row(
         what=f"RL² on {name} over sb3-contrib's RecurrentPPO",
         ratio=mine / other,
         least=5.0,
         figures=f"{mine:,.0f} / {other:,.0f} env steps a second of CPU",
     )
-
-
-def _cpu_seconds(*calls: Callable[[], object]) -> list[float]:
-    """Return the median CPU seconds of each call; they take turns."""
-    spent: list[list[float]] = [[] for _ in calls]
-    for turn in range(TURNS + 1):
-        for call, times in zip(calls, spent, strict=True):
-            start = time.process_time()
-            call()
-            if turn:
-                times.append(time.process_time() - start)
-    return [sorted(times)[len(times) // 2] for times in spent]
 
 
 def main(family: str = "insert", /) -> None:

@@ -49,3 +49,15 @@ def rates(calls: dict[str, Callable[[], int]], seconds: float) -> dict[str, floa
             units = call()
             turns[name].append(units / (time.perf_counter() - start))
     return {name: sorted(v)[len(v) // 2] for name, v in turns.items()}
+
+
+def cpu_seconds(*calls: Callable[[], object], turns: int = 7) -> list[float]:
+    """Median seconds of this process's CPU time that each call takes, in turns."""
+    times: list[list[float]] = [[] for _ in calls]
+    for turn in range(turns + 1):
+        for call, spent in zip(calls, times, strict=True):
+            start = time.process_time()
+            call()
+            if turn:  # the first one warms up
+                spent.append(time.process_time() - start)
+    return [sorted(t)[len(t) // 2] for t in times]

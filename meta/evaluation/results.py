@@ -133,12 +133,13 @@ class Evaluation:
     @property
     def has_gap(self) -> bool:
         """True if knowing the task is worth enough to give shares of it."""
-        return bool(self.knows_range and self.admission.value >= MIN_GAP)
+        return bool(self.admission.value >= MIN_GAP and not self.uncertain)
 
     @property
-    def knows_range(self) -> bool:
-        """True if the oracle is beyond doubt above random actions on these tasks."""
-        return math.isfinite(self.admission.low + self.admission.high)
+    def uncertain(self) -> bool:
+        """True if it seems to, but the oracle may be no better than random actions."""
+        unbounded = not math.isfinite(self.admission.low + self.admission.high)
+        return bool(self.admission.value >= MIN_GAP and unbounded)
 
     @property
     def faults(self) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from meta.evaluation.results import MIN_GAP, Evaluation, levels
 from meta.training.progress import MANY_FAULTS
-from pliant.views.markdown import one_seed
+from pliant.views.markdown import ONE_SEED, one_seed
 from pliant.views.names import clusters, name_of
 
 _UNLIKE = 1.1
@@ -34,9 +34,7 @@ def cautions(e: Evaluation) -> list[str]:
     if e.objects > 1:
         found.append(clusters(e.family, e.objects))
     if any(one_seed(e.policies, name) for name in e.policies):
-        found.append(
-            "(tasks ...) marks one training seed: its interval covers the tasks alone"
-        )
+        found.append(ONE_SEED)
     return found
 
 
@@ -62,7 +60,7 @@ def _gap(e: Evaluation) -> list[str]:
         found.append(
             f"the oracle ({oracle:.2f}) is below {known}: it is no ceiling here"
         )
-    if not e.knows_range:
+    if e.uncertain:
         found.append(
             "no share of the gap is shown: on so few tasks the oracle may be no better "
             "than random actions"

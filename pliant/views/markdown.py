@@ -10,6 +10,7 @@ from meta.registry import FLOORS
 
 SOURCES = {f"{n}-finetune": n for n in FLOORS} | {UNADAPTED: "policy"}
 """Policies that a row or column is made from, where they have another name."""
+ONE_SEED = "(tasks ...) marks one training seed: its interval covers the tasks alone"
 
 
 def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

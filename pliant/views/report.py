@@ -191,7 +191,7 @@ def _no_share(e: Evaluation) -> str:
     """Return what stands in the place of a share where there is none."""
     if len(e.baselines) < len(levels(e.baselines)):
         return ""
-    return "no gap" if e.knows_range else "uncertain"
+    return "uncertain" if e.uncertain else "no gap"
 
 
 def _title(e: Evaluation) -> str:
@@ -237,7 +237,7 @@ def _reached(e: Evaluation) -> str:
     if len(e.baselines) < len(levels(e.baselines)):
         return "unknown"
     if not e.has_gap:
-        return "no gap to close, or none that is certain"
+        return "uncertain" if e.uncertain else "no gap to close"
     reached = e.episodes_to_90
     return "not reached" if reached is None else f"{reached}"
 
@@ -263,7 +263,7 @@ def _leak_text(leaks: Sequence[Leak]) -> str:
     """Say whether a first observation gave away what it must not."""
     told = [leak for leak in leaks if leak.significant]
     if not told:
-        return "the first observation gives no hidden parameter away, as far as is seen"
+        return "the first observation gives no hidden parameter away on these tasks"
     names = ", ".join(f"{leak.parameter} (R2 {leak.r2:.2f})" for leak in told)
     return f"LEAK: the first observation gives away {names}; nothing here counts"
 

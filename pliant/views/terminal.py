@@ -3,15 +3,16 @@
 from collections.abc import Iterable, Sequence
 
 from rich import box
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
+
+from pliant.views.markdown import ONE_SEED
 
 _GAP, _NAME = 3, 20
 """Columns of a terminal between two of a table, and those that words need."""
 _MARK = "(tasks "
 """Begins the interval of one training seed."""
-_MARKED = "(...) marks one training seed: its interval covers the tasks alone"
 
 
 def show(
@@ -41,7 +42,8 @@ def show(
     cells = [cell for rows in filled for row in rows for cell in row]
     marked = any(_MARK in text for text in (*cells, *facts))
     filled = [[[*map(_terse, row)] for row in rows] for rows in filled]
-    said = [*([_MARKED] if marked else []), *map(_terse, facts)]
+    # once, though a caution may say it, too
+    said = dict.fromkeys(map(_terse, [ONE_SEED, *facts] if marked else facts))
     texts = [[row[i] for rows in filled for row in rows] for i in range(len(columns))]
     widths = [
         _NAME if i in left else max(map(len, [*cells, *columns[i].split()]))
@@ -49,7 +51,7 @@ def show(
     ]
     fits = sum(widths) + _GAP * len(widths) <= console.width
     shown = _table(columns, filled, widths, left) if fits else _list(columns, filled)
-    for part in (title, shown, *dict.fromkeys(said)):
+    for part in (title, shown, *said):
         console.print(part, markup=False, highlight=False)
 
 
@@ -74,19 +76,12 @@ def _table(
 
 
 def _list(columns: Sequence[str], sections: Sequence[Sequence[Sequence[str]]]) -> Group:
-    lines = [
-        line
-        for rows in sections
-        for name, *cells in rows
-        for line in (
-            name,
-            *(
-                Padding(f"{column}: {cell}", (0, 0, 0, 2), expand=False)
-                for column, cell in zip(columns[1:], cells, strict=True)
-                if cell
-            ),
-        )
-    ]
+    lines: list[RenderableType] = []
+    for name, *cells in (row for rows in sections for row in rows):
+        lines.append(name)
+        for column, cell in zip(columns[1:], cells, strict=True):
+            if cell:
+                lines.append(Padding(f"{column}: {cell}", (0, 0, 0, 2), expand=False))
     return Group("", *lines, "")
 
 

@@ -70,7 +70,7 @@ def test_a_cell_of_the_grid_draws_its_objects() -> None:
 
 
 def test_the_rates_of_a_team_count_worlds() -> None:
-    """What all agents share is seen once: ten teams' tasks are no twenty."""
+    """Ten teams of two are ten draws, and no twenty."""
     family = make_family("shove")
     tasks = family.sample("held-out", 0, 20)
     scores = {"policy": {0: 1.0, 5: 2.0}, "random": {0: 0.5}, "dr": {0: 0.6}}
@@ -87,7 +87,7 @@ def test_the_rates_of_a_team_count_worlds() -> None:
 
 
 def test_a_difference_is_paired_by_the_task() -> None:
-    """What tasks are worth to both methods alike does not widen it."""
+    """Differences between tasks, the same for both methods, do not widen it."""
     family, rng = make_family("reach-rotated"), np.random.default_rng(0)
     tasks = family.sample("held-out", 0, TASKS)
     worth = rng.normal(size=(1, TASKS))

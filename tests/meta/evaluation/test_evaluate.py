@@ -19,6 +19,7 @@ from meta.evaluation.estimates import Drawn, _level
 from meta.evaluation.evaluate import Evaluation, evaluate
 from meta.evaluation.evaluation_cfg import EvaluationCfg
 from meta.evaluation.measure import Bench, Measured
+from meta.evaluation.statistics import Estimate
 from meta.experience.rollout import Experience
 from meta.learners.maml import Maml
 from meta.learners.maml_cfg import MamlCfg
@@ -573,6 +574,20 @@ def test_no_share_of_a_gap_is_given_where_there_is_none(
         assert "no gap" in text
         assert "90 % of the gap: no gap to close" in text
         assert ("no ceiling here" in text) == below
+
+
+def test_a_gap_is_uncertain_where_its_share_is_unbounded() -> None:
+    result = replace(run(), admission=Estimate(value=0.9, low=0.2, high=1.1))
+    assert (result.has_gap, result.uncertain) == (True, False)
+    for value, uncertain in ((0.9, True), (0.0, False), (np.nan, False)):
+        loose = Estimate(value=value, low=-np.inf, high=np.inf)
+        result = replace(result, admission=loose)
+        assert (result.has_gap, result.uncertain) == (False, uncertain)
+        console = Console(width=150, record=True)
+        print_table(result, console)
+        text = console.export_text()
+        assert ("no share of the gap is shown" in text) == uncertain
+        assert ("90 % of the gap: uncertain" in text) == uncertain
 
 
 @pytest.mark.usefixtures("planted_worlds")
